@@ -1,0 +1,62 @@
+"""Every MLflow metric, param and tag name of the project, once.
+
+The training side writes these names and the analysis side reads them; scripts of users rely on them. Change one only
+with a CHANGELOG entry. This module imports nothing.
+"""
+
+# Metrics that every network's run has (the final value is the last point of the history).
+DISTANCE = "distance_from_init"  # l2 norm of trained minus initial parameters, biases included
+TRAIN_LOSS = "train_loss"
+TEST_LOSS = "test_loss"
+TRAIN_ERROR = "train_error"  # fraction in [0, 1], against the labels trained on
+TEST_ERROR = "test_error"  # fraction in [0, 1], against clean labels
+GAP = "generalization_gap"  # test_error - train_error, the paper's quantity
+GAP_NOISY = "generalization_gap_noisy"  # the same with test labels under the training label noise
+EPOCHS = "epochs"
+STEPS = "steps"
+
+DISTANCE_AT_LOSS = "distance_at_loss/"  # + the training loss crossed: distance_at_loss/0.1
+MEASURE = "measure/"  # + name, or name/layer: measure/spectral_norm/layer1
+
+CROSSINGS = (0.3, 0.1, 0.03, 0.01, 0.003)  # training losses at whose first crossing the distance is kept
+
+# Params: every result-affecting leaf of the config under its dotted key, and SEED.
+SEED = "seed"
+
+# Tags.
+IDENTITY = "initdist.identity"
+STOP_REASON = "initdist.stop_reason"  # threshold | max_epochs | diverged
+SWEEP = "initdist.sweep"
+VERSION = "initdist.version"
+THETA0 = "initdist.theta0"  # hash of the initial parameters
+PROCESS = "initdist.process"  # host:pid:start of the process that owns a RUNNING run
+KIND = "initdist.kind"  # network | sweep
+INPUT_SHAPE = "initdist.input_shape"  # "1x28x28"
+CLASSES = "initdist.classes"
+TEST_SIZE = "initdist.test_size"
+DEVICE = "initdist.device"
+TRAINING_SECONDS = "initdist.training_seconds"
+PARENT_RUN = "mlflow.parentRunId"
+RUN_NAME = "mlflow.runName"
+GIT_COMMIT = "mlflow.source.git.commit"
+
+KIND_NETWORK = "network"
+KIND_SWEEP = "sweep"
+
+STOP_THRESHOLD = "threshold"
+STOP_MAX_EPOCHS = "max_epochs"
+STOP_DIVERGED = "diverged"
+
+# Artifacts.
+WEIGHTS_FILE = "weights.safetensors"
+NETWORKS_FILE = "networks.json"
+
+
+def distance_at_loss(level: float) -> str:
+    """Metric name of the distance at the first crossing of a training loss."""
+    return f"{DISTANCE_AT_LOSS}{level:g}"
+
+
+def measure(name: str, layer: str | None = None) -> str:
+    """Metric name of a measure, or of one layer's share of it."""
+    return f"{MEASURE}{name}" if layer is None else f"{MEASURE}{name}/{layer}"

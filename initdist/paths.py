@@ -1,0 +1,19 @@
+"""Where the configuration files and the default tracking store are."""
+
+from pathlib import Path
+
+DEFAULT_STORE = "mlflow.db"
+
+
+def conf_dir() -> str:
+    """Absolute path of the Hydra config directory: inside the wheel, or at the top level of a checkout."""
+    package = Path(__file__).resolve().parent
+    for candidate in (package / "conf", package.parent / "conf"):
+        if (candidate / "config.yaml").is_file():
+            return str(candidate)
+    raise FileNotFoundError(f"no conf/config.yaml beside or inside {package}: reinstall initdist")
+
+
+def default_tracking_uri(directory: str | Path) -> str:
+    """SQLite store in a directory, as an absolute URI: `sqlite:////abs/path/mlflow.db`."""
+    return f"sqlite:///{Path(directory).resolve() / DEFAULT_STORE}"

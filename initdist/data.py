@@ -1,0 +1,121 @@
+"""Data of a stack: shared tensors on the device, and for each network index rows, labels and normalization.
+
+N networks, M training pool, m training samples of a network, T test samples, K channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from initdist import datasets, noise, rng
+from initdist.datasets import Description
+from initdist.schema import Config, DatasetConfig
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A whole dataset on a device: inputs float32 in [0, 1], labels, and the pool's pixel moments per channel."""
+
+    description: Description
+    pool_inputs: Tensor  # [M, K, H, W]
+    test_inputs: Tensor  # [T, K, H, W]
+    test_labels: Tensor  # [T]
+    pool_labels: np.ndarray  # [M], clean
+    moments: np.ndarray  # [2, M, K] float64: mean pixel and mean squared pixel of each training image
+
+
+@dataclass(frozen=True)
+class StackData:
+    """What N networks train and are tested on."""
+
+    shared: Shared
+    rows: Tensor  # [N, m] indices into the pool
+    labels: Tensor  # [N, m] the labels trained on
+    mean: Tensor  # [N, K] from the clean training subset
+    std: Tensor  # [N, K]
+
+    @property
+    def train_size(self) -> int:
+        return self.rows.shape[1]
+
+    @property
+    def test_size(self) -> int:
+        return len(self.shared.test_labels)
+
+    def train_batch(self, order: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalized inputs [N, B, K, H, W] and labels [N, B] at these positions [N, B] of each network's rows."""
+        rows = self.rows.gather(1, order)
+        pool = self.shared.pool_inputs
+        inputs = pool.index_select(0, rows.flatten()).view(*rows.shape, *pool.shape[1:])
+        return self._normalize(inputs), self.labels.gather(1, order)
+
+    def train_slice(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """As `train_batch`, for the positions start..stop of every network."""
+        positions = torch.arange(start, min(stop, self.train_size), device=self.rows.device)
+        return self.train_batch(positions.expand(len(self.rows), -1))
+
+    def test_slice(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Test inputs [N, B, K, H, W], under each network's own normalization, and clean labels [N, B]."""
+        n = len(self.rows)
+        inputs = self.shared.test_inputs[start:stop].expand(n, -1, -1, -1, -1).clone()
+        return self._normalize(inputs), self.shared.test_labels[start:stop].expand(n, -1)
+
+    def select(self, keep: Tensor) -> StackData:
+        return StackData(self.shared, self.rows[keep], self.labels[keep], self.mean[keep], self.std[keep])
+
+    def _normalize(self, inputs: Tensor) -> Tensor:
+        return inputs.sub_(self.mean[:, None, :, None, None]).div_(self.std[:, None, :, None, None])
+
+
+def build(configs: Sequence[Config], device: torch.device) -> StackData:
+    """Data of networks whose configs differ only in stackable axes."""
+    shared = _load(configs[0].dataset.name, configs[0].dataset.root, str(device))
+    built = [_network(config, shared) for config in configs]
+    rows, labels, mean, std = (
+        torch.from_numpy(np.stack(part)).to(device) for part in zip(*built, strict=True)
+    )
+    return StackData(shared, rows, labels, mean, std)
+
+
+def _network(config: Config, shared: Shared) -> tuple[np.ndarray, ...]:
+    """Rows, labels, mean and std of one network."""
+    about = shared.description
+    rows = rng.subset(config.seeds.data, about.pool, config.dataset.train_size)
+    labels = noise.redraw_labels(shared.pool_labels, about.classes, config.noise.level, config.seeds.noise)[rows]
+    mean, square = shared.moments[:, rows].mean(axis=1)
+    std = np.sqrt(np.maximum(square - mean**2, 0))
+    return rows, labels, mean.astype(np.float32), np.where(std > 0, std, 1).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, root: str, device: str) -> Shared:
+    config = DatasetConfig(name=name, train_size=2, root=root, download=False)
+    description = datasets.describe(config)
+    arrays = datasets.load(config)
+    return Shared(
+        description=description,
+        pool_inputs=_scaled(arrays.train_inputs, arrays.scale, device),
+        test_inputs=_scaled(arrays.test_inputs, arrays.scale, device),
+        test_labels=torch.from_numpy(arrays.test_labels).to(device),
+        pool_labels=arrays.train_labels,
+        moments=_moments(arrays.train_inputs, arrays.scale),
+    )
+
+
+def _scaled(inputs: np.ndarray, scale: float, device: str) -> Tensor:
+    return torch.from_numpy(inputs).to(device).float().div_(scale)
+
+
+def _moments(inputs: np.ndarray, scale: float) -> np.ndarray:
+    """[2, M, K] mean and mean square of each image's scaled pixels, in blocks, to spare the memory of a float64 copy."""
+    blocks = []
+    for start in range(0, len(inputs), 4096):
+        pixels = inputs[start : start + 4096].reshape(-1, inputs.shape[1], inputs[0, 0].size) / np.float64(scale)
+        blocks.append(np.stack([pixels.mean(-1), np.square(pixels, out=pixels).mean(-1)]))
+    return np.concatenate(blocks, axis=1)

@@ -1,0 +1,60 @@
+"""Losses, errors and distances of a whole stack on whole datasets, in micro-batches of fixed size.
+
+The micro-batch does not depend on the stack's size, so that a network's value does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from initdist.data import StackData
+from initdist.losses import Loss
+from initdist.stack import Stack
+
+ROWS = 512
+
+
+def slices(fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The micro-batches (inputs, labels) of a dataset of this size."""
+    for start in range(0, size, ROWS):
+        yield fetch(start, min(start + ROWS, size))
+
+
+def train_metrics(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Tensor]:
+    """Mean loss [N] and error [N], a fraction, on each network's training set, against the labels trained on."""
+    return _metrics(stack, loss, data.train_slice, data.train_size)
+
+
+def test_metrics(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Tensor]:
+    """Mean loss [N] and error [N], a fraction, on the test set, against clean labels."""
+    return _metrics(stack, loss, data.test_slice, data.test_size)
+
+
+def train_logits(stack: Stack, data: StackData) -> Tensor:
+    """Logits [N, m, C] on each network's training set."""
+    return torch.cat([stack.forward(inputs) for inputs, _ in slices(data.train_slice, data.train_size)], dim=1)
+
+
+def distance(stack: Stack, initial: Stack) -> Tensor:
+    """l2 norm [N] of trained minus initial, over all parameters, in float64 (arXiv 1901.01672)."""
+    squares = [
+        torch.linalg.vector_norm((p - initial.parameters[name]).flatten(1), dim=1, dtype=torch.float64).square()
+        for name, p in stack.parameters.items()
+    ]
+    return torch.stack(squares).sum(0).sqrt()
+
+
+def _metrics(
+    stack: Stack, loss: Loss, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
+) -> tuple[Tensor, Tensor]:
+    total = torch.zeros(len(stack), dtype=torch.float64, device=stack.device)
+    wrong = torch.zeros(len(stack), dtype=torch.int64, device=stack.device)
+    for inputs, labels in slices(fetch, size):
+        logits = stack.forward(inputs)
+        losses = torch.vmap(loss)(logits, labels)
+        total += losses.double().sum(1)
+        wrong += (logits.argmax(-1) != labels).sum(1)
+    return total / size, wrong.double() / size

@@ -1,0 +1,72 @@
+"""The core measures: distance from initialization, norms and margins.
+
+Layers k = 1..d, trained weights W_k, initial weights Z_k, D_k = W_k - Z_k; m training samples. Biases count in the
+total distance only.
+"""
+
+import torch
+from torch import Tensor
+
+from initdist import evaluation
+from initdist.measures.registry import Values, measure
+from initdist.measures.subject import Subject
+
+_NAGARAJAN = "arXiv 1901.01672"
+_JIANG = "arXiv 1912.02178, eq. "
+
+
+def _frobenius(matrix: Tensor) -> Tensor:
+    """Frobenius norm [N] of matrices [N, out, in], in float64."""
+    return torch.linalg.vector_norm(matrix.flatten(1), dim=1, dtype=torch.float64)
+
+
+def _quantile_margin(subject: Subject, part: int) -> Tensor:
+    """The max(1, m // part)-th smallest margin [N]."""
+    m = subject.margins.shape[1]
+    return subject.margins[:, max(1, m // part) - 1]
+
+
+@measure(group="core", formula="||D_k||_F", source=_NAGARAJAN)
+def distance_from_init(subject: Subject) -> Values:
+    return {layer: _frobenius(movement) for layer, movement in subject.movements.items()}
+
+
+@measure(group="core", formula="||theta - theta_0||_2 / sqrt(m)", source=_NAGARAJAN)
+def distance_over_sqrt_n(subject: Subject) -> Values:
+    return evaluation.distance(subject.trained, subject.initial) / subject.data.train_size**0.5
+
+
+@measure(group="core", formula="||theta - theta_0||_2 / ||theta_0||_2", source=_NAGARAJAN)
+def distance_relative(subject: Subject) -> Values:
+    squares = [_frobenius(p).square() for p in subject.initial.parameters.values()]
+    return evaluation.distance(subject.trained, subject.initial) / torch.stack(squares).sum(0).sqrt()
+
+
+@measure(group="core", formula="sum_k ||W_k||_F^2", source=_JIANG + "42")
+def param_norm(subject: Subject) -> Values:
+    return torch.stack([_frobenius(weight).square() for weight in subject.weights.values()]).sum(0)
+
+
+@measure(group="core", formula="||W_k||_2", source=_JIANG + "32")
+def spectral_norm(subject: Subject) -> Values:
+    return subject.spectral_norms
+
+
+@measure(group="core", formula="||D_k||_2", source=_JIANG + "41")
+def spectral_distance(subject: Subject) -> Values:
+    return {layer: torch.linalg.matrix_norm(movement, 2) for layer, movement in subject.movements.items()}
+
+
+@measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32")
+def log_prod_of_spec(subject: Subject) -> Values:
+    return torch.stack([norm.log() for norm in subject.spectral_norms.values()]).sum(0) * 2
+
+
+@measure(group="core", formula="max(1, m // 10)-th smallest training margin", source=_JIANG + "22", orientation=-1)
+def margin_p10(subject: Subject) -> Values:
+    return _quantile_margin(subject, 10)
+
+
+@measure(group="core", formula="max(1, m // 2)-th smallest training margin", source=_JIANG + "22", orientation=-1)
+def margin_median(subject: Subject) -> Values:
+    return _quantile_margin(subject, 2)

@@ -1,0 +1,56 @@
+"""What a measure is computed from: a trained stack, its initial stack, and the data, with shared intermediate results.
+
+N networks, m training samples, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from initdist.data import StackData
+from initdist.evaluation import train_logits
+from initdist.stack import Stack
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained stack under measurement."""
+
+    trained: Stack
+    initial: Stack
+    data: StackData
+
+    @cached_property
+    def weights(self) -> Mapping[str, Tensor]:
+        """Layer label -> W_k [N, out, in * kernel], biases left out, in the order of the layers."""
+        return _matrices(self.trained)
+
+    @cached_property
+    def movements(self) -> Mapping[str, Tensor]:
+        """Layer label -> D_k = W_k - Z_k [N, out, in * kernel]."""
+        initial = _matrices(self.initial)
+        return {layer: weight - initial[layer] for layer, weight in self.weights.items()}
+
+    @cached_property
+    def spectral_norms(self) -> Mapping[str, Tensor]:
+        """Layer label -> largest singular value [N] of W_k."""
+        return {layer: torch.linalg.matrix_norm(weight, 2).double() for layer, weight in self.weights.items()}
+
+    @cached_property
+    def margins(self) -> Tensor:
+        """[N, m] sorted f(x)_y - max_{j != y} f(x)_j on the training set, against the labels trained on."""
+        logits = train_logits(self.trained, self.data)
+        labels = self.data.labels.unsqueeze(-1)
+        own = logits.gather(-1, labels).squeeze(-1)
+        other = logits.scatter(-1, labels, -torch.inf).amax(-1)
+        return (own - other).sort(dim=1).values
+
+
+def _matrices(stack: Stack) -> dict[str, Tensor]:
+    weights = [p.flatten(2) for p in stack.parameters.values() if p.dim() > 2]
+    return {f"layer{k}": weight for k, weight in enumerate(weights, start=1)}

@@ -1,0 +1,31 @@
+"""One seed -> independent named random streams.
+
+Every draw of a network comes from a stream keyed by (seed, name, counters), never from global state, so that a
+network's randomness depends neither on its neighbours in a stack nor on what was drawn before. Streams are numpy's
+counter-based Philox generator, keyed with 128 bits of SHA-256, and are drawn on the CPU for every device.
+"""
+
+import hashlib
+
+import numpy as np
+
+INITIALIZATION = "initialization"
+SUBSET = "subset"
+NOISE = "noise"
+ORDER = "order"
+
+
+def stream(seed: int, name: str, *counters: int) -> np.random.Generator:
+    """Generator of the stream `name` of `seed`; counters (an epoch, a sample index) select independent sub-streams."""
+    key = hashlib.sha256(":".join([name, str(seed), *map(str, counters)]).encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))
+
+
+def subset(seed: int, pool: int, size: int) -> np.ndarray:
+    """[size] indices into the training pool: a prefix of one seeded permutation, so nested over `size`."""
+    return stream(seed, SUBSET).permutation(pool)[:size]
+
+
+def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
+    """[size] order in which an epoch visits the training samples; a function of (seed, epoch) alone."""
+    return stream(seed, ORDER, epoch).permutation(size)

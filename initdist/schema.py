@@ -1,0 +1,181 @@
+"""The typed configuration: what can be set, with which default and under which rule.
+
+The dataclasses are Hydra's structured configs; `conf/` fills them. Each field says by `option(...)` which rule its value
+obeys, whether it affects results (and so belongs to a network's identity), and, when it was added after runs existed,
+the neutral value that is left out of the identity. A model file adds its own fields by subclassing `ModelConfig`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, make_dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on a value and the words for it: `model.width must be at least 1, got 0`."""
+
+    text: str
+    holds: Callable[[Any], bool]
+
+
+def at_least(low: float) -> Rule:
+    return Rule(f"at least {low:g}", lambda v: math.isfinite(v) and v >= low)
+
+
+def above(low: float) -> Rule:
+    return Rule(f"a finite number above {low:g}", lambda v: math.isfinite(v) and v > low)
+
+
+def between(low: float, high: float) -> Rule:
+    return Rule(f"between {low:g} and {high:g}", lambda v: low <= v <= high)
+
+
+def one_of(*values: str) -> Rule:
+    return Rule("one of " + ", ".join(values), lambda v: v in values)
+
+
+def matching(text: str, holds: Callable[[Any], bool]) -> Rule:
+    return Rule(text, holds)
+
+
+_NO_NEUTRAL = object()
+
+
+def option(default: Any, rule: Rule | None = None, *, identity: bool = True, neutral: Any = _NO_NEUTRAL) -> Any:
+    """A config field: its default, its rule, and what it means for a network's identity."""
+    metadata: dict[str, Any] = {"rule": rule, "identity": identity}
+    if neutral is not _NO_NEUTRAL:
+        metadata["neutral"] = neutral
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass
+class ModelConfig:
+    name: str = MISSING
+    width: int = option(256, at_least(1))
+    depth: int = option(2, at_least(0))
+    activation: str = option("relu", one_of("relu", "tanh", "gelu", "identity"))
+    bias: bool = option(True)
+    init: str = option("xavier", one_of("xavier"))
+    init_scale: float = option(1.0, above(0))
+
+
+@dataclass
+class DatasetConfig:
+    name: str = MISSING
+    train_size: int = option(MISSING, at_least(2))
+    root: str = option("data", identity=False)
+    download: bool = option(True, identity=False)
+
+
+@dataclass
+class OptimizerConfig:
+    name: str = MISSING
+    lr: float = option(MISSING, above(0))
+    batch_size: int = option(64, at_least(1))
+
+
+@dataclass
+class NoiseConfig:
+    name: str = MISSING
+    level: float = option(0.0, between(0, 1))
+
+
+@dataclass
+class LossConfig:
+    name: str = MISSING
+    threshold: float = option(MISSING, at_least(0), identity=False)  # the default of stop.train_loss
+    sgd_lr: float = option(MISSING, above(0), identity=False)  # the default of optimizer.lr for sgd
+
+
+@dataclass
+class StopConfig:
+    train_loss: float = option(MISSING, at_least(0))
+    max_epochs: int = option(1000, at_least(1))
+
+
+@dataclass
+class SeedsConfig:
+    init: int = option(MISSING, at_least(0))
+    data: int = option(MISSING, at_least(0))
+    noise: int = option(MISSING, at_least(0))
+    order: int = option(MISSING, at_least(0))
+
+
+@dataclass
+class MeasuresConfig:
+    names: list[str] = option(["core"], identity=False)
+
+
+@dataclass
+class TrackingConfig:
+    uri: str = MISSING
+    experiment: str = option("initdist", matching("a non-empty name", lambda v: bool(v.strip())))
+    save_weights: bool = True
+    sweep: str | None = None
+
+
+# The axes that change no tensor shape: networks that differ only in these train in one stack.
+STACKABLE: dict[str, type] = {
+    "seed": int,
+    "seeds.init": int,
+    "seeds.data": int,
+    "seeds.noise": int,
+    "seeds.order": int,
+    "noise.level": float,
+    "optimizer.lr": float,
+    "model.init_scale": float,
+    "stop.train_loss": float,
+}
+
+
+def _vary_schema(axes: dict[str, type]) -> type:
+    """Dataclass with an optional list for each stackable axis, nested by the dots of its key."""
+    sections: dict[str, dict[str, type]] = {}
+    fields: list[Any] = []
+    for key, kind in axes.items():
+        section, _, leaf = key.rpartition(".")
+        if section:
+            sections.setdefault(section, {})[leaf] = kind
+        else:
+            fields.append((leaf, list[kind], field(default_factory=list)))  # type: ignore[valid-type]
+    for section, leaves in sections.items():
+        node = _vary_schema(leaves)
+        fields.append((section, node, field(default_factory=node)))
+    return make_dataclass("Vary", fields, namespace={"__module__": __name__})
+
+
+Vary = _vary_schema(STACKABLE)
+
+
+@dataclass
+class Config:
+    """Root of the training configuration."""
+
+    model: ModelConfig = MISSING
+    dataset: DatasetConfig = MISSING
+    noise: NoiseConfig = MISSING
+    loss: LossConfig = MISSING
+    optimizer: OptimizerConfig = MISSING
+    stop: StopConfig = field(default_factory=StopConfig)
+    seed: int = option(0, at_least(0))
+    seeds: SeedsConfig = field(default_factory=SeedsConfig)
+    vary: Any = field(default_factory=Vary)
+    measures: MeasuresConfig = field(default_factory=MeasuresConfig)
+    history: int = option(25, at_least(0))
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    device: str = option("auto")
+    workers: int = option(0, at_least(0))
+    resume: bool = True
+    dry_run: bool = False
+
+
+# The sections whose leaves decide a network's result.
+RESULT_SECTIONS = ("model", "dataset", "noise", "loss", "optimizer", "stop", "seeds")

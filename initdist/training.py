@@ -1,0 +1,209 @@
+"""Train one stack from its configs and measure each network at its end: the middle of the experiment, without I/O.
+
+Yields `Progress` after every epoch and one `Trained` a network, all plain values that can travel between processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from initdist import data, evaluation, measures, names, optim, stack
+from initdist.fit import Plan, Snapshot, fit
+from initdist.losses import LOSSES
+from initdist.noise import noisy_error
+from initdist.schema import Config
+from initdist.stack import Parameters, Stack
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a stack stands: positions, epoch and mean batch losses of its live networks."""
+
+    members: tuple[int, ...]
+    epoch: int
+    batch_loss: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One network's result. `parameters` are its trained ones, on the CPU."""
+
+    member: int
+    stop_reason: str
+    step: int
+    metrics: dict[str, float]  # final values under their metric names
+    history: list[tuple[int, dict[str, float]]]  # (gradient step, values), before the final ones
+    theta0: str  # hash of the initial parameters
+    seconds: float  # its share of the stack's training time
+    parameters: Parameters
+
+
+@dataclass
+class _Record:
+    """What is gathered about one network while it trains."""
+
+    history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    crossings: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def recorded_epochs(points: int, max_epochs: int) -> frozenset[int]:
+    """About `points` log-spaced epochs from 1 to `max_epochs`, and epoch 0."""
+    if points == 0:
+        return frozenset()
+    return frozenset({0, *np.geomspace(1, max_epochs, points).round().astype(int).tolist()})
+
+
+def theta_hash(parameters: Parameters) -> str:
+    """SHA-256 of parameters: names, shapes and float32 bytes in order."""
+    digest = hashlib.sha256()
+    for name, p in parameters.items():
+        digest.update(f"{name}{tuple(p.shape)}".encode())
+        digest.update(p.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def train(configs: Sequence[Config], device: torch.device) -> Iterator[Progress | Trained]:
+    """Train networks whose configs differ only in stackable axes, as one stack on a device."""
+    shared = configs[0]
+    samples = data.build(configs, device)
+    about = samples.shared.description
+    initial = stack.build(configs, about.input_shape, about.classes, device)
+    plan = Plan(
+        batch_size=shared.optimizer.batch_size,
+        max_epochs=shared.stop.max_epochs,
+        thresholds=torch.tensor([c.stop.train_loss for c in configs], dtype=torch.float64),
+        order_seeds=tuple(c.seeds.order for c in configs),
+    )
+    observer = _Observer(configs, initial, about.classes)
+    snapshots = fit(
+        initial.clone(),
+        samples,
+        optim.build(configs, device),
+        LOSSES[shared.loss.name],
+        plan,
+        recorded_epochs(shared.history, shared.stop.max_epochs),
+    )
+    for snapshot in snapshots:
+        yield Progress(snapshot.members, snapshot.epoch, tuple(snapshot.batch_loss.tolist()))
+        yield from observer.observe(snapshot)
+
+
+class _Observer:
+    """Turns snapshots into each network's history and, at its end, its result."""
+
+    def __init__(self, configs: Sequence[Config], initial: Stack, classes: int) -> None:
+        self.configs = configs
+        self.initial = initial
+        self.classes = classes
+        self.loss = LOSSES[configs[0].loss.name]
+        self.records = [_Record() for _ in configs]
+        self.recorded = recorded_epochs(configs[0].history, configs[0].stop.max_epochs)
+        self.clock = time.perf_counter()
+
+    def observe(self, snapshot: Snapshot) -> Iterator[Trained]:
+        """Record what this epoch calls for; yield the networks that ended in it."""
+        self._share_time(snapshot)
+        wanted = range(len(snapshot.members)) if snapshot.epoch in self.recorded else sorted(snapshot.ended)
+        moved = sorted({*wanted, *snapshot.crossed})
+        distances = self._distances(snapshot, moved)
+        for k, levels in snapshot.crossed.items():
+            self._record(snapshot, k).crossings |= {names.distance_at_loss(level): distances[k] for level in levels}
+        if not wanted:
+            return
+        values = self._values(snapshot, list(wanted), distances)
+        for k in wanted:
+            if k not in snapshot.ended:
+                self._record(snapshot, k).history.append((snapshot.step, values[k]))
+        if snapshot.ended:
+            yield from self._results(snapshot, values)
+
+    def _record(self, snapshot: Snapshot, k: int) -> _Record:
+        return self.records[snapshot.members[k]]
+
+    def _share_time(self, snapshot: Snapshot) -> None:
+        now = time.perf_counter()
+        for member in snapshot.members:
+            self.records[member].seconds += (now - self.clock) / len(snapshot.members)
+        self.clock = now
+
+    def _part(self, snapshot: Snapshot, positions: list[int]) -> tuple[Stack, Stack]:
+        """The networks at these positions and their initial ones; no copy where all are wanted."""
+        members = torch.tensor([snapshot.members[k] for k in positions], device=self.initial.device)
+        every = len(positions) == len(self.configs)
+        initial = self.initial if every else self.initial.select(members)
+        if len(positions) == len(snapshot.members):
+            return snapshot.stack, initial
+        return snapshot.stack.select(torch.tensor(positions, device=self.initial.device)), initial
+
+    def _distances(self, snapshot: Snapshot, positions: list[int]) -> dict[int, float]:
+        if not positions:
+            return {}
+        return dict(zip(positions, evaluation.distance(*self._part(snapshot, positions)).tolist(), strict=True))
+
+    def _values(
+        self, snapshot: Snapshot, positions: list[int], distances: dict[int, float]
+    ) -> dict[int, dict[str, float]]:
+        """Losses, errors, gaps and distance of the networks at these positions."""
+        trained, _ = self._part(snapshot, positions)
+        index = torch.tensor(positions, device=self.initial.device)
+        test_loss, test_error = evaluation.test_metrics(trained, snapshot.data.select(index), self.loss)
+        train_loss, train_error = self._train_metrics(snapshot, trained, positions)
+        values = {}
+        for i, k in enumerate(positions):
+            config = self.configs[snapshot.members[k]]
+            one = {
+                names.DISTANCE: distances[k],
+                names.TRAIN_LOSS: float(train_loss[i]),
+                names.TEST_LOSS: float(test_loss[i]),
+                names.TRAIN_ERROR: float(train_error[i]),
+                names.TEST_ERROR: float(test_error[i]),
+                names.GAP: float(test_error[i] - train_error[i]),
+            }
+            if config.noise.name == "labels":
+                noisy = noisy_error(float(test_error[i]), config.noise.level, self.classes)
+                one[names.GAP_NOISY] = noisy - float(train_error[i])
+            values[k] = one
+        return values
+
+    def _train_metrics(
+        self, snapshot: Snapshot, trained: Stack, positions: list[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """From the snapshot, or computed where the loop did not (a network that diverged between two checks)."""
+        if not snapshot.train_loss.isnan().all():
+            return snapshot.train_loss[positions], snapshot.train_error[positions]
+        index = torch.tensor(positions, device=self.initial.device)
+        loss, error = evaluation.train_metrics(trained, snapshot.data.select(index), self.loss)
+        return loss.cpu(), error.cpu()
+
+    def _results(self, snapshot: Snapshot, values: dict[int, dict[str, float]]) -> Iterator[Trained]:
+        positions = sorted(snapshot.ended)
+        trained, initial = self._part(snapshot, positions)
+        index = torch.tensor(positions, device=self.initial.device)
+        subject = measures.Subject(trained, initial, snapshot.data.select(index))
+        measured = measures.compute(self.configs[0].measures.names, subject)
+        for i, k in enumerate(positions):
+            record = self._record(snapshot, k)
+            final = {names.measure(name, layer): float(value[i]) for (name, layer), value in measured.items()}
+            yield Trained(
+                member=snapshot.members[k],
+                stop_reason=snapshot.ended[k],
+                step=snapshot.step,
+                metrics={
+                    **values[k],
+                    names.EPOCHS: snapshot.epoch,
+                    names.STEPS: snapshot.step,
+                    **record.crossings,
+                    **final,
+                },
+                history=record.history,
+                theta0=theta_hash(initial.network(i)),
+                seconds=record.seconds,
+                parameters=trained.network(i),
+            )

@@ -1,0 +1,38 @@
+"""`python -m multirun_analysis`: judge the networks of an MLflow experiment and write a report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import cast
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from initdist.paths import conf_dir
+from multirun_analysis.config import AnalysisConfig, register, validate
+from multirun_analysis.errors import AnalysisError
+
+register()
+
+
+@hydra.main(config_path=conf_dir(), config_name="analysis", version_base="1.3")
+def main(cfg: DictConfig) -> None:
+    """Writes runs.csv, statistics.json, figures, report.md and report.html; exit code 2 for a user's mistake."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    try:
+        config = cast(AnalysisConfig, OmegaConf.to_object(cfg))
+        validate(config)
+        from multirun_analysis.run import analyze
+
+        outcome = analyze(config, HydraConfig.get().runtime.cwd)
+    except AnalysisError as error:
+        print(f"initdist-analyze: {error}", file=sys.stderr)
+        sys.exit(2)
+    print("\n".join(outcome.lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The target against the distance, one point a configuration, with the within-group regression and its band."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from scipy.special import stdtrit
+
+from initdist import names
+from multirun_analysis import labels
+from multirun_analysis.figures.roles import MAXIMUM_STYLES, Roles, of_association
+from multirun_analysis.figures.style import (
+    MARKERS,
+    Drawing,
+    grid,
+    legend,
+    levels_of,
+    marks,
+    named,
+    palette,
+    panels_of,
+    too_many,
+)
+from multirun_analysis.params import WIDTH
+from multirun_analysis.stats import Results
+from multirun_analysis.stats.design import Design, codes
+from multirun_analysis.stats.regression import Association
+
+NAME, TITLE = "gap_against_distance", "Gap against distance"
+
+
+def gap_against_distance(frame: pd.DataFrame, results: Results) -> Drawing:
+    """Small multiples: pooled over groups the cloud would mix opposite effects."""
+    design, means, association = results.design, results.means, results.associations[0]
+    if len(means) < 2:
+        return Drawing(NAME, TITLE, None, "there is one configuration only")
+    role = of_association(design)
+    panels = panels_of(means.assign(y=100 * means[results.target]), role.panels)
+    colours = palette(levels_of(means, role.colour)) if role.colour else {}
+    markers = _markers(means, design, role)
+    figure, axes = grid(panels, share_x=len(panels) < 2 or _spread(panels) < 5, share_y=True)
+    for axis, (_, rows) in zip(axes.flat, panels, strict=False):
+        _points(axis, rows, role, colours, markers)
+        _lines(axis, rows, design, association, role, colours)
+        axis.set(xlabel=labels.long(names.DISTANCE), ylabel="")
+    figure.supylabel(labels.target_label(results.target), fontsize=11)
+    blocks = []
+    if role.colour:
+        blocks.append((labels.short(role.colour), marks(colours, marker="o", linestyle="none")))
+    if markers:
+        shapes = {text: {"color": "0.35", "marker": m, "linestyle": "none"} for text, m in markers.items()}
+        blocks.append((labels.short(WIDTH), shapes))
+    legend(figure, blocks)
+    return Drawing(NAME, TITLE, figure, _caption(association, design) + too_many(panels))
+
+
+def _markers(means: pd.DataFrame, design: Design, role: Roles) -> dict[str, str]:
+    if WIDTH not in design.axes or role.colour == WIDTH:
+        return {}
+    widths = [labels.value(width) for width in levels_of(means, WIDTH)]
+    return dict(zip(widths, MARKERS, strict=False)) if len(widths) <= MAXIMUM_STYLES else {}
+
+
+def _spread(panels: list[tuple[str, pd.DataFrame]]) -> float:
+    """How many times larger the largest distance of one panel is than that of another."""
+    largest = [float(rows[names.DISTANCE].max()) for _, rows in panels]
+    return max(largest) / max(min(largest), 1e-12)
+
+
+def _points(
+    axis: Axes, rows: pd.DataFrame, role: Roles, colours: dict[object, object], markers: dict[str, str]
+) -> None:
+    data = pd.DataFrame({"x": rows[names.DISTANCE], "y": rows["y"]})
+    data["colour"] = named(rows, role.colour) if role.colour else "all"
+    data["marker"] = named(rows, WIDTH) if markers else "all"
+    shades = {labels.value(level): colour for level, colour in colours.items()} or {"all": "C0"}
+    sns.scatterplot(
+        data=data,
+        x="x",
+        y="y",
+        hue="colour",
+        palette={level: shades[level] for level in data["colour"].unique()},
+        style="marker",
+        markers=markers or {"all": "o"},
+        s=46,
+        alpha=0.9,
+        linewidth=0.4,
+        edgecolor="white",
+        legend=False,
+        ax=axis,
+        zorder=3,
+    )
+
+
+def _lines(
+    axis: Axes,
+    rows: pd.DataFrame,
+    design: Design,
+    association: Association,
+    role: Roles,
+    colours: dict[object, object],
+) -> None:
+    """In each group the line of the common slope through the group's mean; the band is the fit's own."""
+    fit = association.within
+    if fit.slope is None:
+        return
+    for code in np.unique(groups := codes(rows, design.group_axes)):
+        group = rows[groups == code]
+        if len(group) < 2:
+            continue
+        x, y = group[names.DISTANCE].to_numpy(dtype=float), group["y"].to_numpy(dtype=float)
+        span = np.linspace(x.min(), x.max(), 50)
+        line = y.mean() + 100 * fit.slope * (span - x.mean())
+        level = group[role.colour].iloc[0] if role.colour in design.group_axes else None
+        colour = colours.get(level, "0.35")
+        axis.plot(span, line, color=colour, linewidth=1.4, zorder=2)
+        if fit.interval is not None:
+            square = (fit.effect / fit.slope) ** 2 * fit.points if fit.slope and fit.effect else np.inf
+            variance = fit.interval.se**2 * (square / len(x) + (span - x.mean()) ** 2)
+            half = 100 * float(stdtrit(fit.interval.df, 0.975)) * np.sqrt(variance)
+            if np.isfinite(half).all():
+                axis.fill_between(span, line - half, line + half, color=colour, alpha=0.16, linewidth=0, zorder=1)
+
+
+def _caption(association: Association, design: Design) -> str:
+    text = "Each point is a configuration, the mean over its seeds."
+    if association.within.slope is None:
+        return text
+    where = f"groups of equal {', '.join(map(labels.short, design.group_axes))}" if design.group_axes else "one group"
+    text += f" Lines: the regression with an intercept for each group and one common slope ({where})"
+    if association.within.interval is None:
+        return f"{text}; no band, since {association.within.note}."
+    return f"{text}; bands: its 95% t interval for the group's mean line."

@@ -1,0 +1,86 @@
+"""How params, metrics and numbers are written for readers: figures and report say the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from initdist import names
+from multirun_analysis.stats import NORM, OVER_SQRT_N
+
+SHORT = {
+    "model.width": "width",
+    "model.depth": "depth",
+    "model.name": "model",
+    "dataset.name": "dataset",
+    "dataset.train_size": "n",
+    "noise.level": "p",
+    "noise.name": "noise",
+    "loss.name": "loss",
+    "optimizer.name": "optimizer",
+    "optimizer.lr": "lr",
+    "optimizer.batch_size": "batch",
+}
+LONG = {
+    "model.width": "width (units per hidden layer)",
+    "model.depth": "depth (hidden layers)",
+    "dataset.train_size": "training samples n",
+    "noise.level": "noise level p",
+    names.DISTANCE: "distance from initialization (ℓ2)",
+    OVER_SQRT_N: "distance from initialization / √n (ℓ2)",
+    NORM: "distance from the origin (ℓ2)",
+    names.GAP: "generalization gap",
+    names.GAP_NOISY: "generalization gap under noise",
+    names.TEST_ERROR: "test error",
+    names.TRAIN_ERROR: "train error",
+}
+POINTS = "percentage points"
+PERCENT = "%"
+
+
+def short(axis: str) -> str:
+    """An axis in a cell's label."""
+    return SHORT.get(axis, axis)
+
+
+def long(name: str) -> str:
+    """An axis, metric or measure in words, for a figure's axis or a table's head."""
+    return LONG.get(name, name.removeprefix(names.MEASURE))
+
+
+def target_label(target: str) -> str:
+    """The target with its unit."""
+    return f"{long(target)} ({PERCENT if target == names.TEST_ERROR else POINTS})"
+
+
+def value(item: Any) -> str:
+    """An axis' value; a missing one is written as not set."""
+    if item is None or (isinstance(item, float) and math.isnan(item)):
+        return "not set"
+    if isinstance(item, bool | str):
+        return str(item)
+    number = float(item)
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e9 else f"{number:g}"
+
+
+def cell(values: Mapping[str, Any]) -> str:
+    """`n = 1280, p = 0.5`, or `all` for an empty mapping."""
+    return ", ".join(f"{short(axis)} = {value(item)}" for axis, item in values.items()) or "all"
+
+
+def number(item: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits; a dash where there is none."""
+    if item is None or not math.isfinite(item):
+        return "–"
+    if item == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(item)))
+    if exponent < -4 or exponent >= 6:
+        return f"{item:.{digits - 1}e}".replace("-", "−")
+    return f"{item:.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
+
+
+def count(items: int, noun: str) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{items} {noun}" if items == 1 else f"{items} {noun}s"

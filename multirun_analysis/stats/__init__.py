@@ -1,0 +1,96 @@
+"""Pure functions: a frame of networks -> results. No store, no files, no drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from initdist import names
+from multirun_analysis.params import TRAIN_SIZE, WIDTH, is_seed
+from multirun_analysis.stats.design import Design, configurations, find_design
+from multirun_analysis.stats.regression import Association, associate
+from multirun_analysis.stats.scaling import Scaling, scalings
+
+OVER_SQRT_N = names.measure("distance_over_sqrt_n")
+MEASURES = (names.DISTANCE, OVER_SQRT_N)
+PARAM_NORM = names.measure("param_norm")
+NORM = "distance_from_origin"  # sqrt(measure/param_norm)
+
+
+@dataclass(frozen=True)
+class Results:
+    """means: one row a configuration. sensitivity: the associations with networks that missed the threshold."""
+
+    target: str
+    design: Design
+    means: pd.DataFrame
+    associations: tuple[Association, ...]
+    scalings: tuple[Scaling, ...]
+    sensitivity: tuple[Association, ...] = ()
+    unconverged: int = 0  # networks that the sensitivity adds
+
+
+def analyze(
+    frame: pd.DataFrame, params: Sequence[str], target: str, including_unconverged: pd.DataFrame | None = None
+) -> Results:
+    """All statistics. frame: the networks used, one a row; including_unconverged: the same and those not converged."""
+    rows = derived(frame)
+    design = find_design(rows, params)
+    seeds = [param for param in params if is_seed(param) and rows[param].nunique(dropna=False) > 1]
+    wider: tuple[Association, ...] = ()
+    more = 0
+    if including_unconverged is not None and len(including_unconverged) > len(frame):
+        wider = _associations(derived(including_unconverged), params, target, seeds)
+        more = len(including_unconverged) - len(frame)
+    quantities = [(axis, name) for axis in (WIDTH, TRAIN_SIZE) for name in (names.DISTANCE, NORM)]
+    return Results(
+        target,
+        design,
+        configurations(rows, design),
+        _associations(rows, params, target, seeds),
+        tuple(result for axis, name in quantities for result in scalings(rows, design, axis, name, seeds)),
+        wider,
+        more,
+    )
+
+
+def derived(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the quantities that follow from recorded ones by definition."""
+    frame = frame.copy()
+    over_sqrt_n = frame[names.DISTANCE] / np.sqrt(frame[TRAIN_SIZE])
+    frame[OVER_SQRT_N] = frame[OVER_SQRT_N].fillna(over_sqrt_n) if OVER_SQRT_N in frame else over_sqrt_n
+    if PARAM_NORM in frame:
+        frame[NORM] = np.sqrt(frame[PARAM_NORM])
+    return frame
+
+
+def plain(value: Any) -> Any:
+    """A result as JSON has it: dataclasses with their verdicts as objects, missing and infinite numbers as null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        items = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        extra = {name: plain(getattr(value, name)) for name in ("verdict", "gain") if hasattr(value, name)}
+        return items | extra
+    if isinstance(value, pd.DataFrame):
+        return [plain(row) for row in value.to_dict("records")]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return None if value is None else str(value)
+
+
+def _associations(
+    frame: pd.DataFrame, params: Sequence[str], target: str, seeds: Sequence[str]
+) -> tuple[Association, ...]:
+    design = find_design(frame, params)
+    return tuple(associate(frame, design, target, measure, seeds) for measure in MEASURES)

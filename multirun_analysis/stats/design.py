@@ -1,0 +1,99 @@
+"""The design of an experiment as its networks show it: axes, configurations, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from multirun_analysis.params import WIDTH, is_seed
+
+# Within a group the architecture and the optimizer may move; data, noise, loss and all else stay fixed.
+WITHIN_PREFIXES = ("model.", "optimizer.")
+GROUP_FIRST = ("dataset.name", "dataset.train_size", "noise.name", "noise.level", "loss.name", "model.name")
+WITHIN_FIRST = (WIDTH, "model.depth")
+LOG_AXES = (WIDTH, "dataset.train_size", "optimizer.lr", "optimizer.batch_size", "model.init_scale")
+SEEDS = "n_seeds"
+
+
+@dataclass(frozen=True)
+class Design:
+    """group_axes and within_axes partition the axes; aliases maps an axis that moves with another to that one."""
+
+    group_axes: tuple[str, ...]
+    within_axes: tuple[str, ...]
+    aliases: dict[str, str]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return self.group_axes + self.within_axes
+
+    def others(self, *but: str) -> list[str]:
+        """The axes without some."""
+        return [axis for axis in self.axes if axis not in but]
+
+
+def find_design(frame: pd.DataFrame, params: Sequence[str]) -> Design:
+    """An axis is any param that varies, seeds excepted. Of axes that move one to one only the first is kept."""
+    varied = [p for p in params if not is_seed(p) and frame[p].nunique(dropna=False) > 1]
+    group = [axis for axis in varied if is_group_axis(axis)]
+    ordered = sorted(group, key=_rank(GROUP_FIRST)) + sorted(set(varied) - set(group), key=_rank(WITHIN_FIRST))
+    seen: dict[tuple[int, ...], str] = {}
+    aliases = {}
+    for axis in ordered:
+        first = seen.setdefault(tuple(codes(frame, [axis]).tolist()), axis)
+        if first != axis:
+            aliases[axis] = first
+    kept = [axis for axis in ordered if axis not in aliases]
+    return Design(
+        tuple(axis for axis in kept if is_group_axis(axis)),
+        tuple(axis for axis in kept if not is_group_axis(axis)),
+        aliases,
+    )
+
+
+def is_group_axis(axis: str) -> bool:
+    """Whether comparisons within groups hold this axis fixed."""
+    return axis == "model.name" or not axis.startswith(WITHIN_PREFIXES)
+
+
+def codes(frame: pd.DataFrame, axes: Sequence[str]) -> np.ndarray:
+    """[rows] integers that number the combinations of the axes' values in order of appearance."""
+    if not axes:
+        return np.zeros(len(frame), dtype=np.int64)
+    return frame.groupby(list(axes), dropna=False, sort=False).ngroup().to_numpy()
+
+
+def configurations(frame: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """One row a configuration: the axes, the mean of every numeric column over its seeds, `n_seeds`."""
+    numeric = [c for c in frame.columns if c not in design.axes and pd.api.types.is_float_dtype(frame[c])]
+    code = codes(frame, design.axes)
+    means = frame[numeric].groupby(code, sort=True).mean()
+    first = frame[list(design.axes)].groupby(code, sort=True).nth(0).reset_index(drop=True)
+    sizes = pd.Series(np.bincount(code), name=SEEDS)
+    return pd.concat([first, means.reset_index(drop=True), sizes], axis=1)
+
+
+def hyperparameters(means: pd.DataFrame, design: Design, but: Sequence[str] = ()) -> tuple[np.ndarray, list[str]]:
+    """[rows, columns] regressors made of the axes, and their names: log, linear, or one column a level."""
+    columns: list[np.ndarray] = []
+    labels: list[str] = []
+    for axis in design.others(*but):
+        values = means[axis]
+        if pd.api.types.is_numeric_dtype(values) and values.notna().all():
+            as_log = axis in LOG_AXES and (values > 0).all()
+            columns.append(np.log(values.to_numpy(dtype=float)) if as_log else values.to_numpy(dtype=float))
+            labels.append(f"log {axis}" if as_log else axis)
+            continue
+        level_codes, levels = pd.factorize(values, use_na_sentinel=False)
+        for number, level in enumerate(levels[1:], start=1):
+            columns.append((level_codes == number).astype(float))
+            labels.append(f"{axis}={level}")
+    matrix = np.column_stack(columns) if columns else np.empty((len(means), 0))
+    return matrix, labels
+
+
+def _rank(first: Sequence[str]):  # type: ignore[no-untyped-def]
+    return lambda axis: (first.index(axis) if axis in first else len(first), axis)

@@ -1,0 +1,85 @@
+"""What hyperparameters alone explain, and what a measure adds to them in unseen groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from multirun_analysis.stats.design import Design, codes, hyperparameters
+from multirun_analysis.stats.ols import independent
+
+MINIMUM_GROUPS = 3
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """r2: in sample. left_out: 1 - SSE/sum(y - mean of the training groups)^2 over groups predicted from the others.
+
+    `gain` is left_out with the measure beside the hyperparameters, less left_out of the hyperparameters alone.
+    """
+
+    r2: float | None
+    r2_adjusted: float | None
+    left_out: float | None
+    left_out_measure: float | None
+    left_out_both: float | None
+    groups: int
+    note: str = ""
+
+    @property
+    def gain(self) -> float | None:
+        if self.left_out is None or self.left_out_both is None:
+            return None
+        return self.left_out_both - self.left_out
+
+
+def predict(means: pd.DataFrame, design: Design, target: str, regressor: str) -> Prediction:
+    """Linear models on configuration means; a group is one combination of the group axes."""
+    y = means[target].to_numpy(dtype=float)
+    x = means[[regressor]].to_numpy(dtype=float)
+    z, _ = hyperparameters(means, design)
+    r2, adjusted = explained(y, z)
+    groups = codes(means, design.group_axes)
+    number = len(np.unique(groups))
+    if number < MINIMUM_GROUPS:
+        note = f"leaving one group out needs {MINIMUM_GROUPS} groups, there are {number}"
+        return Prediction(r2, adjusted, None, None, None, number, note)
+    alone, measure = leave_group_out(y, z, groups), leave_group_out(y, x, groups)
+    both = leave_group_out(y, np.column_stack([z, x]), groups)
+    note = "" if both is not None else "too few configurations for so many hyperparameters"
+    return Prediction(r2, adjusted, alone, measure, both, number, note)
+
+
+def explained(y: np.ndarray, z: np.ndarray) -> tuple[float | None, float | None]:
+    """R^2 of y on the columns of z [rows, columns] and an intercept, and adjusted R^2; None where undefined."""
+    centred = y - y.mean()
+    total = float(centred @ centred)
+    if total <= 0:
+        return None, None
+    basis = independent(z - z.mean(axis=0))
+    residual = centred - basis @ (basis.T @ centred)
+    r2 = 1 - float(residual @ residual) / total
+    df = len(y) - basis.shape[1] - 1
+    return r2, (1 - (1 - r2) * (len(y) - 1) / df if df > 0 else None)
+
+
+def leave_group_out(y: np.ndarray, z: np.ndarray, groups: np.ndarray) -> float | None:
+    """1 - SSE/sum(y - mean of the training groups)^2, each group predicted by a fit to all others.
+
+    A column that does not vary among the training groups takes no part. None if a fit has no degree of freedom.
+    """
+    error = baseline = 0.0
+    for group in np.unique(groups):
+        test, train = groups == group, groups != group
+        centre, spread = z[train].mean(axis=0), z[train].std(axis=0)
+        use = spread > 1e-10 * np.maximum(1.0, np.abs(centre))
+        if train.sum() <= use.sum() + 1:
+            return None
+        scaled = (z[:, use] - centre[use]) / spread[use]
+        mean = y[train].mean()
+        coefficients = np.linalg.lstsq(scaled[train], y[train] - mean, rcond=1e-10)[0]
+        error += float(np.sum((y[test] - mean - scaled[test] @ coefficients) ** 2))
+        baseline += float(np.sum((y[test] - mean) ** 2))
+    return 1 - error / baseline if baseline > 0 else None

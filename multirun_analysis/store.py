@@ -1,0 +1,101 @@
+"""Opening a tracking store for reading: an analysis never creates or changes one."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from initdist.paths import default_tracking_uri
+from multirun_analysis.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
+LISTED = 10  # how many experiments or sweeps a message lists
+
+
+def default_uri(directory: str | Path) -> str:
+    """MLFLOW_TRACKING_URI, else the SQLite store in a directory."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(directory)
+
+
+def masked(uri: str) -> str:
+    """The URI without its password, for messages and reports."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's message without line breaks, shortened."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def listing(names: list[str]) -> str:
+    """`a, b, c and 4 more`, for messages."""
+    shown = ", ".join(names[:LISTED])
+    return shown if len(names) <= LISTED else f"{shown} and {len(names) - LISTED} more"
+
+
+def open_client(uri: str) -> MlflowClient:
+    """A client of an existing store. Raises AnalysisError where there is none."""
+    if "://" not in uri and not uri.startswith("databricks"):
+        raise AnalysisError(
+            f"tracking.uri must be a URI such as sqlite:////absolute/path/mlflow.db or http://host:5000, got {uri!r}"
+        )
+    if uri.startswith("sqlite"):
+        _check_sqlite(uri)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return MlflowClient(tracking_uri=uri)
+    except (MlflowException, OSError) as error:
+        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be opened: {one_line(error)}") from error
+
+
+def _check_sqlite(uri: str) -> None:
+    """Looks at the file read-only first, since MLflow would create a missing one and fill an empty one."""
+    path = Path(uri.partition(":///")[2].partition("?")[0])
+    if not path.is_file():
+        raise AnalysisError(
+            f"tracking.uri={uri} does not exist: there is no file {path}. "
+            "Train networks first (python -m initdist.train), or set tracking.uri to the store that holds them"
+        )
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise AnalysisError(f"tracking.uri={uri} cannot be read as an SQLite store: {one_line(error)}") from error
+    if not {"experiments", "runs"} <= tables:
+        raise AnalysisError(f"tracking.uri={uri} is not an MLflow store: {path} has no table of experiments and runs")
+
+
+def find_experiment(client: MlflowClient, uri: str, name: str) -> Experiment:
+    """The experiment of this name. Raises AnalysisError that lists those that exist."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None and experiment.lifecycle_stage == "active":
+            return experiment
+        names: list[str] = []
+        token = None
+        while True:
+            page = client.search_experiments(page_token=token)
+            names += [found.name for found in page]
+            token = page.token
+            if not token:
+                break
+    except (MlflowException, OSError) as error:
+        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be read: {one_line(error)}") from error
+    state = "does not exist" if experiment is None else "was deleted"
+    raise AnalysisError(
+        f"tracking.experiment={name} {state} in {masked(uri)}. It holds: {listing(sorted(names)) or 'no experiment'}"
+    )

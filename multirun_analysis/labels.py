@@ -54,6 +54,13 @@ def target_label(target: str) -> str:
     return f"{long(target)} ({PERCENT if target == names.TEST_ERROR else POINTS})"
 
 
+def term(name: str) -> str:
+    """A control as stats.design names it, `log model.width` or `loss.name=squared_error`, in short words."""
+    log, axis = ("log ", name[4:]) if name.startswith("log ") else ("", name)
+    axis, equals, level = axis.partition("=")
+    return f"{log}{short(axis)}{equals}{level}"
+
+
 def value(item: Any) -> str:
     """An axis' value; a missing one is written as not set."""
     if item is None or (isinstance(item, float) and math.isnan(item)):

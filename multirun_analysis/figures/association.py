@@ -10,18 +10,16 @@ from scipy.special import stdtrit
 
 from initdist import names
 from multirun_analysis import labels
+from multirun_analysis.figures.panels import Panels, grid, name_axes, panels_of
 from multirun_analysis.figures.roles import MAXIMUM_STYLES, Roles, of_association
 from multirun_analysis.figures.style import (
     MARKERS,
     Drawing,
-    grid,
     legend,
     levels_of,
     marks,
     named,
     palette,
-    panels_of,
-    too_many,
 )
 from multirun_analysis.params import WIDTH
 from multirun_analysis.stats import Results
@@ -40,12 +38,12 @@ def gap_against_distance(frame: pd.DataFrame, results: Results) -> Drawing:
     panels = panels_of(means.assign(y=100 * means[results.target]), role.panels)
     colours = palette(levels_of(means, role.colour)) if role.colour else {}
     markers = _markers(means, design, role)
-    figure, axes = grid(panels, share_x=len(panels) < 2 or _spread(panels) < 5, share_y=True)
-    for axis, (_, rows) in zip(axes.flat, panels, strict=False):
+    figure, axes = grid(panels, share_x=_spread(panels) < 5)
+    for axis, rows in panels.on(axes):
         _points(axis, rows, role, colours, markers)
         _lines(axis, rows, design, association, role, colours)
-        axis.set(xlabel=labels.long(names.DISTANCE), ylabel="")
-    figure.supylabel(labels.target_label(results.target), fontsize=11)
+        axis.set(xlabel="", ylabel="")
+    name_axes(figure, labels.long(names.DISTANCE), labels.target_label(results.target))
     blocks = []
     if role.colour:
         blocks.append((labels.short(role.colour), marks(colours, marker="o", linestyle="none")))
@@ -53,7 +51,7 @@ def gap_against_distance(frame: pd.DataFrame, results: Results) -> Drawing:
         shapes = {text: {"color": "0.35", "marker": m, "linestyle": "none"} for text, m in markers.items()}
         blocks.append((labels.short(WIDTH), shapes))
     legend(figure, blocks)
-    return Drawing(NAME, TITLE, figure, _caption(association, design) + too_many(panels))
+    return Drawing(NAME, TITLE, figure, _caption(association, design) + panels.note)
 
 
 def _markers(means: pd.DataFrame, design: Design, role: Roles) -> dict[str, str]:
@@ -63,9 +61,9 @@ def _markers(means: pd.DataFrame, design: Design, role: Roles) -> dict[str, str]
     return dict(zip(widths, MARKERS, strict=False)) if len(widths) <= MAXIMUM_STYLES else {}
 
 
-def _spread(panels: list[tuple[str, pd.DataFrame]]) -> float:
+def _spread(panels: Panels) -> float:
     """How many times larger the largest distance of one panel is than that of another."""
-    largest = [float(rows[names.DISTANCE].max()) for _, rows in panels]
+    largest = [float(rows[names.DISTANCE].max()) for rows in panels.frames]
     return max(largest) / max(min(largest), 1e-12)
 
 

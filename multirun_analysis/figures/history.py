@@ -7,8 +7,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from initdist import names
 from multirun_analysis import labels
+from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import roles
-from multirun_analysis.figures.style import Drawing, grid, legend, levels_of, log_y, marks, palette, panels_of, too_many
+from multirun_analysis.figures.style import Drawing, legend, levels_of, log_y, marks, palette
 from multirun_analysis.params import DEPTH, NOISE_LEVEL, TRAIN_SIZE, WIDTH
 from multirun_analysis.query import RUN_ID
 from multirun_analysis.stats import Results
@@ -36,7 +37,7 @@ def distance_against_step(frame: pd.DataFrame, results: Results, histories: pd.D
     shades = {labels.value(level): colour for level, colour in colours.items()}
     panels = panels_of(points, role.panels)
     figure, axes = grid(panels)
-    for axis, (_, rows) in zip(axes.flat, panels, strict=False):
+    for axis, rows in panels.on(axes):
         for _, run in rows.groupby(RUN_ID, sort=False):
             run = run.sort_values("step")
             colour = shades[labels.value(run[role.colour].iloc[0])] if role.colour else "C0"
@@ -45,13 +46,12 @@ def distance_against_step(frame: pd.DataFrame, results: Results, histories: pd.D
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(numticks=6))
         axis.xaxis.set_minor_formatter(NullFormatter())
-        log_y(axis)
-        axis.set(xlabel="gradient steps", ylabel="")
-    figure.supylabel(labels.long(names.DISTANCE), fontsize=11)
+    log_y(axes)
+    name_axes(figure, "gradient steps", labels.long(names.DISTANCE))
     legend(figure, [(labels.short(role.colour), marks(colours, linewidth=1.7))] if role.colour else [])
     number = points[RUN_ID].nunique()
     caption = (
         f"One network a configuration, its first seed ({labels.count(number, 'network')} of {len(frame)} are drawn); "
         f"dots mark where training stopped. Both axes logarithmic, from the first step recorded after initialization."
     )
-    return Drawing(NAME, TITLE, figure, caption + too_many(panels))
+    return Drawing(NAME, TITLE, figure, caption + panels.note)

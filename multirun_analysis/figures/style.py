@@ -14,13 +14,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from scipy.special import stdtrit
 
 from multirun_analysis import labels
 
-MAXIMUM_PANELS = 12
-COLUMNS = 4
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 MANY_POINTS = 3000  # more are drawn as pixels inside the SVG
 
@@ -38,8 +36,10 @@ class Drawing:
 @contextmanager
 def theme() -> Iterator[None]:
     """seaborn's theme, without touching anyone's global settings."""
-    look = sns.axes_style("whitegrid") | sns.plotting_context("notebook", font_scale=0.95)
-    with mpl.rc_context({**look, "svg.hashsalt": "initdist", "axes.titlesize": 10.5, "legend.fontsize": 9.5}):
+    settings: Any = sns.axes_style("whitegrid") | sns.plotting_context("notebook", font_scale=0.85)
+    settings |= {"axes.linewidth": 0.8, "grid.linewidth": 0.6, "grid.color": "0.88", "axes.edgecolor": "0.6"}
+    settings |= {"axes.titlesize": 10, "legend.fontsize": 9.5, "svg.hashsalt": "initdist"}
+    with mpl.rc_context(settings):
         yield
 
 
@@ -62,63 +62,33 @@ def named(frame: pd.DataFrame, axis: str) -> pd.Series:
     return frame[axis].map(labels.value, na_action=None)
 
 
-def panels_of(frame: pd.DataFrame, axes: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
-    """(title, rows) for each combination of the axes' values, in order."""
-    if not axes:
-        return [("", frame)]
-    grouped = frame.groupby(list(axes), dropna=False, sort=True)
-    return [(labels.cell({axis: rows[axis].iloc[0] for axis in axes}), rows) for _, rows in grouped]
-
-
-def grid(
-    panels: Sequence[tuple[str, Any]], share_x: bool = True, share_y: bool = True, rows_each: int = 1
-) -> tuple[Figure, np.ndarray]:
-    """A figure with [rows_each, panels] axes, titled; at most MAXIMUM_PANELS panels."""
-    number = min(len(panels), MAXIMUM_PANELS)
-    columns = number if rows_each > 1 else min(number, COLUMNS)
-    rows = rows_each if rows_each > 1 else -(-number // columns)
-    width = 3.1 * columns + 1.9 if columns > 1 else 6.8
-    figure = Figure(figsize=(width, 2.9 * rows + 0.6 if rows > 1 else 4.0), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=share_x, sharey=share_y, squeeze=False)
-    for extra in axes.flat[number * rows_each :]:
-        extra.set_visible(False)
-    flat = axes if rows_each > 1 else axes.reshape(1, -1)[:, :number]
-    for axis, (title, _) in zip(flat[0], panels, strict=False):
-        axis.set_title(title)
-    if rows_each == 1:  # a panel above an empty place keeps its tick labels
-        for place in range(number):
-            if place + columns >= number:
-                flat[0][place].tick_params(labelbottom=True)
-    return figure, flat
-
-
-def too_many(panels: Sequence[Any]) -> str:
-    """A caption's sentence on panels that are not drawn."""
-    if len(panels) <= MAXIMUM_PANELS:
-        return ""
-    return f" The first {MAXIMUM_PANELS} of {len(panels)} panels are drawn."
-
-
-def level_axis(axis: Axes, levels: Sequence[float], name: str, log: bool = True) -> None:
-    """An x axis with ticks at the levels that were run."""
-    if log:
-        axis.set_xscale("log", base=2)
+def level_axis(axes: Sequence[Axes], levels: Sequence[float]) -> None:
+    """Logarithmic x axes with ticks at the levels that were run."""
     shown = list(levels) if len(levels) <= 8 else list(levels)[:: -(-len(levels) // 8)]
-    axis.xaxis.set_major_locator(FixedLocator(shown))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: labels.value(float(x))))
-    if len(shown) > 5:
-        axis.tick_params(axis="x", labelrotation=45)
-    axis.set_xlabel(name)
+    for axis in axes:
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_locator(FixedLocator(shown))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: labels.value(float(x))))
+        if len(shown) > 5:
+            axis.tick_params(axis="x", labelrotation=45)
 
 
-def log_y(axis: Axes) -> None:
-    """A logarithmic y axis whose ticks read as plain numbers."""
-    axis.set_yscale("log")
-    plain = FuncFormatter(lambda y, _: labels.number(float(y), 2))
-    axis.yaxis.set_major_formatter(plain)
-    low, high = axis.get_ylim()
-    axis.yaxis.set_minor_formatter(plain if high / max(low, 1e-300) < 12 else FuncFormatter(lambda *_: ""))
+def log_y(axes: Sequence[Axes]) -> None:
+    """Logarithmic y axes whose ticks read as plain numbers; call it once everything is drawn."""
+    for axis in axes:
+        axis.set_yscale("log")
+    low, high = axes[0].get_ylim()
+    for axis in axes:
+        if high < 1.6 * low:
+            axis.yaxis.set_major_locator(MaxNLocator(5))
+        else:
+            fine, middle = (1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5)
+            ratio = high / low
+            subs = fine if ratio < 8 else middle if ratio < 40 else (1, 2, 5) if ratio < 300 else (1,)
+            axis.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
 
 
 def t_band(values: pd.Series | np.ndarray) -> tuple[float, float]:
@@ -135,15 +105,20 @@ def legend(figure: Figure, blocks: Sequence[tuple[str, dict[str, dict[str, Any]]
     """One legend at the right: titled blocks of label -> line properties."""
     handles: list[Line2D] = []
     texts: list[str] = []
+    titles = []
     for title, entries in blocks:
         if title:
-            handles.append(Line2D([], [], linestyle="none"))
-            texts.append(title)
+            titles += [len(texts), *([len(texts) + 1] if texts else [])]
+            handles += [Line2D([], [], linestyle="none")] * (2 if texts else 1)
+            texts += ["", title] if texts else [title]
         for text, properties in entries.items():
             handles.append(Line2D([], [], **properties))
             texts.append(text)
-    if handles:
-        figure.legend(handles, texts, loc="outside right center", frameon=False, handlelength=1.6)
+    if not handles:
+        return
+    drawn = figure.legend(handles, texts, loc="outside right center", frameon=False, handlelength=1.7)
+    for number in titles:
+        drawn.get_texts()[number].set_fontweight("bold")
 
 
 def marks(colours: dict[Any, Any], **properties: Any) -> dict[str, dict[str, Any]]:

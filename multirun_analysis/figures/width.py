@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.closed_form import initial_norm
+from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import over_width
 from multirun_analysis.figures.style import (
     MANY_POINTS,
     Drawing,
-    grid,
     legend,
     level_axis,
     levels_of,
@@ -24,9 +24,7 @@ from multirun_analysis.figures.style import (
     marks,
     named,
     palette,
-    panels_of,
     t_band,
-    too_many,
 )
 from multirun_analysis.params import WIDTH
 from multirun_analysis.stats import NORM, Results
@@ -45,13 +43,13 @@ def distance_against_width(frame: pd.DataFrame, results: Results) -> Drawing:
     colours = palette(levels_of(frame, role.colour)) if role.colour else {}
     panels = panels_of(frame, role.panels)
     figure, axes = grid(panels)
-    for axis, (_, rows) in zip(axes.flat, panels, strict=False):
+    for axis, rows in panels.on(axes):
         _trend(axis, rows, names.DISTANCE, role.colour, colours, seeds=True)
-        level_axis(axis, levels_of(frame, WIDTH), labels.long(WIDTH))
-        log_y(axis)
-    figure.supylabel(labels.long(names.DISTANCE), fontsize=11)
+    level_axis(axes, levels_of(frame, WIDTH))
+    log_y(axes)
+    name_axes(figure, labels.long(WIDTH), labels.long(names.DISTANCE))
     legend(figure, [(labels.short(role.colour), marks(colours, marker="o", **LINE))] if role.colour else [])
-    return Drawing(name, title, figure, f"Points: single networks. {BAND} Both axes logarithmic.{too_many(panels)}")
+    return Drawing(name, title, figure, f"Points: single networks. {BAND} Both axes logarithmic.{panels.note}")
 
 
 def errors_against_width(frame: pd.DataFrame, results: Results) -> Drawing:
@@ -67,18 +65,18 @@ def errors_against_width(frame: pd.DataFrame, results: Results) -> Drawing:
     percent = frame.assign(**{metric: 100 * frame[metric] for metric in kinds})
     panels = panels_of(percent, role.panels)
     figure, axes = grid(panels)
-    for axis, (_, rows) in zip(axes.flat, panels, strict=False):
+    for axis, rows in panels.on(axes):
         for metric, dashes in kinds.items():
             _trend(axis, rows, metric, role.colour, colours, linestyle=dashes)
-        level_axis(axis, levels_of(frame, WIDTH), labels.long(WIDTH))
         axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
-    figure.supylabel("error (%)", fontsize=11)
+    level_axis(axes, levels_of(frame, WIDTH))
+    name_axes(figure, labels.long(WIDTH), "error (%)")
     styles = {labels.long(metric): {"color": "0.35", "linestyle": dashes, **LINE} for metric, dashes in kinds.items()}
     blocks = [("error", styles)]
     if role.colour:
         blocks.insert(0, (labels.short(role.colour), marks(colours, **LINE)))
     legend(figure, blocks)
-    caption = f"Test error against clean labels, train error against the labels trained on. {BAND}{too_many(panels)}"
+    caption = f"Test error against clean labels, train error against the labels trained on. {BAND}{panels.note}"
     return Drawing(name, title, figure, caption)
 
 
@@ -97,12 +95,12 @@ def norm_against_width(frame: pd.DataFrame, results: Results) -> Drawing:
         del quantities[start]
     panels = panels_of(shown, results.design.others(WIDTH))
     figure, axes = grid(panels)
-    for axis, (_, rows) in zip(axes.flat, panels, strict=False):
+    for axis, rows in panels.on(axes):
         for quantity, (shade, dashes) in quantities.items():
             _trend(axis, rows, quantity, None, {"": shade}, linestyle=dashes)
-        level_axis(axis, levels_of(frame, WIDTH), labels.long(WIDTH))
-        log_y(axis)
-    figure.supylabel("ℓ2 norm", fontsize=11)
+    level_axis(axes, levels_of(frame, WIDTH))
+    log_y(axes)
+    name_axes(figure, labels.long(WIDTH), "ℓ2 norm")
     texts = {
         NORM: "from the origin,\ntrained (weights)",
         start: "from the origin,\nat the start\n(closed form)",
@@ -111,7 +109,7 @@ def norm_against_width(frame: pd.DataFrame, results: Results) -> Drawing:
     legend(figure, [("", {texts[q]: {"color": c, "linestyle": d, **LINE} for q, (c, d) in quantities.items()})])
     closed = "The start is sqrt(sum over layers of 2 n_in n_out/(n_in + n_out)) for Xavier initialization."
     without = "The closed form of the start is left out: it is known for Xavier-initialized mlp and linear only."
-    caption = f"{closed if start in quantities else without} {BAND} Both axes logarithmic.{too_many(panels)}"
+    caption = f"{closed if start in quantities else without} {BAND} Both axes logarithmic.{panels.note}"
     return Drawing(name, title, figure, caption)
 
 

@@ -43,7 +43,7 @@ def answer(results: Results) -> str:
         f"{interval(within)} percentage points per unit of distance, 95% t interval, "
         f"{within.points} configurations in {labels.count(within.groups, 'group')}"
     )
-    if within.verdict == "none shown":
+    if within.verdict == "includes 0":
         return f"{place(results)}, no linear association of the {target} with the distance is shown: {numbers}."
     more = "larger" if within.verdict == "positive" else "smaller"
     return f"{place(results)}, networks farther from their initialization have a {more} {target}: {numbers}."
@@ -94,7 +94,7 @@ def _controlled(association: Association) -> str:
     controlled = association.controlled
     if not association.controls:
         return ""
-    names = ", ".join(association.controls)
+    names = ", ".join(map(labels.term, association.controls))
     if controlled.slope is None:
         return f"Controlled for {names}: not identified, {controlled.note}."
     return f"Controlled for {names}, the slope is {interval(controlled)} ({controlled.verdict})."

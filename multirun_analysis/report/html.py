@@ -25,16 +25,16 @@ p, li { max-width: 46rem; overflow-wrap: anywhere; }
   margin: .75rem 0 1.5rem; }
 .scroll:focus-visible { outline: 2px solid var(--accent); }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--soft); padding: .6rem .75rem; }
+.caption { color: var(--soft); font-size: .9rem; margin: 1.25rem 0 0; max-width: 52rem; }
 th, td { padding: .35rem .75rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); }
 th { text-align: right; font-weight: 600; }
 thead th { position: sticky; top: 0; background: var(--tint); border-top: 0; }
-th.name, td.name { text-align: left; white-space: normal; min-width: 7rem; font-weight: 400; }
+th.name, td.name { text-align: left; white-space: normal; min-width: 9rem; font-weight: 400; }
 thead th.name { font-weight: 600; }
 figure { margin: 1rem 0 2rem; }
 figure .paper { background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: .5rem; overflow-x: auto; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-@media (max-width: 40rem) { figure img { max-width: none; width: 44rem; } figure img.small { width: 30rem; } }
+@media (max-width: 40rem) { figure img { max-width: none; width: 40rem; } }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .5rem; max-width: 52rem; }
 pre { background: var(--tint); border-radius: 6px; padding: .75rem 1rem; overflow-x: auto; font-size: .85rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -86,9 +86,9 @@ def _table(table: Table) -> str:
         texts = (f"<{tag}{scope}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
         return f"<tr>{''.join(texts)}</tr>"
 
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+    caption = f'<p class="caption">{escape(table.caption)}</p>\n' if table.caption else ""
     body = "\n".join(row(cells, "td") for cells in table.rows)
     return (
-        f'<div class="scroll" tabindex="0"><table>{caption}\n<thead>{row(table.head, "th")}</thead>\n'
+        f'{caption}<div class="scroll" tabindex="0"><table>\n<thead>{row(table.head, "th")}</thead>\n'
         f"<tbody>\n{body}\n</tbody></table></div>"
     )

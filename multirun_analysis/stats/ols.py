@@ -47,10 +47,10 @@ class Slope:
 
     @property
     def verdict(self) -> str:
-        """positive | negative (the interval excludes 0) | none shown | undecided."""
+        """positive | negative (the interval excludes 0) | includes 0 | undecided."""
         if self.interval is None or self.points < MINIMUM:
             return "undecided"
-        return "positive" if self.interval.low > 0 else "negative" if self.interval.high < 0 else "none shown"
+        return "positive" if self.interval.low > 0 else "negative" if self.interval.high < 0 else "includes 0"
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def networks(cfg: DictConfig) -> list[Config]:
         one = cfg.copy()
         for key, value in zip(axes, values, strict=True):
             OmegaConf.update(one, key, value)
-        OmegaConf.update(one, "vary", {})
+        one.vary = None  # an ordinary single-network config
         expanded.append(_resolved(one))
     return expanded
 

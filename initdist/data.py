@@ -77,9 +77,7 @@ def build(configs: Sequence[Config], device: torch.device) -> StackData:
     """Data of networks whose configs differ only in stackable axes."""
     shared = _load(configs[0].dataset.name, configs[0].dataset.root, str(device))
     built = [_network(config, shared) for config in configs]
-    rows, labels, mean, std = (
-        torch.from_numpy(np.stack(part)).to(device) for part in zip(*built, strict=True)
-    )
+    rows, labels, mean, std = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*built, strict=True))
     return StackData(shared, rows, labels, mean, std)
 
 
@@ -113,7 +111,7 @@ def _scaled(inputs: np.ndarray, scale: float, device: str) -> Tensor:
 
 
 def _moments(inputs: np.ndarray, scale: float) -> np.ndarray:
-    """[2, M, K] mean and mean square of each image's scaled pixels, in blocks, to spare the memory of a float64 copy."""
+    """[2, M, K] mean and mean square of each image's scaled pixels, in blocks that spare a float64 copy of it all."""
     blocks = []
     for start in range(0, len(inputs), 4096):
         pixels = inputs[start : start + 4096].reshape(-1, inputs.shape[1], inputs[0, 0].size) / np.float64(scale)

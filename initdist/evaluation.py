@@ -5,7 +5,8 @@ The micro-batch does not depend on the stack's size, so that a network's value d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -40,11 +41,19 @@ def train_logits(stack: Stack, data: StackData) -> Tensor:
 
 def distance(stack: Stack, initial: Stack) -> Tensor:
     """l2 norm [N] of trained minus initial, over all parameters, in float64 (arXiv 1901.01672)."""
-    squares = [
-        torch.linalg.vector_norm((p - initial.parameters[name]).flatten(1), dim=1, dtype=torch.float64).square()
-        for name, p in stack.parameters.items()
-    ]
-    return torch.stack(squares).sum(0).sqrt()
+    return norm([p - initial.parameters[name] for name, p in stack.parameters.items()])
+
+
+def norm(tensors: Iterable[Tensor]) -> Tensor:
+    """l2 norm [N] of tensors [N, ...] taken together, in float64."""
+    return sum_in_order(
+        torch.linalg.vector_norm(tensor.flatten(1), dim=1, dtype=torch.float64).square() for tensor in tensors
+    ).sqrt()
+
+
+def sum_in_order(terms: Iterable[Tensor]) -> Tensor:
+    """Sum of tensors [N], one by one: a reduction over a stacked dimension rounds differently for different N."""
+    return reduce(torch.add, terms)
 
 
 def _metrics(

@@ -5,6 +5,7 @@ Squared error is sum_c (f_c - 1[y = c])^2, without a factor 1/2 and without a me
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -16,7 +17,8 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def squared_error(logits: Tensor, labels: Tensor) -> Tensor:
-    targets = F.one_hot(labels, logits.shape[-1]).to(logits.dtype)
+    classes = torch.arange(logits.shape[-1], device=logits.device)
+    targets = (labels[:, None] == classes).to(logits.dtype)  # F.one_hot cannot be vmapped
     return (logits - targets).square().sum(-1)
 
 

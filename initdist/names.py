@@ -47,6 +47,9 @@ STOP_THRESHOLD = "threshold"
 STOP_MAX_EPOCHS = "max_epochs"
 STOP_DIVERGED = "diverged"
 
+# Groups of measures; a test holds them against the registry.
+MEASURE_GROUPS = ("core",)
+
 # Artifacts.
 WEIGHTS_FILE = "weights.safetensors"
 NETWORKS_FILE = "networks.json"

@@ -1,13 +1,15 @@
 """The typed configuration: what can be set, with which default and under which rule.
 
-The dataclasses are Hydra's structured configs; `conf/` fills them. Each field says by `option(...)` which rule its value
-obeys, whether it affects results (and so belongs to a network's identity), and, when it was added after runs existed,
-the neutral value that is left out of the identity. A model file adds its own fields by subclassing `ModelConfig`.
+The dataclasses are Hydra's structured configs; `conf/` fills them. Each field says by `option(...)` which rule its
+value obeys, whether it affects results (and so belongs to a network's identity), and, when it was added after runs
+existed, the neutral value that is left out of the identity. A model file adds its own fields by subclassing
+`ModelConfig`.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any
@@ -77,20 +79,20 @@ class DatasetConfig:
 
 @dataclass
 class OptimizerConfig:
-    name: str = MISSING
+    name: str = option(MISSING, one_of("sgd"))
     lr: float = option(MISSING, above(0))
     batch_size: int = option(64, at_least(1))
 
 
 @dataclass
 class NoiseConfig:
-    name: str = MISSING
+    name: str = option(MISSING, one_of("labels"))
     level: float = option(0.0, between(0, 1))
 
 
 @dataclass
 class LossConfig:
-    name: str = MISSING
+    name: str = option(MISSING, one_of("cross_entropy", "squared_error"))
     threshold: float = option(MISSING, at_least(0), identity=False)  # the default of stop.train_loss
     sgd_lr: float = option(MISSING, above(0), identity=False)  # the default of optimizer.lr for sgd
 
@@ -155,6 +157,10 @@ def _vary_schema(axes: dict[str, type]) -> type:
 Vary = _vary_schema(STACKABLE)
 
 
+def _is_device(name: str) -> bool:
+    return re.fullmatch(r"auto|cpu|cuda(:\d+)?", name) is not None
+
+
 @dataclass
 class Config:
     """Root of the training configuration."""
@@ -171,7 +177,7 @@ class Config:
     measures: MeasuresConfig = field(default_factory=MeasuresConfig)
     history: int = option(25, at_least(0))
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
-    device: str = option("auto")
+    device: str = option("auto", matching("auto, cpu, cuda or cuda:<index>", _is_device))
     workers: int = option(0, at_least(0))
     resume: bool = True
     dry_run: bool = False

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from initdist import data, evaluation, measures, names, optim, stack
+from initdist.events import Progress, Result
 from initdist.fit import Plan, Snapshot, fit
 from initdist.losses import LOSSES
 from initdist.noise import noisy_error
@@ -22,25 +23,10 @@ from initdist.stack import Parameters, Stack
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a stack stands: positions, epoch and mean batch losses of its live networks."""
-
-    members: tuple[int, ...]
-    epoch: int
-    batch_loss: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class Trained:
-    """One network's result. `parameters` are its trained ones, on the CPU."""
+    """One network's result and its trained parameters, on the CPU."""
 
-    member: int
-    stop_reason: str
-    step: int
-    metrics: dict[str, float]  # final values under their metric names
-    history: list[tuple[int, dict[str, float]]]  # (gradient step, values), before the final ones
-    theta0: str  # hash of the initial parameters
-    seconds: float  # its share of the stack's training time
+    result: Result
     parameters: Parameters
 
 
@@ -191,8 +177,8 @@ class _Observer:
         for i, k in enumerate(positions):
             record = self._record(snapshot, k)
             final = {names.measure(name, layer): float(value[i]) for (name, layer), value in measured.items()}
-            yield Trained(
-                member=snapshot.members[k],
+            result = Result(
+                network=snapshot.members[k],
                 stop_reason=snapshot.ended[k],
                 step=snapshot.step,
                 metrics={
@@ -205,5 +191,5 @@ class _Observer:
                 history=record.history,
                 theta0=theta_hash(initial.network(i)),
                 seconds=record.seconds,
-                parameters=trained.network(i),
             )
+            yield Trained(result, trained.network(i))

@@ -1,7 +1,10 @@
-"""Measures of trained networks: name -> function of a whole stack. A new measure is one decorated function."""
+"""Measures of trained networks: name -> function of a whole stack. A new measure is one decorated function in any file
+of this package."""
 
-from initdist.measures import core as core  # noqa: PLC0414  (importing registers its measures)
-from initdist.measures.registry import REGISTRY, Measure, compute, expand
-from initdist.measures.subject import Subject
+from initdist import registry
+from initdist.measures._registry import REGISTRY, Measure, Values, compute, expand, measure
+from initdist.measures._subject import Subject
 
-__all__ = ["REGISTRY", "Measure", "Subject", "compute", "expand"]
+__all__ = ["REGISTRY", "Measure", "Subject", "Values", "compute", "expand", "measure"]
+
+registry.modules(__name__)

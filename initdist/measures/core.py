@@ -8,16 +8,11 @@ import torch
 from torch import Tensor
 
 from initdist import evaluation
-from initdist.measures.registry import Values, measure
-from initdist.measures.subject import Subject
+from initdist.evaluation import norm, sum_in_order
+from initdist.measures import Subject, Values, measure
 
 _NAGARAJAN = "arXiv 1901.01672"
 _JIANG = "arXiv 1912.02178, eq. "
-
-
-def _frobenius(matrix: Tensor) -> Tensor:
-    """Frobenius norm [N] of matrices [N, out, in], in float64."""
-    return torch.linalg.vector_norm(matrix.flatten(1), dim=1, dtype=torch.float64)
 
 
 def _quantile_margin(subject: Subject, part: int) -> Tensor:
@@ -28,7 +23,7 @@ def _quantile_margin(subject: Subject, part: int) -> Tensor:
 
 @measure(group="core", formula="||D_k||_F", source=_NAGARAJAN)
 def distance_from_init(subject: Subject) -> Values:
-    return {layer: _frobenius(movement) for layer, movement in subject.movements.items()}
+    return {layer: norm([movement]) for layer, movement in subject.movements.items()}
 
 
 @measure(group="core", formula="||theta - theta_0||_2 / sqrt(m)", source=_NAGARAJAN)
@@ -38,13 +33,12 @@ def distance_over_sqrt_n(subject: Subject) -> Values:
 
 @measure(group="core", formula="||theta - theta_0||_2 / ||theta_0||_2", source=_NAGARAJAN)
 def distance_relative(subject: Subject) -> Values:
-    squares = [_frobenius(p).square() for p in subject.initial.parameters.values()]
-    return evaluation.distance(subject.trained, subject.initial) / torch.stack(squares).sum(0).sqrt()
+    return evaluation.distance(subject.trained, subject.initial) / norm(subject.initial.parameters.values())
 
 
 @measure(group="core", formula="sum_k ||W_k||_F^2", source=_JIANG + "42")
 def param_norm(subject: Subject) -> Values:
-    return torch.stack([_frobenius(weight).square() for weight in subject.weights.values()]).sum(0)
+    return norm(subject.weights.values()).square()
 
 
 @measure(group="core", formula="||W_k||_2", source=_JIANG + "32")
@@ -59,7 +53,7 @@ def spectral_distance(subject: Subject) -> Values:
 
 @measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32")
 def log_prod_of_spec(subject: Subject) -> Values:
-    return torch.stack([norm.log() for norm in subject.spectral_norms.values()]).sum(0) * 2
+    return 2 * sum_in_order(spectral.log() for spectral in subject.spectral_norms.values())
 
 
 @measure(group="core", formula="max(1, m // 10)-th smallest training margin", source=_JIANG + "22", orientation=-1)

@@ -18,6 +18,7 @@ class Config(ModelConfig):
 
 def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """Map [B, *input_shape] to logits [B, classes] through depth + 1 weight layers."""
+    import itertools
     import math
 
     from torch import nn
@@ -26,7 +27,7 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int) -> nn
 
     sizes = [math.prod(input_shape), *[config.width] * config.depth, classes]
     layers: list[nn.Module] = [nn.Flatten()]
-    for k, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for k, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         if k:
             layers.append(activation(config.activation))
         layers.append(nn.Linear(fan_in, fan_out, bias=config.bias))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from initdist.errors import ConfigError
-from initdist.measures.subject import Subject
+from initdist.measures._subject import Subject
 from initdist.registry import unknown
 
 # One value a network [N], or such values by layer label.

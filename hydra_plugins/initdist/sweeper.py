@@ -1,0 +1,183 @@
+"""The sweeper of initdist: fuses a grid into stacks, checks every job before the first starts, trains what is missing.
+
+Every Hydra application on the machine scans this file, so it imports only what it must at its top.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+if TYPE_CHECKING:
+    from initdist.counts import Counts
+    from initdist.jobs import Job
+    from initdist.plan import Network
+    from initdist.sweep import Sweep
+
+
+class Refused(CompactHydraException):
+    """A mistake that the user can mend: Hydra prints its text without a traceback."""
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="initdist",
+    node={
+        "_target_": "hydra_plugins.initdist.sweeper.FusedSweeper",
+        "max_batch_size": None,
+        "params": {},
+        "fuse": True,
+    },
+    provider="initdist",
+)
+
+
+class FusedSweeper(BasicSweeper):
+    """Grid sweeper whose jobs are stacks of networks of one shape."""
+
+    def __init__(
+        self, max_batch_size: int | None = None, params: dict[str, str] | None = None, fuse: bool = True
+    ) -> None:
+        super().__init__(max_batch_size, params)
+        self.fuse = fuse
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
+        assert self.config is not None
+        from initdist import pool, sweep
+        from initdist.errors import UserError
+        from initdist.jobs import describe
+        from initdist.tracking import TrackingError
+
+        started = time.monotonic()
+        try:
+            jobs = self._jobs(arguments)
+            networks = list({n.identity: n for job in jobs for n in job.networks}.values())
+            config = networks[0].config
+            if config.dry_run:
+                print(describe(jobs))
+                print(sweep.dry_run(networks, config.tracking))
+                return []
+            pool.warm()
+            opened = sweep.begin(networks, config.tracking, config.resume)
+        except (UserError, TrackingError) as error:
+            raise Refused(f"initdist: {error}") from None
+        print(_announce(jobs, opened), flush=True)
+        return self._run(jobs, networks, opened, started)
+
+    def _run(self, jobs: Sequence[Job], networks: Sequence[Network], opened: Sweep, started: float) -> list[Any]:
+        """Launch the jobs that have something to train; close the sweep whatever happens."""
+        assert self.config is not None
+        directory = Path(str(self.config.hydra.sweep.dir))
+        opened.save(directory)
+        OmegaConf.save(self.config, directory / "multirun.yaml")
+        status, returns = "FAILED", []
+        try:
+            for batch in self._batches(jobs, opened):
+                returns += self._launch(batch, opened, len(returns))
+            status = "FINISHED"
+        except (KeyboardInterrupt, SystemExit):
+            status = "KILLED"
+            raise
+        finally:
+            counts = _count(networks, opened, returns, complete=status == "FINISHED")
+            status = "FAILED" if status == "FINISHED" and counts.failed else status
+            opened.close(status, counts)
+            _report_failures(returns, directory)
+            print(counts.sentence(time.monotonic() - started), flush=True)
+        if status != "FINISHED":
+            sys.exit(1)
+        return [returns]
+
+    def _batches(self, jobs: Sequence[Job], opened: Sweep) -> Iterator[Sequence[Job]]:
+        needed = [job for job in jobs if any(n.identity in opened.todo for n in job.networks)]
+        size = self.max_batch_size or max(1, len(needed))
+        for start in range(0, len(needed), size):
+            yield needed[start : start + size]
+
+    def _launch(self, batch: Sequence[Job], opened: Sweep, first: int) -> Sequence[JobReturn]:
+        assert self.launcher is not None
+        extra = [f"tracking.sweep='{opened.id}'", *self._worker_share(len(batch))]
+        return self.launcher.launch([[*job.overrides, *extra] for job in batch], initial_job_idx=first)
+
+    def _worker_share(self, jobs: int) -> list[str]:
+        """Launchers that run jobs side by side on this machine share its cores among them."""
+        assert self.config is not None
+        at_once = OmegaConf.select(self.config, "hydra.launcher.n_jobs")
+        if not at_once or self.config.workers:
+            return []
+        from initdist import pool
+
+        at_once = min(jobs, at_once if at_once > 0 else pool.cores())
+        return [f"workers={max(1, pool.cores() // at_once)}"]
+
+    def _jobs(self, arguments: Sequence[str]) -> list[Job]:
+        """Parse the sweep, fuse its stackable axes, and compose and check every job. Raises UserError."""
+        from initdist import plan
+        from initdist.jobs import Job, fused
+
+        return [
+            Job(overrides, tuple(plan.networks(self._compose(overrides))))
+            for overrides in fused(self._parse(arguments), self.fuse)
+        ]
+
+    def _parse(self, arguments: Sequence[str]) -> list[Override]:
+        from initdist import jobs
+
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        given = {o.get_key_element(): o for o in parser.parse_overrides([*self._parse_config(), *arguments])}
+        jobs.check(given)
+        return list(given.values())
+
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        assert self.hydra_context is not None
+        assert self.config is not None
+        composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with read_write(composed), open_dict(composed):
+            del composed["hydra"]
+        return composed
+
+
+def _announce(jobs: Sequence[Job], opened: Sweep) -> str:
+    from initdist.jobs import describe
+
+    before = len({n.identity for job in jobs for n in job.networks}) - len(opened.todo)
+    line = f"sweep {opened.id}: {describe(jobs)}; {len(opened.todo)} to train, {before} finished before"
+    return line if opened.todo else line + ": nothing to train (resume=false trains them again)"
+
+
+def _count(networks: Sequence[Network], opened: Sweep, returns: Sequence[JobReturn], complete: bool) -> Counts:
+    """How the sweep's networks ended, read from the store, which alone knows what jobs that broke off had finished."""
+    from initdist import tracking
+    from initdist.counts import Counts
+
+    finished = len(opened.todo & tracking.finished(opened.store, since_ms=opened.opened_ms).keys())
+    ended = [r.return_value for r in returns if r.status == JobStatus.COMPLETED]
+    rest = len(opened.todo) - finished
+    return Counts(
+        finished=finished,
+        skipped=len(networks) - len(opened.todo),
+        diverged=sum(one["diverged"] for one in ended),
+        failed=rest if complete else 0,
+        untrained=0 if complete else rest,
+    )
+
+
+def _report_failures(returns: Sequence[JobReturn], directory: Path) -> None:
+    for job in returns:
+        if job.status == JobStatus.FAILED:
+            number = job.hydra_cfg.hydra.job.num if job.hydra_cfg else "?"
+            where = directory / str(number)
+            print(f"job {number} failed: {job._return_value} (log in {where})", file=sys.stderr)

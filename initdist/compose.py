@@ -1,0 +1,26 @@
+"""Registers the typed schemas and the resolver of the default store, so that Hydra can compose `conf/`."""
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from initdist import models, schema
+from initdist.paths import default_tracking_uri
+
+_PLAIN = {
+    "dataset": schema.DatasetConfig,
+    "noise": schema.NoiseConfig,
+    "loss": schema.LossConfig,
+    "optimizer": schema.OptimizerConfig,
+    "measures": schema.MeasuresConfig,
+}
+
+
+def register() -> None:
+    """Make `/schema/...` known to Hydra. Safe to call twice."""
+    OmegaConf.register_new_resolver("default_store", lambda: default_tracking_uri("."), replace=True)
+    store = ConfigStore.instance()
+    store.store(group="schema", name="root", node=schema.Config, package="_global_")
+    for group, node in _PLAIN.items():
+        store.store(group="schema", name=group, node=node)
+    for name, node in models.schemas().items():
+        store.store(group="schema/model", name=name, node=node)

@@ -1,0 +1,40 @@
+"""How a command's networks ended, and the sentence that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Networks by their end. `diverged` ones are finished too, and counted in `finished`."""
+
+    finished: int = 0
+    skipped: int = 0
+    diverged: int = 0
+    failed: int = 0
+    untrained: int = 0  # left when the command was stopped
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def total(self) -> int:
+        return self.finished + self.skipped + self.failed + self.untrained
+
+    def sentence(self, seconds: float) -> str:
+        """The closing line."""
+        stopped = f", {self.untrained} not trained" if self.untrained else ""
+        return (
+            f"{self.total} networks: {self.finished} finished ({self.diverged} diverged), "
+            f"{self.skipped} skipped (finished before), {self.failed} failed{stopped}, in {duration(seconds)}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """`42s`, `3m 05s`, `2h 10m`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes:02d}m"
+    return f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"

@@ -1,0 +1,62 @@
+"""What training processes are told and what they tell: light, picklable values. Imports nothing heavy.
+
+`network` and `networks` are positions in the list of networks that training was asked for.
+"""
+
+from dataclasses import dataclass
+
+from initdist.schema import Config
+
+
+@dataclass(frozen=True)
+class Task:
+    """One stack to train: the positions of its networks, their configs, and where their weights go."""
+
+    networks: tuple[int, ...]
+    configs: tuple[Config, ...]
+    weight_files: tuple[str, ...]  # empty = keep none
+
+
+@dataclass(frozen=True)
+class Done:
+    """The training process waits for its next task."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A stack began to train."""
+
+    networks: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a stack stands after an epoch: its live networks and their mean batch losses."""
+
+    networks: tuple[int, ...]
+    epoch: int
+    batch_loss: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A network ended by its own criterion."""
+
+    network: int
+    stop_reason: str
+    step: int
+    metrics: dict[str, float]  # final values under their metric names
+    history: list[tuple[int, dict[str, float]]]  # (gradient step, values), before the final ones
+    theta0: str  # hash of the initial parameters
+    seconds: float  # its share of its stack's training time
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Networks that could not be trained to their end, and why."""
+
+    networks: tuple[int, ...]
+    error: str
+
+
+Event = Started | Progress | Result | Failed

@@ -1,0 +1,74 @@
+"""From a parsed sweep to its jobs: fusing the stackable axes, and the words for it. Used by the sweeper plugin."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hydra.core.override_parser.types import Override
+
+from initdist.errors import ConfigError
+from initdist.plan import Network
+from initdist.schema import STACKABLE
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its overrides and the networks it stands for."""
+
+    overrides: tuple[str, ...]
+    networks: tuple[Network, ...]
+
+
+def fused(overrides: Sequence[Override], fuse: bool) -> list[tuple[str, ...]]:
+    """Override lists of the jobs: the grid over what changes a tensor shape, with `vary` filled in for the rest.
+
+    Without `fuse`, the grid over everything. Raises ConfigError for a sweep over no listed values.
+    """
+    fixed: list[str] = []
+    axes: list[list[str]] = []
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            fixed.append(f"{key}={override.get_value_element_as_str()}")
+            continue
+        if not override.is_discrete_sweep():
+            raise ConfigError(f"{key} must be swept over listed values, got {override.input_line}")
+        values = list(dict.fromkeys(override.sweep_string_iterator()))
+        if fuse and key in STACKABLE:
+            fixed.append(f"vary.{key}=[{','.join(values)}]")
+        else:
+            axes.append([f"{key}={value}" for value in values])
+    return [(*fixed, *combination) for combination in itertools.product(*axes)]
+
+
+def check(given: Mapping[str, Override]) -> None:
+    """Refuse what cannot mean what was intended. Raises ConfigError."""
+    experiment = given.get("experiment")
+    if experiment is not None and experiment.is_sweep_override():
+        raise ConfigError(
+            f"experiment must be a single name, got {experiment.input_line}: "
+            f"an experiment's own sweep is read before the jobs are made; run one command for each"
+        )
+    refuse_set_and_varied({key: str(override.input_line or key) for key, override in given.items()})
+
+
+def refuse_set_and_varied(given: Mapping[str, str]) -> None:
+    """A stackable key given both by itself and under `vary` has no meaning. Raises ConfigError."""
+    for key in STACKABLE:
+        if key in given and f"vary.{key}" in given:
+            raise ConfigError(
+                f"{key} must not be both set and varied, got {given[key]} and {given[f'vary.{key}']}; give one of them"
+            )
+
+
+def describe(jobs: Sequence[Job]) -> str:
+    """`3 jobs of 15 networks (45 in all)`."""
+    sizes = [len(job.networks) for job in jobs]
+    each = f"{sizes[0]}" if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
+    return f"{_count(len(jobs), 'job')} of {each} network{'' if max(sizes) == 1 else 's'} ({sum(sizes)} in all)"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

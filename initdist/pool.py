@@ -1,0 +1,211 @@
+"""Training processes and the stacks they are given. The process that owns the pool never imports torch.
+
+On the CPU there is one single-threaded process a core; on CUDA, one a device. Processes outlive a job: their start is
+paid once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from initdist.errors import DeviceError
+from initdist.events import Done, Event, Failed, Result, Task
+from initdist.schema import Config
+
+_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+
+
+def warm() -> None:
+    """Let the imports of the training processes begin, while the caller goes on composing and preparing."""
+    # Reproducible matrix products whatever the memory alignment; read by MKL when torch is first used.
+    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    if _METHOD == "forkserver":
+        multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.worker"])
+        forkserver.ensure_running()
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    device: str
+    busy: bool = False
+    left: set[int] = field(default_factory=set)  # networks of its stack that have not ended
+
+
+class Pool:
+    """Training processes on the devices a config asks for."""
+
+    def __init__(self, device: str = "auto", workers: int = 0) -> None:
+        warm()
+        self._workers: list[_Worker] = []
+        self.devices = self._resolve(device, workers)
+
+    def train(self, configs: Sequence[Config], weight_files: Sequence[str] = ()) -> Iterator[Event]:
+        """Train networks whose configs differ only in stackable axes; events refer to their positions.
+
+        An exception, or the death of a process, fails the networks of its stack alone.
+        """
+        if not configs:
+            return
+        queue = self._stacks(configs, weight_files)
+        try:
+            for _ in range(min(len(queue), len(self.devices)) - len(self._workers)):
+                self._start(self.devices[len(self._workers)])
+            for worker in self._workers[: len(queue)]:
+                self._give(worker, queue)
+            while any(worker.busy for worker in self._workers):
+                for worker in self._ready():
+                    yield from self._receive(worker, queue)
+        except BaseException:  # an abandoned stack must not talk into the next job
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the processes, also in the middle of a stack."""
+        for worker in self._workers:
+            worker.connection.close()
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers = []
+
+    def _resolve(self, device: str, workers: int) -> list[str]:
+        """One device name a process."""
+        if device == "cpu":
+            return ["cpu"] * (workers or cores())
+        self._start("cpu")
+        count = self._ask(self._workers[0], "cuda devices")
+        if device == "auto" and count == 0:
+            return ["cpu"] * (workers or cores())
+        self.close()
+        wanted = [f"cuda:{i}" for i in range(count)] if device in ("auto", "cuda") else [device]
+        if not wanted or int(wanted[-1].removeprefix("cuda:")) >= count:
+            raise DeviceError(f"device must be there, got {device}: {count} CUDA devices found; use device=cpu")
+        return wanted
+
+    def _stacks(self, configs: Sequence[Config], weight_files: Sequence[str]) -> list[Task]:
+        if not self._workers:
+            self._start(self.devices[0])
+        most = self._ask(self._workers[0], "capacity", configs[0])
+        count = max(-(-len(configs) // most), min(len(self.devices), len(configs)))
+        # Dealt out by expected effort, so that stacks take about equally long.
+        order = sorted(range(len(configs)), key=lambda i: (configs[i].noise.level, -configs[i].optimizer.lr))
+        parts = [tuple(order[k::count]) for k in range(count)]
+        return [
+            Task(part, tuple(configs[i] for i in part), tuple(weight_files[i] for i in part if weight_files))
+            for part in parts
+        ]
+
+    def _start(self, device: str) -> _Worker:
+        ours, theirs = multiprocessing.Pipe()
+        context: Any = multiprocessing.get_context(_METHOD)
+        process = context.Process(target=_serve, args=(theirs, device), daemon=True)
+        with _hidden_main():
+            process.start()
+        theirs.close()
+        self._workers.append(_Worker(process, ours, device))
+        return self._workers[-1]
+
+    def _ask(self, worker: _Worker, question: str, config: Config | None = None) -> int:
+        worker.connection.send((question, config))
+        try:
+            return int(worker.connection.recv())
+        except EOFError:
+            worker.process.join()
+            raise RuntimeError(f"a training process could not start: {_cause(worker.process)}") from None
+
+    def _give(self, worker: _Worker, queue: list[Task]) -> None:
+        worker.busy = bool(queue)
+        if queue:
+            task = queue.pop(0)
+            worker.left = set(task.networks)
+            worker.connection.send(task)
+
+    def _ready(self) -> list[_Worker]:
+        busy = [worker for worker in self._workers if worker.busy]
+        ready = wait([worker.connection for worker in busy])
+        return [worker for worker in busy if worker.connection in ready]
+
+    def _receive(self, worker: _Worker, queue: list[Task]) -> Iterator[Event]:
+        try:
+            message = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            yield self._bury(worker)
+            if queue:
+                self._give(self._start(worker.device), queue)
+            return
+        if isinstance(message, Done):
+            self._give(worker, queue)
+            return
+        if isinstance(message, Result):
+            worker.left.discard(message.network)
+        elif isinstance(message, Failed):
+            worker.left.difference_update(message.networks)
+        yield message
+
+    def _bury(self, worker: _Worker) -> Failed:
+        worker.process.join()
+        self._workers.remove(worker)
+        return Failed(tuple(sorted(worker.left)), f"the training process ended by {_cause(worker.process)}")
+
+
+def _cause(process: BaseProcess) -> str:
+    code = process.exitcode or 0
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _serve(connection: Connection, device: str) -> None:
+    from initdist.worker import serve
+
+    serve(connection, device)
+
+
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keep a child process from importing the caller's main module: it has no need of it, and scripts need no guard."""
+    main = sys.modules["__main__"]
+    kept = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
+    main.__spec__ = None
+    if "__file__" in kept:
+        del main.__file__
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
+
+
+_shared: dict[tuple[str, int], Pool] = {}
+
+
+def shared(device: str, workers: int) -> Pool:
+    """The process-wide pool for these settings; ended at exit."""
+    key = (device, workers)
+    if key not in _shared:
+        for other in _shared.values():
+            other.close()
+        _shared.clear()
+        _shared[key] = Pool(device, workers)
+    return _shared[key]
+
+
+@atexit.register
+def _close_shared() -> None:
+    for pool in _shared.values():
+        pool.close()

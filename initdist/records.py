@@ -1,0 +1,47 @@
+"""From a planned network and its result to what the tracking store keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from initdist import config as configs
+from initdist import names, tracking
+from initdist.events import Result
+from initdist.plan import Network
+
+DIVERGED = names.STOP_DIVERGED
+
+
+def network(planned: Network) -> tracking.Network:
+    """What is known of a network before it trains."""
+    data = planned.data
+    datasets = [
+        tracking.DatasetInfo(data.name, data.fingerprint, data.source, context) for context in ("training", "test")
+    ]
+    return tracking.Network(
+        identity=planned.identity,
+        name=planned.name,
+        params=configs.params(planned.config),
+        tags={
+            names.INPUT_SHAPE: "x".join(map(str, data.input_shape)),
+            names.CLASSES: str(data.classes),
+            names.TEST_SIZE: str(data.test_size),
+        },
+        datasets=datasets,
+    )
+
+
+def outcome(result: Result, files: Sequence[Path]) -> tracking.Outcome:
+    """What is known of a network at its end."""
+    return tracking.Outcome(
+        metrics=result.metrics,
+        history=result.history,
+        step=result.step,
+        tags={
+            names.STOP_REASON: result.stop_reason,
+            names.THETA0: result.theta0,
+            names.TRAINING_SECONDS: f"{result.seconds:.3f}",
+        },
+        files=files,
+    )

@@ -1,0 +1,97 @@
+"""A sweep in the tracking store: which of its networks are to be trained, and its parent run.
+
+The process that starts a command opens the sweep, looks finished networks up once, and closes it. Jobs in other
+processes join it through a file in the sweep's directory.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from initdist import tracking
+from initdist.counts import Counts
+from initdist.errors import ConfigError
+from initdist.plan import Network
+from initdist.schema import TrackingConfig
+
+FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """An opened sweep: its store, its parent run and the identities that are to be trained."""
+
+    id: str
+    store: tracking.Store
+    run_id: str
+    todo: frozenset[str]
+    opened_ms: int
+    resume: bool
+
+    def save(self, directory: Path) -> None:
+        """Write what a job in another process needs to join."""
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / FILE).write_text(json.dumps(asdict(self) | {"todo": sorted(self.todo)}, indent=1))
+
+    def close(self, status: str, counts: Counts) -> None:
+        """End the parent run with the counts as its metrics."""
+        summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
+        tracking.close_sweep(self.store, self.run_id, status, summary)
+
+
+def begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Sweep:
+    """Prepare the store, look up what has finished, and open the parent run. Raises TrackingError."""
+    opened_ms = int(time.time() * 1000)
+    store = tracking.prepare(settings.uri, settings.experiment)
+    tracking.close_stale(store)
+    finished = tracking.finished(store) if resume else {}
+    identities = [network.identity for network in networks]
+    sweep = tracking.sweep_id(identities)
+    run_id = tracking.open_sweep(
+        store,
+        sweep,
+        f"sweep {sweep} ({len(networks)} networks)",
+        [{"identity": network.identity, "name": network.name} for network in networks],
+        command=shlex.join([Path(sys.executable).name, "-m", "initdist.train", *sys.argv[1:]]),
+    )
+    return Sweep(sweep, store, run_id, frozenset(identities) - finished.keys(), opened_ms, resume)
+
+
+def join(directory: Path, expected: str) -> Sweep:
+    """The sweep that the starting process saved. Networks that finished since are no longer to do."""
+    file = directory / FILE
+    if not file.is_file():
+        raise ConfigError(f"tracking.sweep is set by the sweeper and must not be set by hand, got {expected!r}")
+    saved = json.loads(file.read_text())
+    store = tracking.Store(**saved.pop("store"))
+    todo = frozenset(saved.pop("todo"))
+    if saved["resume"]:
+        todo -= tracking.finished(store, since_ms=saved["opened_ms"]).keys()
+    return Sweep(store=store, todo=todo, **saved)
+
+
+def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> set[str]:
+    """Identities of these networks that have finished, without touching or creating a store."""
+    path = settings.uri.removeprefix("sqlite:///")
+    if path != settings.uri and not Path(path).exists():
+        return set()
+    store = tracking.prepare(settings.uri, settings.experiment)
+    return {network.identity for network in networks} & tracking.finished(store).keys()
+
+
+def dry_run(networks: Sequence[Network], settings: TrackingConfig) -> str:
+    """The text of a dry run: every network, and whether it has finished before."""
+    done = finished_before(networks, settings)
+    width = max(len(network.name) for network in networks)
+    lines = [
+        f"  {network.name:<{width}}  {network.identity[:12]}  {'finished' if network.identity in done else 'to train'}"
+        for network in networks
+    ]
+    total = f"dry run: {len(networks)} networks, {len(networks) - len(done)} to train, {len(done)} finished before"
+    return "\n".join([*lines, total])

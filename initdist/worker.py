@@ -1,0 +1,87 @@
+"""A training process: owns one device, trains the stacks it is sent, and sends back events.
+
+On the CPU it uses one thread, and MKL in its reproducible mode: together they make a network's result independent of
+the stack it trains in.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from initdist import datasets, models, names, training
+from initdist.events import Done, Failed, Progress, Started, Task
+from initdist.schema import Config
+
+# Parameters of one CPU stack: beyond this they leave the cache, and two smaller stacks are faster.
+CPU_STACK_PARAMETERS = 2_000_000
+CUDA_MEMORY_SHARE = 0.4
+
+
+def serve(connection: Connection, device: str) -> None:
+    """Run until the connection closes. Ctrl-C is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    try:
+        while True:
+            message = connection.recv()
+            if isinstance(message, Task):
+                _train(connection, message, torch.device(device))
+            else:
+                connection.send(_answer(*message, device))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # the parent is gone or has no more work
+
+
+def _answer(question: str, config: Config | None, device: str) -> int | tuple[int, ...]:
+    if question == "cuda devices":
+        return torch.cuda.device_count()
+    assert question == "capacity"
+    assert config is not None
+    return capacity(config, torch.device(device))
+
+
+def capacity(config: Config, device: torch.device) -> int:
+    """How many networks of this shape one stack should hold on a device."""
+    about = datasets.describe(config.dataset)
+    with torch.device("meta"):
+        module = models.build(config.model, about.input_shape, about.classes)
+    parameters = sum(p.numel() for p in module.parameters())
+    if device.type == "cpu":
+        return max(1, CPU_STACK_PARAMETERS // parameters)
+    free, _ = torch.cuda.mem_get_info(device)
+    copies = 6  # initial, current, gradients, and the transients of a step
+    return max(1, int(free * CUDA_MEMORY_SHARE) // (4 * copies * parameters))
+
+
+def _train(connection: Connection, task: Task, device: torch.device) -> None:
+    remaining = set(task.networks)
+    try:
+        connection.send(Started(task.networks))
+        for event in training.train(task.configs, device):
+            if isinstance(event, Progress):
+                connection.send(replace(event, networks=tuple(task.networks[i] for i in event.networks)))
+                continue
+            if task.weight_files:
+                _save(event, task.weight_files[event.result.network], task.configs[event.result.network])
+            network = task.networks[event.result.network]
+            connection.send(replace(event.result, network=network))
+            remaining.discard(network)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception:  # whatever went wrong in one stack must not take the others with it
+        connection.send(Failed(tuple(sorted(remaining)), traceback.format_exc()))
+    connection.send(Done())
+
+
+def _save(trained: training.Trained, file: str, config: Config) -> None:
+    from safetensors.torch import save_file
+
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    save_file(trained.parameters, file, metadata={names.THETA0: trained.result.theta0, "model": config.model.name})

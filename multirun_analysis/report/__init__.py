@@ -82,6 +82,7 @@ def _figures(material: Material, folder: Path) -> tuple[dict[str, bytes], list[P
             vector, pixels = folder / f"{drawing.name}.svg", folder / f"{drawing.name}.png"
             buffer = io.BytesIO()
             drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
+            drawing.figure.set_layout_engine("none")  # the layout just found also serves the second file
             images[drawing.name] = buffer.getvalue()
             vector.write_bytes(images[drawing.name])
             drawing.figure.savefig(pixels, format="png", dpi=DPI)

@@ -54,7 +54,7 @@ class Planted:
     end: int = 2_000
 
     def all_params(self) -> dict[str, str]:
-        seeds = {name: self.seed for name in ("seed", "seeds.init", "seeds.data", "seeds.noise", "seeds.order")}
+        seeds = dict.fromkeys(("seed", "seeds.init", "seeds.data", "seeds.noise", "seeds.order"), self.seed)
         return {name: str(value) for name, value in {**DEFAULTS, **seeds, **self.params}.items() if value != "ABSENT"}
 
     def tags(self) -> dict[str, str]:
@@ -98,9 +98,7 @@ class Store:
         metrics = [Metric(name, float(value), 0, STEPS[-1]) for name, value in run.metrics.items()]
         distance = run.metrics.get(names.DISTANCE, math.nan)
         if math.isfinite(distance):
-            metrics += [
-                Metric(names.DISTANCE, distance * math.sqrt(step / STEPS[-1]), 0, step) for step in STEPS[:-1]
-            ]
+            metrics += [Metric(names.DISTANCE, distance * math.sqrt(step / STEPS[-1]), 0, step) for step in STEPS[:-1]]
         params = [Param(name, value) for name, value in run.all_params().items()]
         self.client.log_batch(run_id, metrics=metrics, params=params, tags=[RunTag("extra", "1")])
         if run.status != "RUNNING":
@@ -124,7 +122,7 @@ def metrics(distance: float, gap: float, *, width: int = 64, n: int = 1280, nois
         names.EPOCHS: 20.0,
         names.STEPS: float(STEPS[-1]),
         names.measure("distance_over_sqrt_n"): distance / math.sqrt(n),
-        names.measure("param_norm"): start + distance**2,
+        names.measure("param_norm"): start + distance * distance,
     }
 
 

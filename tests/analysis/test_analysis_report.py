@@ -1,0 +1,282 @@
+"""Figures and files of whole analyses: complete, escaped, self-contained, reproducible."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_dir
+
+from initdist import names
+from initdist.paths import conf_dir
+from multirun_analysis import AnalysisError, figures
+from multirun_analysis.closed_form import initial_norm, xavier_norm
+from multirun_analysis.config import AnalysisConfig, Tracking, command, register, validate
+from multirun_analysis.labels import cell, number, term, value
+from multirun_analysis.report import html, markdown
+from multirun_analysis.report.document import Bullets, Code, Heading, Table, Text
+from multirun_analysis.run import Outcome, analyze
+from multirun_analysis.stats import derived
+
+
+def settings(uri: str, out: Path, experiment: str = "initdist", **more: str) -> AnalysisConfig:
+    return AnalysisConfig(tracking=Tracking(uri, experiment), out=str(out), **more)
+
+
+@pytest.fixture(scope="module")
+def outcome(planted, tmp_path_factory) -> tuple[Outcome, Path]:
+    out = tmp_path_factory.mktemp("report")
+    (out / "figures").mkdir()
+    (out / "figures" / "norm_against_width.png").write_text("of an earlier analysis")
+    return analyze(settings(planted.uri, out), out), out
+
+
+def test_every_file_is_written_and_logged_to_the_run_of_the_sweep(outcome, planted):
+    result, out = outcome
+    figure_files = {f"figures/{name}.{suffix}" for name in figures.NAMES for suffix in ("png", "svg")}
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert written == {"runs.csv", "statistics.json", "report.md", "report.html"} | figure_files
+    assert {path.relative_to(out).as_posix() for path in result.files} == written
+    client = planted.store.client
+    logged = {item.path for item in client.list_artifacts(planted.parent, "analysis")}
+    assert logged >= {"analysis/report.html", "analysis/runs.csv", "analysis/statistics.json"}
+    assert len(client.list_artifacts(planted.parent, "analysis/figures")) == 10
+    assert (out / "figures" / "norm_against_width.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_answer_comes_first_and_holds_the_numbers(outcome):
+    result, out = outcome
+    statistics = json.loads((out / "statistics.json").read_text())
+    within = statistics["results"]["associations"][0]["within"]
+    low, high = (number(100 * within["interval"][end]) for end in ("low", "high"))
+    expected = (
+        "Within groups of equal n and p, networks farther from their initialization have a larger generalization gap: "
+        f"{number(100 * within['slope'])} [{low}, {high}] percentage points per unit of distance, 95% t interval, "
+        "18 configurations in 6 groups."
+    )
+    assert statistics["answer"] == expected == result.lines[0]
+    text = (out / "report.md").read_text()
+    assert text.splitlines()[2] == "**" + re.sub(r"([\[\]])", r"\\\1", expected) + "**"
+    assert "of the opposite sign" in text
+    assert within["slope"] == pytest.approx(0.01, abs=0.002)
+
+
+def test_runs_csv_holds_every_run(outcome, planted):
+    frame = pd.read_csv(outcome[1] / "runs.csv")
+    assert sorted(frame["run_id"]) == sorted(planted.run_ids)
+    assert frame["excluded"].isna().all()
+    assert {"model.width", "seed", names.DISTANCE, names.GAP, "identity", "stop_reason"} <= set(frame.columns)
+
+
+class Page(HTMLParser):
+    """Collects what a page would fetch, its tags and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href", "srcset", "data", "action")]
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def test_the_page_is_whole_and_fetches_nothing(outcome):
+    text = (outcome[1] / "report.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert page.tags.count("img") == 5
+    assert "script" not in page.tags
+    assert all(link.startswith("data:") for link in page.links)
+    assert not re.search(r"url\(|@import", text)
+    assert "prefers-color-scheme: dark" in text
+    assert 'name="viewport"' in text
+
+
+def test_captions_say_what_bands_and_samples_are(outcome):
+    captions = {drawing.name: drawing.caption for drawing in outcome[0].material.drawings}
+    assert "bands: its 95% t interval" in captions["gap_against_distance"]
+    assert "95% t intervals of the mean over seeds" in captions["distance_against_width"]
+    assert "18 networks of 54 are drawn" in captions["distance_against_step"]
+    assert "2 n_in n_out/(n_in + n_out)" in captions["norm_against_width"]
+
+
+def test_figures_have_axes_with_units_and_a_panel_each(outcome):
+    drawings = {drawing.name: drawing.figure for drawing in outcome[0].material.drawings}
+    gap = drawings["gap_against_distance"]
+    assert gap.get_supylabel() == "generalization gap (percentage points)"
+    assert gap.get_supxlabel() == "distance from initialization (ℓ2)"
+    assert [axis.get_title() for axis in gap.axes] == ["n = 160", "n = 640"]
+    assert len(gap.axes[0].lines) == 3
+    norm = drawings["norm_against_width"]
+    assert len(norm.axes) == 6
+    assert norm.axes[0].get_xscale() == norm.axes[0].get_yscale() == "log"
+
+
+def test_the_line_in_the_figure_is_the_slope_in_the_table(outcome):
+    result = outcome[0].material
+    line = result.drawings[0].figure.axes[0].lines[0]
+    x, y = line.get_xdata(), line.get_ydata()
+    assert (y[-1] - y[0]) / (x[-1] - x[0]) == pytest.approx(100 * result.results.associations[0].within.slope)
+
+
+def test_the_start_drawn_is_the_closed_form_of_the_norm(outcome):
+    figure = next(d.figure for d in outcome[0].material.drawings if d.name == "norm_against_width")
+    start = next(line for line in figure.axes[0].lines if line.get_linestyle() == ":")
+    assert start.get_xdata().tolist() == [16, 64, 256]
+    assert start.get_ydata().tolist() == pytest.approx([xavier_norm(64, width, 2, 10) for width in (16, 64, 256)])
+
+
+def test_closed_form_of_one_layer_by_hand():
+    assert xavier_norm(3, 5, 0, 6) == pytest.approx((2 * 3 * 6 / 9) ** 0.5)
+    row = {"model.init": "xavier", "model.name": "mlp", "model.width": 4, "model.depth": 1, "input_shape": "1x2x2"}
+    row |= {"classes": "4", "model.init_scale": 2.0}
+    assert initial_norm(row) == pytest.approx(2 * (4 + 4) ** 0.5)
+    assert pd.isna(initial_norm(row | {"model.name": "cnn"}))
+    assert pd.isna(initial_norm(row | {"model.init": "he"}))
+    assert pd.isna(initial_norm(row | {"input_shape": None}))
+
+
+def test_the_same_store_gives_the_same_bytes(outcome, planted, tmp_path):
+    analyze(settings(planted.uri, tmp_path), tmp_path)
+    for name in ("runs.csv", "figures/gap_against_distance.svg", "figures/distance_against_step.png"):
+        assert (tmp_path / name).read_bytes() == (outcome[1] / name).read_bytes()
+
+
+def test_the_command_reproduces_the_settings_through_hydra(tmp_path):
+    odd = AnalysisConfig(Tracking("sqlite:////a b/it's (1),x.db", "null"), "12e34", names.TEST_ERROR, "out dir/é=1\\")
+    words = shlex.split(command(odd, odd.tracking.uri))
+    assert words[:3] == ["python", "-m", "multirun_analysis"]
+    register()
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        config = compose("analysis", words[3:])
+    assert (config.tracking.uri, config.tracking.experiment) == (odd.tracking.uri, odd.tracking.experiment)
+    assert (config.sweep, config.target, config.out) == (odd.sweep, odd.target, odd.out)
+
+
+def test_a_password_stays_out_of_the_report():
+    uri = "postgresql://me:secret@host/db"
+    assert "secret" not in command(AnalysisConfig(), uri)
+    assert "me:***@host" in command(AnalysisConfig(), uri)
+
+
+def test_one_configuration_is_answered_clearly(small, tmp_path):
+    result = analyze(settings(small.uri, tmp_path, "one-configuration"), tmp_path)
+    assert result.lines[0].startswith("Undecided: the experiment holds one configuration, so nothing can be compared.")
+    assert "Not logged to MLflow: the networks are not those of exactly one sweep" in result.lines
+    text = (tmp_path / "report.md").read_text()
+    assert "There is one configuration: no regression is possible." in text
+    assert "Gap against distance: left out, there is one configuration only." in text
+    assert "Distance against width: left out, the width does not vary" in text
+    assert [path.name for path in sorted((tmp_path / "figures").iterdir())] == [
+        "distance_against_step.png",
+        "distance_against_step.svg",
+    ]
+
+
+def test_one_seed_is_drawn_without_bands_and_text_of_the_store_is_escaped(small, tmp_path):
+    result = analyze(settings(small.uri, tmp_path, "one-seed"), tmp_path)
+    assert result.lines[0].startswith(
+        "Undecided: 4 configurations, an interval needs 6. The slope of these points alone"
+    )
+    assert len(list((tmp_path / "figures").iterdir())) == 10
+    assert "no band, since 4 configurations, an interval needs 6" in (tmp_path / "report.md").read_text()
+    bad = replace(
+        result.material, networks=replace(result.material.networks, source=replace(
+            result.material.networks.source, notes=("<script>alert(1)</script> | [x](http://y) `z`",)))
+    )  # fmt: skip
+    from multirun_analysis.report.content import blocks
+
+    page = html.render("<i>", blocks(bad), dict.fromkeys(figures.NAMES, b""))
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "script" not in Page(page).tags
+    text = markdown.render("<i>", blocks(bad))
+    assert r"\<script\>alert(1)\</script\> \| \[x\](http://y) \`z\`" in text
+
+
+def test_everything_left_out_is_in_the_report(messy, tmp_path):
+    result = analyze(settings(messy.uri, tmp_path), tmp_path)
+    assert "Left out: 3 unfinished, 1 duplicate, 4 invalid, 1 diverged" in result.lines[2]
+    statistics = json.loads((tmp_path / "statistics.json").read_text())
+    assert statistics["used"] + sum(statistics["left_out"].values()) == statistics["runs"]
+    text = (tmp_path / "report.md").read_text()
+    assert "| unfinished | the run's status is not FINISHED | 3 |" in text
+    assert "1 run without the tag initdist.kind" in text
+    assert "Sensitivity: the same with 2 networks that missed the threshold" in text
+    assert pd.read_csv(tmp_path / "runs.csv")["excluded"].notna().sum() == 14
+
+
+def test_a_directory_that_cannot_be_written_is_refused(planted, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AnalysisError, match=r"out=.*/file/reports must be a directory that can be written"):
+        analyze(settings(planted.uri, tmp_path / "file" / "reports"), tmp_path)
+
+
+def test_bad_settings_name_key_rule_and_value():
+    with pytest.raises(AnalysisError, match=r"target must be one of generalization_gap, .* got 'gap'"):
+        validate(AnalysisConfig(target="gap"))
+    with pytest.raises(AnalysisError, match="out must not be empty"):
+        validate(AnalysisConfig(out=""))
+
+
+def test_a_figure_without_its_data_gives_the_reason(outcome):
+    material = outcome[0].material
+    frame = material.networks.used.drop(columns=names.measure("param_norm"))
+    empty = pd.DataFrame({"run_id": [], "step": [], "value": []})
+    drawings = {d.name: d for d in figures.draw(frame, material.results, empty)}
+    assert drawings["norm_against_width"].figure is None
+    assert drawings["norm_against_width"].caption == "no network has measure/param_norm"
+    assert drawings["distance_against_step"].caption == "no network has a history of distance_from_init"
+
+
+def test_histories_are_sampled_within_a_bound(outcome, monkeypatch):
+    material = outcome[0].material
+    used = derived(material.networks.used)
+    assert len(figures.sampled_runs(used, material.results)) == 18
+    monkeypatch.setattr(figures.history, "MAXIMUM_RUNS", 5)
+    assert len(figures.sampled_runs(used, material.results)) == 5
+
+
+def test_markdown_and_html_render_the_same_blocks():
+    parts = [Heading("H"), Text("a*b", lead=True), Bullets(["x"]), Code("c ``` d"), Table(["k", "v"], [["p|q", "1"]])]
+    text = markdown.render("T", parts)
+    assert "## H" in text
+    assert "**a\\*b**" in text
+    assert "````\nc ``` d\n````" in text
+    assert "| k | v |\n| --- | ---: |\n| p\\|q | 1 |" in text
+    page = html.render("T", parts, {})
+    assert '<p class="lead">a*b</p>' in page
+    assert '<td class="name">p|q</td><td>1</td>' in page
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [(0.83123, "0.831"), (-12.345, "−12.3"), (0, "0"), (None, "–"), (float("nan"), "–"), (1.2345e-7, "1.23e−07"),
+     (123456.0, "123456"), (0.00051, "0.000510")],
+)  # fmt: skip
+def test_numbers_have_three_digits(item, text):
+    assert number(item) == text
+
+
+def test_cells_read_in_short_words():
+    assert cell({"dataset.train_size": 1280.0, "noise.level": 0.5, "x.y": None}) == "n = 1280, p = 0.5, x.y = not set"
+    assert (value(True), value("relu"), value(1e-3)) == ("True", "relu", "0.001")
+    assert (term("log model.width"), term("loss.name=hinge")) == ("log width", "loss=hinge")

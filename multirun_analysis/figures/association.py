@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.figures.panels import Panels, grid, name_axes, panels_of
+from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import MAXIMUM_STYLES, Roles, of_association
 from multirun_analysis.figures.style import (
     MARKERS,
@@ -38,7 +38,7 @@ def gap_against_distance(frame: pd.DataFrame, results: Results) -> Drawing:
     panels = panels_of(means.assign(y=100 * means[results.target]), role.panels)
     colours = palette(levels_of(means, role.colour)) if role.colour else {}
     markers = _markers(means, design, role)
-    figure, axes = grid(panels, share_x=_spread(panels) < 5)
+    figure, axes = grid(panels, share=False)
     for axis, rows in panels.on(axes):
         _points(axis, rows, role, colours, markers)
         _lines(axis, rows, design, association, role, colours)
@@ -51,7 +51,7 @@ def gap_against_distance(frame: pd.DataFrame, results: Results) -> Drawing:
         shapes = {text: {"color": "0.35", "marker": m, "linestyle": "none"} for text, m in markers.items()}
         blocks.append((labels.short(WIDTH), shapes))
     legend(figure, blocks)
-    return Drawing(NAME, TITLE, figure, _caption(association, design) + panels.note)
+    return Drawing(NAME, TITLE, figure, _caption(association, design, len(panels.frames)) + panels.note)
 
 
 def _markers(means: pd.DataFrame, design: Design, role: Roles) -> dict[str, str]:
@@ -59,12 +59,6 @@ def _markers(means: pd.DataFrame, design: Design, role: Roles) -> dict[str, str]
         return {}
     widths = [labels.value(width) for width in levels_of(means, WIDTH)]
     return dict(zip(widths, MARKERS, strict=False)) if len(widths) <= MAXIMUM_STYLES else {}
-
-
-def _spread(panels: Panels) -> float:
-    """How many times larger the largest distance of one panel is than that of another."""
-    largest = [float(rows[names.DISTANCE].max()) for rows in panels.frames]
-    return max(largest) / max(min(largest), 1e-12)
 
 
 def _points(
@@ -82,8 +76,8 @@ def _points(
         palette={level: shades[level] for level in data["colour"].unique()},
         style="marker",
         markers=markers or {"all": "o"},
-        s=46,
-        alpha=0.9,
+        s=46 if len(data) <= 30 else 24,
+        alpha=0.85,
         linewidth=0.4,
         edgecolor="white",
         legend=False,
@@ -122,8 +116,10 @@ def _lines(
                 axis.fill_between(span, line - half, line + half, color=colour, alpha=0.16, linewidth=0, zorder=1)
 
 
-def _caption(association: Association, design: Design) -> str:
+def _caption(association: Association, design: Design, panels: int) -> str:
     text = "Each point is a configuration, the mean over its seeds."
+    if panels > 1:
+        text += " Panels have their own scales."
     if association.within.slope is None:
         return text
     where = f"groups of equal {', '.join(map(labels.short, design.group_axes))}" if design.group_axes else "one group"

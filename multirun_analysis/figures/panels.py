@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,45 +19,45 @@ COLUMNS = 4
 
 @dataclass(frozen=True)
 class Panels:
-    """titles and frames go together; at most MAXIMUM are drawn."""
+    """titles and frames go together, MAXIMUM of them at most; total counts those that exist."""
 
     titles: Sequence[str]
     frames: Sequence[pd.DataFrame]
     columns: int
-
-    @property
-    def drawn(self) -> int:
-        return min(len(self.frames), MAXIMUM)
+    total: int
 
     @property
     def note(self) -> str:
         """A caption's sentence on panels that are not drawn."""
-        total = len(self.frames)
-        return "" if total <= MAXIMUM else f" The first {MAXIMUM} of {total} panels are drawn."
+        drawn = len(self.frames)
+        return "" if drawn == self.total else f" {drawn} of {self.total} panels are drawn, spread over the levels."
 
     def on(self, axes: Sequence[Axes]) -> Iterator[tuple[Axes, pd.DataFrame]]:
-        """The drawn panels' axes with their rows."""
-        return zip(axes, self.frames[: self.drawn], strict=True)
+        """The panels' axes with their rows."""
+        return zip(axes, self.frames, strict=True)
 
 
 def panels_of(frame: pd.DataFrame, axes: Sequence[str]) -> Panels:
-    """One panel for each combination, in order; the levels of the last axis fill a row where they can."""
+    """One panel for each combination, in order; the levels of the last axis fill rows where they can."""
     if not axes:
-        return Panels([""], [frame], 1)
-    groups = [rows for _, rows in frame.groupby(list(axes), dropna=False, sort=True)]
+        return Panels([""], [frame], 1, 1)
+    total = frame.groupby(list(axes), dropna=False).ngroups
+    if total > MAXIMUM:
+        frame = _thinned(frame, axes)
+    groups = [rows for _, rows in frame.groupby(list(axes), dropna=False, sort=True)][:MAXIMUM]
     titles = [labels.cell({axis: rows[axis].iloc[0] for axis in axes}) for rows in groups]
-    number, last = min(len(groups), MAXIMUM), frame[axes[-1]].nunique(dropna=False)
-    full_rows = len(axes) > 1 and 2 <= last <= COLUMNS and number % last == 0
-    return Panels(titles, groups, last if full_rows else min(number, COLUMNS))
+    last = frame[axes[-1]].nunique(dropna=False)
+    fitting = [c for c in range(2, COLUMNS + 1) if len(groups) % c == 0 and c % last == 0]
+    return Panels(titles, groups, max(fitting, default=min(len(groups), COLUMNS)), total)
 
 
-def grid(panels: Panels, share_x: bool = True) -> tuple[Figure, list[Axes]]:
-    """A figure with the panels' axes, titled, on common y axes."""
-    number, columns = panels.drawn, panels.columns
+def grid(panels: Panels, share: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure with the panels' axes, titled; share: all on the same scales."""
+    number, columns = len(panels.frames), panels.columns
     rows = -(-number // columns)
     size = (3.0 * columns + 1.7, 2.6 * rows + 0.7) if number > 1 else (6.6, 4.0)
     figure = Figure(figsize=size, layout="constrained")
-    places = figure.subplots(rows, columns, sharex=share_x, sharey=True, squeeze=False).ravel()
+    places = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
     for place, axis in enumerate(places):
         if place >= number:
             axis.set_visible(False)
@@ -64,6 +66,18 @@ def grid(panels: Panels, share_x: bool = True) -> tuple[Figure, list[Axes]]:
         if place + columns >= number:  # a panel above an empty place keeps its tick labels
             axis.tick_params(labelbottom=True)
     return figure, list(places[:number])
+
+
+def _thinned(frame: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
+    """The rows at fewer levels of the axes, ends kept, so that MAXIMUM panels hold every combination."""
+    levels = {axis: pd.factorize(frame[axis], sort=True, use_na_sentinel=False)[1] for axis in axes}
+    kept = {axis: len(found) for axis, found in levels.items()}
+    while math.prod(kept.values()) > MAXIMUM:
+        kept[max(kept, key=lambda axis: kept[axis])] -= 1
+    for axis, found in levels.items():
+        chosen = np.unique(np.linspace(0, len(found) - 1, kept[axis]).round().astype(int))
+        frame = frame[frame[axis].isin(found[chosen])]
+    return frame
 
 
 def name_axes(figure: Figure, x: str, y: str) -> None:

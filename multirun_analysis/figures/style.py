@@ -91,14 +91,13 @@ def log_y(axes: Sequence[Axes]) -> None:
         axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
 
 
-def t_band(values: pd.Series | np.ndarray) -> tuple[float, float]:
-    """95% t interval of the mean over seeds, for seaborn's errorbar; no width for a single seed."""
-    values = np.asarray(values, dtype=float)
-    mean = float(values.mean())
-    if len(values) < 2:
-        return mean, mean
-    half = float(stdtrit(len(values) - 1, 0.975)) * float(values.std(ddof=1)) / np.sqrt(len(values))
-    return mean - half, mean + half
+def t_bands(data: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+    """Columns keys, the mean, and low and high of its 95% t interval over the rows of each key; missing for one row."""
+    found = data.groupby(list(keys), sort=True)[column].agg(["mean", "std", "count"]).reset_index()
+    half = stdtrit(np.maximum(found["count"] - 1, 1), 0.975) * found["std"] / np.sqrt(found["count"])
+    return found[list(keys)].assign(
+        **{column: found["mean"], "low": found["mean"] - half, "high": found["mean"] + half}
+    )
 
 
 def legend(figure: Figure, blocks: Sequence[tuple[str, dict[str, dict[str, Any]]]]) -> None:

@@ -24,7 +24,7 @@ from multirun_analysis.figures.style import (
     marks,
     named,
     palette,
-    t_band,
+    t_bands,
 )
 from multirun_analysis.params import WIDTH
 from multirun_analysis.stats import NORM, Results
@@ -136,13 +136,10 @@ def _trend(
         sns.scatterplot(
             **common, s=14, alpha=0.45, linewidth=0, legend=False, ax=axis, rasterized=len(data) > MANY_POINTS
         )
+    bands = t_bands(data, ["colour", "x"], "y")
     sns.lineplot(
-        **common,
-        errorbar=t_band,
-        err_kws={"alpha": 0.18, "linewidth": 0},
-        linestyle=linestyle,
-        legend=False,
-        ax=axis,
-        **LINE,
+        **{**common, "data": bands}, estimator=None, errorbar=None, linestyle=linestyle, legend=False, ax=axis, **LINE
     )
+    for level, band in bands.groupby("colour", sort=False):
+        axis.fill_between(band["x"], band["low"], band["high"], color=palette[level], alpha=0.18, linewidth=0)
     axis.set(xlabel="", ylabel="")

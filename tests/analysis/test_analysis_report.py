@@ -7,19 +7,24 @@ import re
 import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
+from scipy.stats import ttest_1samp
 
 from initdist import names
 from initdist.paths import conf_dir
 from multirun_analysis import AnalysisError, figures
 from multirun_analysis.closed_form import initial_norm, xavier_norm
 from multirun_analysis.config import AnalysisConfig, Tracking, command, register, validate
+from multirun_analysis.figures.panels import panels_of
+from multirun_analysis.figures.style import t_bands
 from multirun_analysis.labels import cell, number, term, value
 from multirun_analysis.report import html, markdown
+from multirun_analysis.report.content import blocks
 from multirun_analysis.report.document import Bullets, Code, Heading, Table, Text
 from multirun_analysis.run import Outcome, analyze
 from multirun_analysis.stats import derived
@@ -202,8 +207,6 @@ def test_one_seed_is_drawn_without_bands_and_text_of_the_store_is_escaped(small,
         result.material, networks=replace(result.material.networks, source=replace(
             result.material.networks.source, notes=("<script>alert(1)</script> | [x](http://y) `z`",)))
     )  # fmt: skip
-    from multirun_analysis.report.content import blocks
-
     page = html.render("<i>", blocks(bad), dict.fromkeys(figures.NAMES, b""))
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
@@ -280,3 +283,23 @@ def test_cells_read_in_short_words():
     assert cell({"dataset.train_size": 1280.0, "noise.level": 0.5, "x.y": None}) == "n = 1280, p = 0.5, x.y = not set"
     assert (value(True), value("relu"), value(1e-3)) == ("True", "relu", "0.001")
     assert (term("log model.width"), term("loss.name=hinge")) == ("log width", "loss=hinge")
+
+
+def test_bands_are_t_intervals_of_the_mean():
+    frame = pd.DataFrame({"x": [1, 1, 1, 2], "y": [1.0, 2.0, 6.0, 5.0]})
+    band = t_bands(frame, ["x"], "y")
+    interval = ttest_1samp([1.0, 2.0, 6.0], 0).confidence_interval()
+    assert (band["low"][0], band["high"][0]) == pytest.approx((interval.low, interval.high))
+    assert band["y"].tolist() == [3.0, 5.0]
+    assert pd.isna(band["low"][1])
+
+
+def test_more_panels_than_fit_are_thinned_with_their_ends_kept():
+    frame = pd.DataFrame(list(product(range(1, 7), (0.0, 0.5, 1.0), ("a", "b"))), columns=["n", "p", "m"])
+    panels = panels_of(frame, ["n", "p", "m"])
+    assert (len(panels.frames), panels.total) == (12, 36)
+    assert panels.titles[0] == "n = 1, p = 0, m = a"
+    assert panels.titles[-1] == "n = 6, p = 1, m = b"
+    assert panels.note == " 12 of 36 panels are drawn, spread over the levels."
+    assert panels_of(frame, ["p", "m"]).note == ""
+    assert panels_of(frame, ["p", "m"]).columns == 2

@@ -1,0 +1,24 @@
+"""Set-up of every test: no telemetry, and the numerics of a training process."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # before torch is first used, as the training processes have it
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Training processes use one thread; so do the tests that train in this process."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_store_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller's own tracking store is not the tests' business."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -1,0 +1,115 @@
+"""What the tests share: configs without a command line, synthetic data, training in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from initdist import compose, config, data, registry, training
+from initdist.datasets import Arrays, Description
+from initdist.events import Result
+from initdist.paths import conf_dir
+from initdist.schema import Config
+
+CPU = torch.device("cpu")
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The config that the command line would compose, not yet resolved."""
+    compose.register()
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        return hydra_compose("config", overrides=list(overrides))
+
+
+@cache
+def _groups(choices: tuple[str, ...]) -> DictConfig:
+    return composed(*choices)
+
+
+def unresolved(changes: dict[str, Any] | None = None, *choices: str) -> DictConfig:
+    """As `composed`, with leaf values changed in place; choices are those of config groups (`loss=squared_error`)."""
+    cfg = _groups(choices).copy()
+    for key, value in (changes or {}).items():
+        OmegaConf.update(cfg, key, value)
+    return cfg
+
+
+def make(changes: dict[str, Any] | None = None, *choices: str) -> Config:
+    """The config of one network."""
+    (one,) = config.networks(unresolved(changes, *choices))
+    return one
+
+
+# A network that trains in a fraction of a second.
+TINY = {"model.width": 16, "model.depth": 1, "dataset.train_size": 100, "device": "cpu", "stop.max_epochs": 3}
+
+
+def tiny(changes: dict[str, Any] | None = None, *choices: str) -> Config:
+    return make(TINY | (changes or {}), *choices)
+
+
+def train(configs: Sequence[Config]) -> list[training.Trained]:
+    """Train one stack in this process; the networks' ends in the order of the configs."""
+    ended = [event for event in training.train(configs, CPU) if isinstance(event, training.Trained)]
+    assert sorted(one.result.network for one in ended) == list(range(len(configs)))
+    return sorted(ended, key=lambda one: one.result.network)
+
+
+def facts(result: Result) -> dict[str, Any]:
+    """Everything of a result that must not depend on the stack or the machine: not its position, not its time."""
+    return {
+        "stop_reason": result.stop_reason,
+        "step": result.step,
+        "metrics": result.metrics,
+        "history": result.history,
+        "theta0": result.theta0,
+    }
+
+
+def assert_same(one: training.Trained, other: training.Trained) -> None:
+    """Equal bit for bit: parameters, metrics, history (NaN equals NaN)."""
+    assert one.parameters.keys() == other.parameters.keys()
+    for name, values in one.parameters.items():
+        assert values.numpy().tobytes() == other.parameters[name].numpy().tobytes(), name
+    assert repr(facts(one.result)) == repr(facts(other.result))
+
+
+def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes: int = 10) -> ModuleType:
+    """A dataset module of noisy class centres, as `initdist.datasets` would hold it."""
+    module = ModuleType(f"initdist.datasets.{name}")
+
+    def describe(config: object) -> Description:
+        return Description(name, f"{name}/1", "tests", shape, classes, pool, test)
+
+    def load(config: object) -> Arrays:
+        random = np.random.default_rng(0)
+        centres = random.random((classes, *shape))
+        labels = random.integers(0, classes, pool + test)
+        inputs = (0.5 * centres[labels] + 0.5 * random.random((pool + test, *shape))).astype(np.float32)
+        return Arrays(inputs[:pool], labels[:pool], inputs[pool:], labels[pool:], scale=1.0)
+
+    module.describe, module.load = describe, load  # type: ignore[attr-defined]
+    return module
+
+
+@contextmanager
+def dataset(module: ModuleType) -> Iterator[str]:
+    """A dataset that the registry knows for a while; gives its name."""
+    known = registry.modules("initdist.datasets")
+    name = module.__name__.rpartition(".")[2]
+    assert name not in known
+    known[name] = module
+    try:
+        yield name
+    finally:
+        del known[name]
+        data._load.cache_clear()

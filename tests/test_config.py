@@ -1,0 +1,276 @@
+"""What a config accepts, what it refuses and with which words, and how a stack's config becomes its networks'."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import composed, make, unresolved
+from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from initdist import activations, config, initialization, losses, measures, models, names, optim, plan, registry, schema
+from initdist.errors import ConfigError
+from initdist.paths import conf_dir
+
+BROKEN = [
+    ("model.width", 0, "model.width must be at least 1, got 0"),
+    ("model.width", -4, "model.width must be at least 1, got -4"),
+    ("model.depth", -1, "model.depth must be at least 0, got -1"),
+    (
+        "model.activation",
+        "sigmoid",
+        "model.activation must be one of relu, tanh, gelu, identity, got 'sigmoid'",
+    ),
+    ("model.init", "kaiming", "model.init must be one of xavier, got 'kaiming'"),
+    ("model.init_scale", 0.0, "model.init_scale must be a finite number above 0, got 0.0"),
+    ("model.init_scale", math.inf, "model.init_scale must be a finite number above 0, got inf"),
+    ("dataset.train_size", 1, "dataset.train_size must be at least 2, got 1"),
+    ("noise.level", 1.5, "noise.level must be between 0 and 1, got 1.5"),
+    ("noise.level", -0.1, "noise.level must be between 0 and 1, got -0.1"),
+    ("noise.level", math.nan, "noise.level must be between 0 and 1, got nan"),
+    ("optimizer.lr", -0.1, "optimizer.lr must be a finite number above 0, got -0.1"),
+    ("optimizer.lr", 0.0, "optimizer.lr must be a finite number above 0, got 0.0"),
+    ("optimizer.lr", math.nan, "optimizer.lr must be a finite number above 0, got nan"),
+    ("optimizer.lr", math.inf, "optimizer.lr must be a finite number above 0, got inf"),
+    ("optimizer.batch_size", 0, "optimizer.batch_size must be at least 1, got 0"),
+    ("optimizer.name", "adamw", "optimizer.name must be one of sgd, got 'adamw'"),
+    ("noise.name", "blur", "noise.name must be one of labels, got 'blur'"),
+    ("loss.name", "hinge", "loss.name must be one of cross_entropy, squared_error, got 'hinge'"),
+    ("loss.threshold", -1.0, "loss.threshold must be at least 0, got -1.0"),
+    ("loss.sgd_lr", 0.0, "loss.sgd_lr must be a finite number above 0, got 0.0"),
+    ("stop.train_loss", -0.01, "stop.train_loss must be at least 0, got -0.01"),
+    ("stop.train_loss", math.nan, "stop.train_loss must be at least 0, got nan"),
+    ("stop.train_loss", math.inf, "stop.train_loss must be at least 0, got inf"),
+    ("stop.max_epochs", 0, "stop.max_epochs must be at least 1, got 0"),
+    ("seed", -1, "seed must be at least 0, got -1"),
+    ("seeds.init", -2, "seeds.init must be at least 0, got -2"),
+    ("seeds.data", -2, "seeds.data must be at least 0, got -2"),
+    ("seeds.noise", -2, "seeds.noise must be at least 0, got -2"),
+    ("seeds.order", -2, "seeds.order must be at least 0, got -2"),
+    ("history", -1, "history must be at least 0, got -1"),
+    ("workers", -1, "workers must be at least 0, got -1"),
+    ("device", "gpu", "device must be auto, cpu, cuda or cuda:<index>, got 'gpu'"),
+    ("device", "cuda:", "device must be auto, cpu, cuda or cuda:<index>, got 'cuda:'"),
+    ("tracking.experiment", " ", "tracking.experiment must be a non-empty name, got ' '"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), BROKEN)
+def test_a_value_that_breaks_its_rule_is_refused_with_key_rule_and_value(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        make({key: value})
+
+
+def test_every_rule_of_the_schema_has_a_case_above() -> None:
+    ruled = {key for key, _, metadata in config._leaves(make()) if metadata.get("rule") is not None}
+    assert ruled == {key for key, _, _ in BROKEN}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model.width", "wide", "Value 'wide' of type 'str' could not be converted to Integer"),
+        ("model.width", 64.5, "Value '64.5' of type 'float' could not be converted to Integer"),
+        ("model.width", True, "Value 'True' of type 'bool' could not be converted to Integer"),
+        ("model.bias", "perhaps", "Value 'perhaps' is not a valid bool"),
+        ("optimizer.lr", "fast", "Value 'fast' of type 'str' could not be converted to Float"),
+        ("seed", 0.5, "Value '0.5' of type 'float' could not be converted to Integer"),
+        ("vary.seed", ["x"], "Value 'x' of type 'str' could not be converted to Integer"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_with_its_key(key: str, value: Any, message: str) -> None:
+    with pytest.raises(OmegaConfBaseException, match=re.escape(message)) as refused:
+        unresolved({key: value})
+    assert key in str(refused.value)
+
+
+@pytest.mark.parametrize("override", ["model.wdith=64", "vary.model.width=[1,2]", "optimizer.momentum=0.9"])
+def test_a_key_that_does_not_exist_is_refused(override: str) -> None:
+    key = override.partition("=")[0]
+    with pytest.raises(ConfigCompositionException, match=re.escape(f"Could not override '{key}'")):
+        composed(override)
+
+
+def test_a_reference_to_a_key_that_does_not_exist_is_refused_with_the_key() -> None:
+    with pytest.raises(ConfigError, match=r"^seeds\.init: .*sed"):
+        config.networks(unresolved({"seeds.init": "${sed}"}))
+
+
+def test_a_reference_to_a_value_of_another_type_is_refused_with_the_key() -> None:
+    with pytest.raises(ConfigError, match=r"^seeds\.init: .*'0\.5'.*Integer"):
+        config.networks(unresolved({"seeds.init": "${noise.level}", "noise.level": 0.5}))
+
+
+# The config and what it names
+
+
+def _options(cls: type, name: str) -> set[str]:
+    (spec,) = [spec for spec in dataclasses.fields(cls) if spec.name == name]
+    return set(spec.metadata["rule"].text.removeprefix("one of ").split(", "))
+
+
+@pytest.mark.parametrize(
+    ("cls", "field", "registered", "folder"),
+    [
+        (schema.LossConfig, "name", losses.LOSSES, "loss"),
+        (schema.OptimizerConfig, "name", optim.OPTIMIZERS, "optimizer"),
+        (schema.ModelConfig, "init", initialization.STD, None),
+        (schema.ModelConfig, "activation", activations.ACTIVATIONS, None),
+        (schema.NoiseConfig, "name", {"labels": None}, "noise"),
+    ],
+    ids=["loss", "optimizer", "init", "activation", "noise"],
+)
+def test_what_the_schema_allows_is_what_there_is(cls: type, field: str, registered: Any, folder: str | None) -> None:
+    assert _options(cls, field) == set(registered)
+    if folder is not None:
+        assert _options(cls, field) == {file.stem for file in (Path(conf_dir()) / folder).glob("*.yaml")}
+
+
+@pytest.mark.parametrize(("group", "package"), [("model", "initdist.models"), ("dataset", "initdist.datasets")])
+def test_every_model_and_dataset_has_its_file_of_defaults(group: str, package: str) -> None:
+    files = {file.stem for file in (Path(conf_dir()) / group).glob("*.yaml")}
+    assert files == set(registry.modules(package))
+
+
+def test_the_names_of_measure_groups_are_those_of_the_registry_and_of_the_files() -> None:
+    groups = {one.group for one in measures.REGISTRY.values()}
+    assert set(names.MEASURE_GROUPS) == groups
+    assert {file.stem for file in (Path(conf_dir()) / "measures").glob("*.yaml")} - {"all"} == groups
+
+
+CHOICES = [
+    f"{file.parent.name}={file.stem}"
+    for group in ("model", "dataset", "noise", "loss", "optimizer", "measures")
+    for file in sorted((Path(conf_dir()) / group).glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_file_of_a_config_group_gives_a_valid_network_of_its_name(choice: str) -> None:
+    group, _, name = choice.partition("=")
+    one = make(None, choice)
+    if group != "measures":
+        assert getattr(one, group).name == name
+    config.check_rules(one)
+
+
+@pytest.mark.parametrize("choice", [c for c in CHOICES if c.startswith("model=")])
+def test_every_model_is_of_its_own_config_class(choice: str) -> None:
+    one = make(None, choice)
+    assert type(one.model) is models.schemas()[one.model.name]
+
+
+@pytest.mark.parametrize("file", sorted((Path(conf_dir()) / "experiment").glob("*.yaml")), ids=lambda f: f.stem)
+def test_every_experiment_composes_and_sweeps_keys_that_exist(file: Path) -> None:
+    composed(f"experiment={file.stem}")
+    plain = unresolved()
+    for key in OmegaConf.load(file).hydra.sweeper.params:
+        assert OmegaConf.select(plain, key, throw_on_missing=True) is not None, key
+
+
+def test_the_loss_brings_its_threshold_and_learning_rate() -> None:
+    crossed, squared = make(), make(None, "loss=squared_error")
+    assert (crossed.stop.train_loss, crossed.optimizer.lr) == (0.01, 0.1)
+    assert (squared.stop.train_loss, squared.optimizer.lr) == (0.1, 0.01)
+    assert make({"optimizer.lr": 0.5, "stop.train_loss": 0.0}, "loss=squared_error").optimizer.lr == 0.5
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    one = make()
+    assert (one.model.name, one.model.width, one.model.depth, one.model.activation) == ("mlp", 256, 2, "relu")
+    assert (one.model.bias, one.model.init, one.model.init_scale) == (True, "xavier", 1.0)
+    assert (one.dataset.name, one.dataset.train_size, one.noise.name, one.noise.level) == ("digits", 1280, "labels", 0)
+    assert (one.optimizer.name, one.optimizer.batch_size, one.stop.max_epochs) == ("sgd", 64, 1000)
+    assert (one.tracking.experiment, one.tracking.save_weights, one.resume) == ("initdist", True, True)
+
+
+def test_the_data_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INITDIST_DATA", "/somewhere/else")
+    assert make(None, "dataset=mnist").dataset.root == "/somewhere/else"
+    monkeypatch.delenv("INITDIST_DATA")
+    assert make(None, "dataset=mnist").dataset.root == "data"
+
+
+# Expansion
+
+
+def test_a_config_without_varied_axes_is_one_network() -> None:
+    assert len(config.networks(unresolved())) == 1
+
+
+def test_a_stack_expands_into_the_product_of_its_axes_in_order() -> None:
+    expanded = config.networks(unresolved({"vary.seed": [3, 4], "vary.noise.level": [0, 0.5, 1]}))
+    assert [(one.seed, one.noise.level) for one in expanded] == [
+        (3, 0.0), (3, 0.5), (3, 1.0), (4, 0.0), (4, 0.5), (4, 1.0)
+    ]  # fmt: skip
+
+
+def test_expansion_comes_before_interpolations_resolve() -> None:
+    first, second = config.networks(unresolved({"vary.seed": [3, 4], "seeds.order": 7}))
+    assert first.seeds == schema.SeedsConfig(init=3, data=3, noise=3, order=7)
+    assert second.seeds == schema.SeedsConfig(init=4, data=4, noise=4, order=7)
+
+
+@pytest.mark.parametrize("key", schema.STACKABLE)
+def test_a_network_of_a_stack_has_the_config_it_would_have_alone(key: str) -> None:
+    value = schema.STACKABLE[key](1)
+    (varied,) = config.networks(unresolved({f"vary.{key}": [value]}))
+    assert varied == make({key: value})
+    assert config.identity(varied, "data") == config.identity(make({key: value}), "data")
+    assert config.params(varied)[key] == value
+    assert type(config.params(varied)[key]) is schema.STACKABLE[key]
+
+
+def test_a_value_that_breaks_its_rule_is_refused_within_a_stack_too() -> None:
+    with pytest.raises(ConfigError, match=r"^noise\.level must be between 0 and 1, got 1\.5$"):
+        config.networks(unresolved({"vary.noise.level": [0.5, 1.5]}))
+
+
+def test_a_repeated_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^vary\.seed must not repeat a value, got \[1, 2, 1\]$"):
+        config.networks(unresolved({"vary.seed": [1, 2, 1]}))
+
+
+# The plan: a config against the world
+
+
+def test_more_training_samples_than_there_are_is_refused() -> None:
+    message = "dataset.train_size must be at most 1280, the training samples of digits, got 1281"
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        plan.networks(unresolved({"dataset.train_size": 1281}))
+    assert plan.networks(unresolved({"dataset.train_size": 1280}))[0].data.pool == 1280
+
+
+def test_an_unknown_dataset_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(ConfigError, match=r"^dataset\.name must be one of .*, got 'digit'; did you mean digits\?$"):
+        plan.networks(unresolved({"dataset.name": "digit"}))
+
+
+def test_an_unknown_measure_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(ConfigError, match=r"^measures\.names must be .*got 'param_nrom'; did you mean param_norm\?$"):
+        plan.networks(unresolved({"measures.names": ["core", "param_nrom"]}))
+
+
+def test_a_model_name_that_is_not_the_chosen_model_is_refused() -> None:
+    message = r"^model\.name must be that of the chosen model config, got 'linear'; choose the model with model=linear$"
+    with pytest.raises(ConfigError, match=message):
+        plan.networks(unresolved({"model.name": "linear"}))
+    with pytest.raises(ConfigError, match=r"^model\.name must be one of .*, got 'mpl'; did you mean mlp\?$"):
+        plan.networks(unresolved({"model.name": "mpl"}))
+
+
+def test_the_plan_leaves_out_repetitions() -> None:
+    fixed = {f"seeds.{stream}": 0 for stream in ("init", "data", "noise", "order")}
+    assert len(plan.networks(unresolved({"vary.seed": [1, 2]}))) == 2
+    assert len(plan.networks(unresolved({"vary.seed": [1, 2]} | fixed))) == 1
+
+
+def test_the_name_for_people() -> None:
+    (one,) = plan.networks(unresolved({"model.width": 64, "noise.level": 0.5, "seed": 3}))
+    assert one.name == "mlp w64 n1280 p0.5 s3"

@@ -116,7 +116,7 @@ class Pool:
         ours, theirs = multiprocessing.Pipe()
         context: Any = multiprocessing.get_context(_METHOD)
         process = context.Process(target=_serve, args=(theirs, device), daemon=True)
-        with _hidden_main():
+        with _independent_start():
             process.start()
         theirs.close()
         self._workers.append(_Worker(process, ours, device))
@@ -177,16 +177,23 @@ def _serve(connection: Connection, device: str) -> None:
 
 
 @contextlib.contextmanager
-def _hidden_main() -> Iterator[None]:
-    """Keep a child process from importing the caller's main module: it has no need of it, and scripts need no guard."""
+def _independent_start() -> Iterator[None]:
+    """Keep a child from importing the caller's main module and from taking over the caller's start method.
+
+    It has no need of the first, so that scripts need no `__main__` guard; and it may not know the second, as where a
+    joblib launcher runs the job.
+    """
     main = sys.modules["__main__"]
     kept = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
+    method = multiprocessing.get_start_method(allow_none=True)
     main.__spec__ = None
     if "__file__" in kept:
         del main.__file__
+    multiprocessing.set_start_method(_METHOD, force=True)
     try:
         yield
     finally:
+        multiprocessing.set_start_method(method, force=True)
         for name, value in kept.items():
             setattr(main, name, value)
 

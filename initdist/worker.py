@@ -34,12 +34,13 @@ def serve(connection: Connection, device: str) -> None:
             if isinstance(message, Task):
                 _train(connection, message, torch.device(device))
             else:
-                connection.send(_answer(*message, device))
+                question, config = message
+                connection.send(_answer(question, config, device))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the parent is gone or has no more work
 
 
-def _answer(question: str, config: Config | None, device: str) -> int | tuple[int, ...]:
+def _answer(question: str, config: Config | None, device: str) -> int:
     if question == "cuda devices":
         return torch.cuda.device_count()
     assert question == "capacity"

@@ -82,7 +82,8 @@ class FusedSweeper(BasicSweeper):
         directory = Path(str(self.config.hydra.sweep.dir))
         opened.save(directory)
         OmegaConf.save(self.config, directory / "multirun.yaml")
-        status, returns = "FAILED", []
+        status = "FAILED"
+        returns: list[JobReturn] = []
         try:
             for batch in self._batches(jobs, opened):
                 returns += self._launch(batch, opened, len(returns))

@@ -1,0 +1,54 @@
+# make run    set up, train the main job on the embedded dataset, analyze it
+# make test   set up, run the tests
+PYTHON ?= $(shell for v in 3.13 3.12 3.11; do command -v python$$v && break; done || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+MAIN_JOB := -m model.width=64,256,1024 'seed=range(0,3)' noise.level=0,0.25,0.5
+export MLFLOW_DISABLE_TELEMETRY ?= true
+
+.PHONY: help setup run test lint format analyze ui clean
+
+help:
+	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
+	@echo "make test     set up, run the tests"
+	@echo "make lint     ruff and mypy"
+	@echo "make analyze  analyze what is in the tracking store: report under reports/"
+	@echo "make ui       open the MLflow UI on that store, at 127.0.0.1:5000 (PORT=... for another)"
+	@echo "make clean    remove the environment and the caches; never the store"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"initdist needs Python 3.11 to 3.13, found {v[0]}.{v[1]}: name one with make PYTHON=...")'
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $(READY)
+
+run: setup
+	$(BIN)/python -m initdist.train $(MAIN_JOB)
+	$(BIN)/python -m multirun_analysis
+	@echo "Report:  $(CURDIR)/reports/report.html"
+	@echo "Runs:    make ui"
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+analyze: setup
+	$(BIN)/python -m multirun_analysis
+
+PORT ?= 5000
+ui: setup
+	$(BIN)/python -m initdist.ui --port $(PORT)
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist

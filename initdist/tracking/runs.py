@@ -1,0 +1,95 @@
+"""Finding runs, and the sweep's parent run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from initdist import __version__, names
+from initdist.tracking.process import git_commit, is_dead, this_process
+from initdist.tracking.records import Store
+from initdist.tracking.store import client
+
+PAGE = 1000
+
+
+def search(store: Store, condition: str) -> Iterator[Any]:
+    """All runs of the experiment that meet a condition, newest first."""
+    token = None
+    while True:
+        page = client(store.uri).search_runs(
+            [store.experiment_id], condition, max_results=PAGE, order_by=["attributes.start_time DESC"], page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _tag(name: str, value: str) -> str:
+    return f"tags.`{name}` = '{value}'"
+
+
+def finished(store: Store, since_ms: int | None = None) -> dict[str, str]:
+    """Identity -> run id of FINISHED networks, the latest of each; with `since_ms`, of those that ended since."""
+    condition = f"attributes.status = 'FINISHED' and {_tag(names.KIND, names.KIND_NETWORK)}"
+    if since_ms is not None:
+        condition += f" and attributes.end_time >= {since_ms}"
+    found: dict[str, str] = {}
+    for run in search(store, condition):
+        found.setdefault(run.data.tags[names.IDENTITY], run.info.run_id)
+    return found
+
+
+def close_stale(store: Store) -> int:
+    """End RUNNING runs of dead processes of this host as KILLED; returns how many."""
+    closed = 0
+    for run in search(store, "attributes.status = 'RUNNING'"):
+        if is_dead(run.data.tags.get(names.PROCESS, "")):
+            client(store.uri).set_terminated(run.info.run_id, "KILLED")
+            closed += 1
+    return closed
+
+
+def sweep_id(identities: Iterable[str]) -> str:
+    """Short hash of a sweep's identities, whatever their order: a resumed sweep has the same."""
+    return hashlib.sha256("\n".join(sorted(set(identities))).encode()).hexdigest()[:12]
+
+
+def run_tags(kind: str, sweep: str | None) -> dict[str, str]:
+    """The tags of every run of ours."""
+    tags = {names.KIND: kind, names.VERSION: __version__, names.PROCESS: this_process()}
+    if sweep is not None:
+        tags[names.SWEEP] = sweep
+    if commit := git_commit():
+        tags[names.GIT_COMMIT] = commit
+    return tags
+
+
+def open_sweep(
+    store: Store, sweep: str, name: str, networks: Sequence[Mapping[str, str]], command: str | None = None
+) -> str:
+    """Find or create the sweep's parent run, RUNNING, with the list of its networks; returns its run id."""
+    tags = run_tags(names.KIND_SWEEP, sweep)
+    if command is not None:
+        tags["initdist.command"] = command
+    condition = f"{_tag(names.KIND, names.KIND_SWEEP)} and {_tag(names.SWEEP, sweep)}"
+    mlflow = client(store.uri)
+    for run in search(store, condition):
+        run_id: str = run.info.run_id
+        mlflow.update_run(run_id, status="RUNNING")
+        for key, value in tags.items():
+            mlflow.set_tag(run_id, key, value)
+        return run_id
+    run_id = mlflow.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id
+    mlflow.log_dict(run_id, {"sweep": sweep, "networks": [dict(network) for network in networks]}, names.NETWORKS_FILE)
+    return run_id
+
+
+def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, float]) -> None:
+    """End the parent run with its summary as metrics."""
+    mlflow = client(store.uri)
+    for key, value in summary.items():
+        mlflow.log_metric(run_id, key, value)
+    mlflow.set_terminated(run_id, status)

@@ -1,0 +1,112 @@
+"""Preparing a tracking store once, safe against many processes on a fresh one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from initdist.tracking.records import Store, TrackingError
+
+SQLITE = "sqlite:///"
+LOCK_SECONDS = 120.0
+# A server that does not answer must be reported in seconds, not after MLflow's minutes of retries.
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+
+
+def client(uri: str) -> Any:
+    """An MLflow client of exactly this store."""
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def prepare(uri: str, experiment: str) -> Store:
+    """Create schema and experiment where they are missing, and check that the store takes writes.
+
+    Raises TrackingError, before anything is written, for a store that is unreachable, read-only, corrupt or of another
+    MLflow schema.
+    """
+    if uri.startswith(SQLITE):
+        return _prepare_sqlite(uri, experiment)
+    if not uri.startswith(("http://", "https://", "postgresql", "mysql", "mssql", "databricks")):
+        raise TrackingError(
+            f"tracking.uri must be a database or a server (sqlite:////path/mlflow.db, http://host:port), got {uri!r}"
+        )
+    with _patience():
+        return _experiment(uri, experiment, artifacts=None)
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """File of a SQLite store; None for any other."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def _prepare_sqlite(uri: str, experiment: str) -> Store:
+    from filelock import FileLock, Timeout
+
+    path = Path(uri.removeprefix(SQLITE))
+    if not path.parent.is_dir():
+        raise TrackingError(f"tracking.uri must be in a folder that exists, got {uri}: {path.parent} does not")
+    try:
+        with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+            _check_writable(path, uri)
+            return _experiment(uri, experiment, artifacts=path.parent / "mlartifacts")
+    except Timeout:
+        raise TrackingError(f"tracking.uri {uri} is locked by another process for {LOCK_SECONDS:g} s") from None
+    except OSError as error:
+        raise TrackingError(f"tracking.uri must be writable, got {uri}: {error.strerror or error}") from error
+
+
+def _check_writable(path: Path, uri: str) -> None:
+    """Open the file for writing and put it into WAL mode, which lets readers and writers work side by side."""
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("BEGIN IMMEDIATE")
+            database.rollback()
+    except sqlite3.DatabaseError as error:
+        rule = "a writable SQLite database" if isinstance(error, sqlite3.OperationalError) else "a SQLite database"
+        raise TrackingError(f"tracking.uri must be {rule}, got {uri}: {error}") from error
+
+
+def _experiment(uri: str, name: str, artifacts: Path | None) -> Store:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client(uri).get_experiment_by_name(name)
+        if found is None:
+            location = None if artifacts is None else artifacts.resolve().as_uri()
+            return Store(uri, name, client(uri).create_experiment(name, artifact_location=location))
+    except MlflowException as error:
+        raise TrackingError(_explain(uri, str(error))) from error
+    if found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"tracking.experiment must not be deleted, got {name!r}: "
+            f"restore it with `mlflow experiments restore -x {found.experiment_id}`, or name another"
+        )
+    return Store(uri, name, found.experiment_id)
+
+
+def _explain(uri: str, message: str) -> str:
+    if "schema" in message and "upgrade" in message:
+        return f"tracking.uri must have this MLflow's schema, got {uri}: run `mlflow db upgrade {uri}` (back it up first)"
+    if "Max retries exceeded" in message:
+        return f"tracking.uri must be reachable, got {uri}: no server answers there; start it, or name another store"
+    return f"tracking.uri must be reachable, got {uri}: {message.splitlines()[0][:300]}"
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    kept = {key: os.environ.get(key) for key in _PATIENCE}
+    for key, value in _PATIENCE.items():
+        os.environ.setdefault(key, value)
+    try:
+        yield
+    finally:
+        for key, before in kept.items():
+            if before is None:
+                del os.environ[key]

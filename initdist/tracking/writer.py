@@ -1,0 +1,143 @@
+"""Writing networks' runs off the training thread: one batch a network, errors surfaced."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from initdist import names
+from initdist.tracking.records import Network, Outcome, Store, TrackingError
+from initdist.tracking.runs import run_tags
+from initdist.tracking.store import client
+
+WAITING = 64  # outcomes that may wait to be written before training has to
+METRICS_A_CALL = 1000  # MLflow's limit
+PARAM_LENGTH = 6000  # MLflow cuts longer values silently
+NONFINITE = "initdist.nonfinite"  # tag: metrics left out because they are not finite
+
+
+class Writer:
+    """Owns every write of a job: a context manager around one background thread.
+
+    An error in the thread is raised as TrackingError by the next call. On leaving, what was given is written first;
+    then runs that have not ended become KILLED after Ctrl-C or a signal, and FAILED after any other exception.
+    """
+
+    def __init__(self, store: Store, parent: str | None, sweep: str | None) -> None:
+        self.store = store
+        self.parent = parent
+        self.sweep = sweep
+        self.run_ids: dict[Any, str] = {}
+        self._open: set[Any] = set()
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+
+    def __enter__(self) -> Writer:
+        self._client = client(self.store.uri)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        status = "KILLED" if kind is not None and not issubclass(kind, Exception) else "FAILED"
+        for key in sorted(self._open, key=str):
+            self._guard(lambda key=key: self._end(key, status))  # type: ignore[misc]
+        if kind is None:
+            self._raise()
+
+    def start(self, key: Any, network: Network) -> None:
+        """Create a network's run, RUNNING, with its params, tags and datasets."""
+        self._put(lambda: self._start(key, network))
+
+    def finish(self, key: Any, outcome: Outcome) -> None:
+        """Write a network's artifacts, history and final values, and then end its run FINISHED."""
+        self._put(lambda: self._finish(key, outcome))
+
+    def fail(self, key: Any, error: str) -> None:
+        """End a network's run FAILED, with the error as an artifact."""
+        self._put(lambda: self._fail(key, error))
+
+    def _put(self, job: Callable[[], None]) -> None:
+        self._raise()
+        self._queue.put(job)
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise TrackingError(f"writing to {self.store.uri} failed: {self._error}") from self._error
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            if self._error is None:
+                self._guard(job)
+
+    def _guard(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception as error:  # surfaced by the next call
+            self._error = self._error or error
+
+    def _start(self, key: Any, network: Network) -> None:
+        from mlflow.entities import Param
+
+        too_long = [name for name, value in network.params.items() if len(str(value)) > PARAM_LENGTH]
+        if too_long:
+            raise ValueError(f"params must have at most {PARAM_LENGTH} characters, longer: {', '.join(too_long)}")
+        tags = {**run_tags(names.KIND_NETWORK, self.sweep), names.IDENTITY: network.identity, **network.tags}
+        if self.parent is not None:
+            tags[names.PARENT_RUN] = self.parent
+        run_id = self._client.create_run(self.store.experiment_id, tags=tags, run_name=network.name).info.run_id
+        self.run_ids[key] = run_id
+        self._open.add(key)
+        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in network.params.items()])
+        self._client.log_inputs(run_id, datasets=list(_inputs(network)))
+
+    def _finish(self, key: Any, outcome: Outcome) -> None:
+        from mlflow.entities import RunTag
+
+        run_id = self.run_ids[key]
+        for file in outcome.files:
+            self._client.log_artifact(run_id, str(file))
+        metrics = list(_metrics(outcome))
+        tags = dict(outcome.tags)
+        if dropped := sorted(k for k, v in outcome.metrics.items() if not math.isfinite(v)):
+            tags[NONFINITE] = ",".join(dropped)
+        for first in range(0, len(metrics), METRICS_A_CALL):
+            self._client.log_batch(
+                run_id,
+                metrics=metrics[first : first + METRICS_A_CALL],
+                tags=[RunTag(k, v) for k, v in tags.items()] if first == 0 else (),
+            )
+        self._end(key, "FINISHED")
+
+    def _fail(self, key: Any, error: str) -> None:
+        self._client.log_text(self.run_ids[key], error, "error.txt")
+        self._end(key, "FAILED")
+
+    def _end(self, key: Any, status: str) -> None:
+        self._client.set_terminated(self.run_ids[key], status)
+        self._open.discard(key)
+
+
+def _metrics(outcome: Outcome) -> Iterator[Any]:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    for step, values in [*outcome.history, (outcome.step, outcome.metrics)]:
+        yield from (Metric(k, float(v), now, step) for k, v in values.items() if math.isfinite(v))
+
+
+def _inputs(network: Network) -> Iterator[Any]:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    for info in network.datasets:
+        dataset = Dataset(info.name, info.digest, source_type="code", source=f'{{"source": "{info.source}"}}')
+        yield DatasetInput(dataset, [InputTag("mlflow.data.context", info.context)])

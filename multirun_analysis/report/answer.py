@@ -107,6 +107,6 @@ def _hyperparameters(association: Association) -> str:
     text = f"The hyperparameters alone explain R² = {labels.number(prediction.r2, 2)} of the configuration means"
     if prediction.gain is None:
         return f"{text}; the distance's gain in unseen groups is undecided: {prediction.note}."
-    change = "raises" if prediction.gain > 0 else "does not raise"
     before, after = labels.number(prediction.left_out, 2), labels.number(prediction.left_out_both, 2)
-    return f"{text}; the distance {change} what they predict of groups left out (from {before} to {after})."
+    gain = labels.number(prediction.gain, 2)
+    return f"{text}; of groups left out they predict {before}, with the distance {after} (gain {gain})."

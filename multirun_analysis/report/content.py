@@ -21,6 +21,15 @@ from multirun_analysis.store import masked
 
 PACKAGES = ("initdist", "mlflow", "numpy", "pandas", "scipy", "seaborn", "matplotlib", "hydra-core")
 
+EXPLANATION = (
+    "Points are configuration means, but for the slope across seeds, where they are networks. Within groups: an "
+    "intercept for each group. Across seeds: an intercept for each configuration. Width only: all other axes fixed, so the width "
+    "itself is confounded with the measure. Controlled: all varied axes as linear terms. Per sd: the change in "
+    "percentage points for one standard deviation of what varies of the measure. Clustered: the interval with CR2 standard errors "
+    "and Satterthwaite degrees of freedom, clusters in parentheses (data and noise cells; seeds for the slope across "
+    "seeds). Under 6 configurations or clusters: undecided, no interval."
+)
+
 
 @dataclass(frozen=True)
 class Material:
@@ -74,13 +83,7 @@ def _regressions(results: Results) -> list[Block]:
         return [Text("There is one configuration: no regression is possible.")]
     parts: list[Block] = [
         tables.slopes(results.associations, f"Regressions of the {labels.long(results.target)}. {tables.UNIT}"),
-        Text(
-            "Points are configuration means, but for the slope across seeds, where they are networks. Within groups: "
-            "an intercept for each group. Controlled: all varied axes as linear terms. Per sd: the change in "
-            "percentage points for one standard deviation of what varies of the measure. Clustered: the interval with "
-            "CR2 standard errors and Satterthwaite degrees of freedom, clusters in parentheses (data and noise cells; "
-            "seeds for the slope across seeds). Under 6 configurations or clusters: undecided, no interval."
-        ),
+        Text(EXPLANATION),
         tables.predictions(results.associations),
         tables.by_group(results.associations[0]),
     ]

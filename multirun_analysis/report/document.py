@@ -39,6 +39,15 @@ class Table:
     caption: str = ""
     names: int = 1
 
+    def without(self, column: str) -> Table:
+        """The table less a column if that is empty in every row."""
+        place = list(self.head).index(column)
+        if any(row[place] for row in self.rows):
+            return self
+        rows = [[cell for number, cell in enumerate(row) if number != place] for row in self.rows]
+        head = [name for name in self.head if name != column]
+        return Table(head, rows, self.caption, self.names - (place < self.names))
+
 
 @dataclass(frozen=True)
 class Picture:

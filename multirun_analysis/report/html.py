@@ -26,16 +26,19 @@ p, li { max-width: 46rem; overflow-wrap: anywhere; }
 .scroll:focus-visible { outline: 2px solid var(--accent); }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 .caption { color: var(--soft); font-size: .9rem; margin: 1.25rem 0 0; max-width: 52rem; }
-th, td { padding: .35rem .75rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); }
+th, td { padding: .35rem .6rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); }
 th { text-align: right; font-weight: 600; }
-thead th { position: sticky; top: 0; background: var(--tint); border-top: 0; }
-th.name, td.name { text-align: left; white-space: normal; min-width: 9rem; font-weight: 400; }
+thead th { white-space: normal; vertical-align: bottom; position: sticky; top: 0; background: var(--tint);
+  border-top: 0; }
+th.name, td.name { text-align: left; font-weight: 400; }
+.long { white-space: normal; min-width: 16rem; }
 thead th.name { font-weight: 600; }
 figure { margin: 1rem 0 2rem; }
 figure .paper { background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: .5rem; overflow-x: auto; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 @media (max-width: 40rem) { figure img { max-width: none; width: 40rem; } }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .5rem; max-width: 52rem; }
+@media print { .scroll { max-height: none; overflow: visible; } }
 pre { background: var(--tint); border-radius: 6px; padding: .75rem 1rem; overflow-x: auto; font-size: .85rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 """
@@ -79,9 +82,15 @@ def _picture(name: str, heading: str, caption: str, svg: bytes) -> str:
     )
 
 
+def _kind(cell: str, name: bool) -> str:
+    """The class of a cell: names stand left, long texts wrap."""
+    classes = [*(["name"] if name else []), *(["long"] if len(cell) > 45 else [])]
+    return f' class="{" ".join(classes)}"' if classes else ""
+
+
 def _table(table: Table) -> str:
     def row(cells: Sequence[str], tag: str) -> str:
-        kinds = [' class="name"' if column < table.names else "" for column in range(len(cells))]
+        kinds = [_kind(cell, column < table.names) for column, cell in enumerate(cells)]
         scope = ' scope="col"' if tag == "th" else ""
         texts = (f"<{tag}{scope}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
         return f"<tr>{''.join(texts)}</tr>"

@@ -44,14 +44,14 @@ def slopes(associations: Sequence[Association], caption: str = UNIT) -> Table:
         kinds = [
             ("within groups", association.within),
             ("controlled", association.controlled),
-            ("across seeds within configurations", association.across_seeds),
-            ("width only (confounded with width)", association.width_only),
+            ("across seeds", association.across_seeds),
+            ("width only (confounded)", association.width_only),
             ("pooled (description)", association.pooled),
         ]
         measure = association.measure.removeprefix(names.MEASURE)
         rows += [[measure, kind, *_slope(slope, description=slope is association.pooled)] for kind, slope in kinds]
     head = ["measure", "regression", "slope", "verdict", "per sd", "R²", "rows", "groups", "clustered", "note"]
-    return Table(head, rows, caption, 2)
+    return Table(head, rows, caption, 2).without("note")
 
 
 def by_group(association: Association) -> Table:
@@ -63,7 +63,7 @@ def by_group(association: Association) -> Table:
             [labels.cell(group.group), interval(slope), labels.number(group.tau.tau, 2), str(slope.points), slope.note]
         )
     caption = "Each group by itself; under 6 configurations an interval is a description, not a decision."
-    return Table(["group", "slope", "tau-b", "configurations", "note"], rows, caption)
+    return Table(["group", "slope", "tau-b", "configurations", "note"], rows, caption).without("note")
 
 
 def predictions(associations: Sequence[Association]) -> Table:
@@ -81,7 +81,7 @@ def predictions(associations: Sequence[Association]) -> Table:
         "R² of hyperparameters alone (configuration means), and 1 − SSE/Σ(y − mean of the training groups)² when each "
         "group is predicted from the others; gain = both less hyperparameters."
     )
-    return Table(head, rows, caption)
+    return Table(head, rows, caption).without("note")
 
 
 def exponents(results: Results) -> Table:
@@ -100,7 +100,7 @@ def exponents(results: Results) -> Table:
         "Exponents: mean over seeds of each seed's slope, 95% t interval over seeds. Upper limit below 0: shrinks; "
         "below 0.05: does not grow. Not corrected for the number of cells."
     )
-    return Table(head, rows, caption, 2)
+    return Table(head, rows, caption, 2).without("note")
 
 
 def exclusions(counts: dict[str, int], meaning: dict[str, str]) -> Table:

@@ -303,3 +303,10 @@ def test_more_panels_than_fit_are_thinned_with_their_ends_kept():
     assert panels.note == " 12 of 36 panels are drawn, spread over the levels."
     assert panels_of(frame, ["p", "m"]).note == ""
     assert panels_of(frame, ["p", "m"]).columns == 2
+
+
+def test_a_column_that_is_empty_in_every_row_is_dropped():
+    table = Table(["k", "v", "note"], [["a", "1", ""], ["b", "2", ""]])
+    assert table.without("note") == Table(["k", "v"], [["a", "1"], ["b", "2"]])
+    filled = Table(["k", "note"], [["a", ""], ["b", "x"]])
+    assert filled.without("note") is filled

@@ -23,11 +23,11 @@ PACKAGES = ("initdist", "mlflow", "numpy", "pandas", "scipy", "seaborn", "matplo
 
 EXPLANATION = (
     "Points are configuration means, but for the slope across seeds, where they are networks. Within groups: an "
-    "intercept for each group. Across seeds: an intercept for each configuration. Width only: all other axes fixed, so the width "
-    "itself is confounded with the measure. Controlled: all varied axes as linear terms. Per sd: the change in "
-    "percentage points for one standard deviation of what varies of the measure. Clustered: the interval with CR2 standard errors "
-    "and Satterthwaite degrees of freedom, clusters in parentheses (data and noise cells; seeds for the slope across "
-    "seeds). Under 6 configurations or clusters: undecided, no interval."
+    "intercept for each group. Across seeds: an intercept for each configuration. Width only: all other axes "
+    "fixed, so the width itself is confounded with the measure. Controlled: all varied axes as linear terms. Per "
+    "sd: the change in percentage points for one standard deviation of what varies of the measure. Clustered: the "
+    "interval with CR2 standard errors and Satterthwaite degrees of freedom, clusters in parentheses (data and "
+    "noise cells; seeds for the slope across seeds). Under 6 configurations or clusters: undecided, no interval."
 )
 
 

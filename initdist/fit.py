@@ -94,7 +94,7 @@ def fit(
         batch_loss = _train_epoch(live, epoch, plan.batch_size, loss).cpu()
         compute = epoch in record or epoch == plan.max_epochs or _any_check_due(live, batch_loss)
         snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, compute)
-        crossed, ended = _decide(live, snapshot, compute, last=epoch == plan.max_epochs)
+        crossed, ended = _decide(live, snapshot, last=epoch == plan.max_epochs)
         yield replace(snapshot, crossed=crossed, ended=ended)
         keep = [k for k in range(len(live.members)) if k not in ended]
         if not keep:
@@ -134,10 +134,11 @@ def _snapshot(live: _Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss
     return Snapshot(epoch, step, live.members, batch_loss, train_loss, train_error, {}, {}, live.stack, live.data)
 
 
-def _decide(
-    live: _Live, snapshot: Snapshot, computed: bool, last: bool
-) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:
-    """Which loss levels each network has just crossed, and which networks end, by their own losses alone."""
+def _decide(live: _Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:
+    """Which loss levels each network has just crossed, and which networks end, by their own losses alone.
+
+    Whether the full loss happens to be known, for a neighbour's or a record's sake, must not decide anything.
+    """
     crossed: dict[int, tuple[float, ...]] = {}
     ended: dict[int, str] = {}
     losses = zip(snapshot.batch_loss.tolist(), snapshot.train_loss.tolist(), strict=True)
@@ -149,7 +150,7 @@ def _decide(
         if new := tuple(level for level in live.waiting[k] if met(level)):
             crossed[k] = new
             live.waiting[k] = tuple(level for level in live.waiting[k] if level not in new)
-        if not np.isfinite(batch_loss) or (computed and not np.isfinite(train_loss)):
+        if not np.isfinite(batch_loss) or (last and not np.isfinite(train_loss)):
             ended[k] = names.STOP_DIVERGED
         elif live.thresholds[k] > 0 and met(live.thresholds[k]):
             ended[k] = names.STOP_THRESHOLD

@@ -39,7 +39,7 @@ class Subject:
     @cached_property
     def spectral_norms(self) -> Mapping[str, Tensor]:
         """Layer label -> largest singular value [N] of W_k."""
-        return {layer: torch.linalg.matrix_norm(weight, 2).double() for layer, weight in self.weights.items()}
+        return {layer: spectral_norm(weight) for layer, weight in self.weights.items()}
 
     @cached_property
     def margins(self) -> Tensor:
@@ -49,6 +49,14 @@ class Subject:
         own = logits.gather(-1, labels).squeeze(-1)
         other = logits.scatter(-1, labels, -torch.inf).amax(-1)
         return (own - other).sort(dim=1).values
+
+
+def spectral_norm(matrices: Tensor) -> Tensor:
+    """Largest singular value [N] of matrices [N, out, in], in float64; NaN where a network has diverged."""
+    finite = matrices.isfinite().all(dim=(1, 2))
+    # The decomposition refuses a whole stack for one matrix that is not finite.
+    values = torch.linalg.matrix_norm(matrices.where(finite[:, None, None], 0), 2).double()
+    return values.where(finite, torch.nan)
 
 
 def _matrices(stack: Stack) -> dict[str, Tensor]:

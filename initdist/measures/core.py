@@ -4,12 +4,11 @@ Layers k = 1..d, trained weights W_k, initial weights Z_k, D_k = W_k - Z_k; m tr
 total distance only.
 """
 
-import torch
 from torch import Tensor
 
 from initdist import evaluation
 from initdist.evaluation import norm, sum_in_order
-from initdist.measures import Subject, Values, measure
+from initdist.measures import Subject, Values, _subject, measure
 
 _NAGARAJAN = "arXiv 1901.01672"
 _JIANG = "arXiv 1912.02178, eq. "
@@ -48,7 +47,7 @@ def spectral_norm(subject: Subject) -> Values:
 
 @measure(group="core", formula="||D_k||_2", source=_JIANG + "41")
 def spectral_distance(subject: Subject) -> Values:
-    return {layer: torch.linalg.matrix_norm(movement, 2) for layer, movement in subject.movements.items()}
+    return {layer: _subject.spectral_norm(movement) for layer, movement in subject.movements.items()}
 
 
 @measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32")

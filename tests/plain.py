@@ -1,0 +1,105 @@
+"""The experiment once more, as a plain PyTorch loop over one module: what the stacks are held against.
+
+It shares with the package the raw arrays, the streams' draws and nothing else.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from initdist import datasets, rng
+from initdist.schema import Config
+
+
+@dataclass
+class Run:
+    """How a plain training went."""
+
+    stop_reason: str = ""
+    epochs: int = 0
+    steps: int = 0
+    batch_losses: list[float] = field(default_factory=list)
+    train_losses: list[float] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
+    train_error: float = math.nan
+    test_error: float = math.nan
+    test_loss: float = math.nan
+    module: nn.Module | None = None
+
+    def first_epoch(self, level: float) -> int | None:
+        """The first epoch at whose end the full loss is down to a level, among those with a batch loss near it."""
+        losses = zip(itertools.count(1), self.batch_losses, self.train_losses, strict=False)
+        return next((epoch for epoch, batch, full in losses if batch <= 10 * level and full <= level), None)
+
+
+def network(config: Config, inputs: int, classes: int) -> nn.Sequential:
+    sizes = [inputs, *[config.model.width] * config.model.depth, classes]
+    draws = rng.stream(config.seeds.init, "initialization")
+    layers: list[nn.Module] = []
+    for into, out in itertools.pairwise(sizes):
+        linear = nn.Linear(into, out)
+        weights = draws.standard_normal((out, into), dtype=np.float32) * math.sqrt(2 / (into + out))
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(weights * config.model.init_scale))
+            linear.bias.zero_()
+        layers += [linear, nn.Identity() if config.model.name == "linear" else nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def mean_loss(name: str, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    if name == "cross_entropy":
+        return nn.CrossEntropyLoss()(logits, labels)
+    return ((logits - nn.functional.one_hot(labels, logits.shape[1])) ** 2).sum(1).mean()
+
+
+def train(config: Config) -> Run:
+    arrays = datasets.load(config.dataset)
+    m = config.dataset.train_size
+    rows = rng.stream(config.seeds.data, "subset").permutation(len(arrays.train_labels))[:m]
+    draws = rng.stream(config.seeds.noise, "noise")
+    redrawn = draws.random(len(arrays.train_labels)) < config.noise.level
+    values = draws.integers(0, 10, len(arrays.train_labels))
+    y = torch.from_numpy(np.where(redrawn, values, arrays.train_labels)[rows])
+    pixels = torch.from_numpy(arrays.train_inputs[rows].reshape(m, -1) / arrays.scale).float()
+    mean, std = pixels.mean(), pixels.std(correction=0)
+    x = (pixels - mean) / std
+    test_pixels = torch.from_numpy(arrays.test_inputs.reshape(len(arrays.test_inputs), -1) / arrays.scale).float()
+    test_x, test_y = (test_pixels - mean) / std, torch.from_numpy(arrays.test_labels)
+
+    module = network(config, x.shape[1], 10)
+    start = copy.deepcopy(module)
+    optimizer = torch.optim.SGD(module.parameters(), lr=config.optimizer.lr)
+    run = Run(module=module)
+    for epoch in range(1, config.stop.max_epochs + 1):
+        order = torch.from_numpy(rng.stream(config.seeds.order, "order", epoch).permutation(m))
+        total = 0.0
+        for batch in order.split(config.optimizer.batch_size):
+            optimizer.zero_grad()
+            loss = mean_loss(config.loss.name, module(x[batch]), y[batch])
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(batch)
+            run.steps += 1
+        run.epochs = epoch
+        with torch.no_grad():
+            run.batch_losses.append(total / m)
+            run.train_losses.append(mean_loss(config.loss.name, module(x), y).item())
+            moved = [p - q for p, q in zip(module.parameters(), start.parameters(), strict=True)]
+            run.distances.append(torch.cat([part.flatten() for part in moved]).norm().item())
+        if config.stop.train_loss > 0 and run.first_epoch(config.stop.train_loss):
+            run.stop_reason = "threshold"
+            break
+    else:
+        run.stop_reason = "max_epochs"
+    with torch.no_grad():
+        run.train_error = (module(x).argmax(1) != y).double().mean().item()
+        run.test_error = (module(test_x).argmax(1) != test_y).double().mean().item()
+        run.test_loss = mean_loss(config.loss.name, module(test_x), test_y).item()
+    return run

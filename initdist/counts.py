@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,6 @@ class Counts:
     failed: int = 0
     untrained: int = 0  # left when the command was stopped
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
     @property
     def total(self) -> int:
         return self.finished + self.skipped + self.failed + self.untrained
@@ -25,8 +22,9 @@ class Counts:
     def sentence(self, seconds: float) -> str:
         """The closing line."""
         stopped = f", {self.untrained} not trained" if self.untrained else ""
+        plural = "" if self.total == 1 else "s"
         return (
-            f"{self.total} networks: {self.finished} finished ({self.diverged} diverged), "
+            f"{self.total} network{plural}: {self.finished} finished ({self.diverged} diverged), "
             f"{self.skipped} skipped (finished before), {self.failed} failed{stopped}, in {duration(seconds)}"
         )
 

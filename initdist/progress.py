@@ -79,7 +79,8 @@ class Display:
         if self.live:
             self._open_bar()
         else:
-            self._line(f"training {len(self.state.configs)} networks")
+            count = len(self.state.configs)
+            self._line(f"training {count} network{'' if count == 1 else 's'}")
         return self
 
     def __exit__(

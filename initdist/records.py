@@ -10,8 +10,6 @@ from initdist import names, tracking
 from initdist.events import Result
 from initdist.plan import Network
 
-DIVERGED = names.STOP_DIVERGED
-
 
 def network(planned: Network) -> tracking.Network:
     """What is known of a network before it trains."""
@@ -32,8 +30,15 @@ def network(planned: Network) -> tracking.Network:
     )
 
 
-def outcome(result: Result, files: Sequence[Path]) -> tracking.Outcome:
-    """What is known of a network at its end."""
+def weight_files(networks: Sequence[Network], folder: Path) -> list[str]:
+    """Where the weights of each network are written before they become an artifact; empty if none are kept."""
+    if not networks[0].config.tracking.save_weights:
+        return []
+    return [str(folder / one.identity / names.WEIGHTS_FILE) for one in networks]
+
+
+def outcome(result: Result, files: Sequence[str]) -> tracking.Outcome:
+    """What is known of a network at its end. `files` are those of `weight_files`."""
     return tracking.Outcome(
         metrics=result.metrics,
         history=result.history,
@@ -43,5 +48,5 @@ def outcome(result: Result, files: Sequence[Path]) -> tracking.Outcome:
             names.THETA0: result.theta0,
             names.TRAINING_SECONDS: f"{result.seconds:.3f}",
         },
-        files=files,
+        files=[Path(files[result.network])] if files else [],
     )

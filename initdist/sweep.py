@@ -6,15 +6,17 @@ processes join it through a file in the sweep's directory.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from initdist import tracking
+from initdist import names, tracking
 from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.plan import Network
@@ -39,13 +41,60 @@ class Sweep:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / FILE).write_text(json.dumps(asdict(self) | {"todo": sorted(self.todo)}, indent=1))
 
-    def close(self, status: str, counts: Counts) -> None:
-        """End the parent run with the counts as its metrics."""
+
+@contextlib.contextmanager
+def session(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Iterator[Sweep]:
+    """A command's sweep from its opening to its closing line, whatever happens in between.
+
+    Raises TrackingError before anything is trained; ends the process with 1 if a network failed, with 130 or 143
+    after Ctrl-C or SIGTERM.
+    """
+    started, status = time.monotonic(), "FAILED"
+    sweep = _begin(networks, settings, resume)
+    exit_on_sigterm()
+    try:
+        yield sweep
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise SystemExit(130) from None
+    except SystemExit:
+        status = "KILLED"
+        raise
+    finally:
+        counts = _count(networks, sweep, complete=status == "FINISHED")
         summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
-        tracking.close_sweep(self.store, self.run_id, status, summary)
+        tracking.close_sweep(sweep.store, sweep.run_id, "FAILED" if counts.failed else status, summary)
+        print(counts.sentence(time.monotonic() - started), flush=True)
+    if counts.failed:
+        raise SystemExit(1)
 
 
-def begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Sweep:
+def exit_on_sigterm() -> None:
+    """Let SIGTERM unwind the process, so that runs end KILLED. Only the main thread can; elsewhere nothing changes."""
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> Counts:
+    """How the networks ended, read from the store, which alone knows what jobs that broke off had finished."""
+    finished = sweep.todo & tracking.finished(sweep.store, since_ms=sweep.opened_ms).keys()
+    diverged = tracking.finished(sweep.store, since_ms=sweep.opened_ms, stop_reason=names.STOP_DIVERGED).keys()
+    rest = len(sweep.todo) - len(finished)
+    return Counts(
+        finished=len(finished),
+        skipped=len(networks) - len(sweep.todo),
+        diverged=len(finished & diverged),
+        failed=rest if complete else 0,
+        untrained=0 if complete else rest,
+    )
+
+
+def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Sweep:
     """Prepare the store, look up what has finished, and open the parent run. Raises TrackingError."""
     opened_ms = int(time.time() * 1000)
     store = tracking.prepare(settings.uri, settings.experiment)
@@ -63,11 +112,11 @@ def begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -
     return Sweep(sweep, store, run_id, frozenset(identities) - finished.keys(), opened_ms, resume)
 
 
-def join(directory: Path, expected: str) -> Sweep:
+def join(directory: Path, settings: TrackingConfig) -> Sweep:
     """The sweep that the starting process saved. Networks that finished since are no longer to do."""
     file = directory / FILE
     if not file.is_file():
-        raise ConfigError(f"tracking.sweep is set by the sweeper and must not be set by hand, got {expected!r}")
+        raise ConfigError(f"tracking.sweep is set by the sweeper and must not be set by hand, got {settings.sweep!r}")
     saved = json.loads(file.read_text())
     store = tracking.Store(**saved.pop("store"))
     todo = frozenset(saved.pop("todo"))

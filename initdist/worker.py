@@ -70,7 +70,7 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
                 connection.send(replace(event, networks=tuple(task.networks[i] for i in event.networks)))
                 continue
             if task.weight_files:
-                _save(event, task.weight_files[event.result.network], task.configs[event.result.network])
+                _save(event, task.weight_files[event.result.network])
             network = task.networks[event.result.network]
             connection.send(replace(event.result, network=network))
             remaining.discard(network)
@@ -81,8 +81,9 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
     connection.send(Done())
 
 
-def _save(trained: training.Trained, file: str, config: Config) -> None:
+def _save(trained: training.Trained, file: str) -> None:
     from safetensors.torch import save_file
 
     Path(file).parent.mkdir(parents=True, exist_ok=True)
-    save_file(trained.parameters, file, metadata={names.THETA0: trained.result.theta0, "model": config.model.name})
+    # One entry only: safetensors writes several in any order, and equal networks shall give equal files.
+    save_file(trained.parameters, file, metadata={names.THETA0: trained.result.theta0})

@@ -6,7 +6,6 @@ Every Hydra application on the machine scans this file, so it imports only what 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 if TYPE_CHECKING:
-    from initdist.counts import Counts
     from initdist.jobs import Job
-    from initdist.plan import Network
     from initdist.sweep import Sweep
 
 
@@ -54,13 +51,11 @@ class FusedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
-        assert self.config is not None
         from initdist import pool, sweep
         from initdist.errors import UserError
         from initdist.jobs import describe
         from initdist.tracking import TrackingError
 
-        started = time.monotonic()
         try:
             jobs = self._jobs(arguments)
             networks = list({n.identity: n for job in jobs for n in job.networks}.values())
@@ -70,36 +65,23 @@ class FusedSweeper(BasicSweeper):
                 print(sweep.dry_run(networks, config.tracking))
                 return []
             pool.warm()
-            opened = sweep.begin(networks, config.tracking, config.resume)
+            with sweep.session(networks, config.tracking, config.resume) as opened:
+                print(_announce(jobs, opened), flush=True)
+                return [self._run(jobs, opened)]
         except (UserError, TrackingError) as error:
             raise Refused(f"initdist: {error}") from None
-        print(_announce(jobs, opened), flush=True)
-        return self._run(jobs, networks, opened, started)
 
-    def _run(self, jobs: Sequence[Job], networks: Sequence[Network], opened: Sweep, started: float) -> list[Any]:
-        """Launch the jobs that have something to train; close the sweep whatever happens."""
+    def _run(self, jobs: Sequence[Job], opened: Sweep) -> Sequence[JobReturn]:
+        """Launch the jobs that have something to train."""
         assert self.config is not None
         directory = Path(str(self.config.hydra.sweep.dir))
         opened.save(directory)
         OmegaConf.save(self.config, directory / "multirun.yaml")
-        status = "FAILED"
         returns: list[JobReturn] = []
-        try:
-            for batch in self._batches(jobs, opened):
-                returns += self._launch(batch, opened, len(returns))
-            status = "FINISHED"
-        except (KeyboardInterrupt, SystemExit):
-            status = "KILLED"
-            raise
-        finally:
-            counts = _count(networks, opened, returns, complete=status == "FINISHED")
-            status = "FAILED" if status == "FINISHED" and counts.failed else status
-            opened.close(status, counts)
-            _report_failures(returns, directory)
-            print(counts.sentence(time.monotonic() - started), flush=True)
-        if status != "FINISHED":
-            sys.exit(1)
-        return [returns]
+        for batch in self._batches(jobs, opened):
+            returns += self._launch(batch, opened, len(returns))
+        _report_failures(returns, directory)
+        return returns
 
     def _batches(self, jobs: Sequence[Job], opened: Sweep) -> Iterator[Sequence[Job]]:
         needed = [job for job in jobs if any(n.identity in opened.todo for n in job.networks)]
@@ -157,23 +139,6 @@ def _announce(jobs: Sequence[Job], opened: Sweep) -> str:
     before = len({n.identity for job in jobs for n in job.networks}) - len(opened.todo)
     line = f"sweep {opened.id}: {describe(jobs)}; {len(opened.todo)} to train, {before} finished before"
     return line if opened.todo else line + ": nothing to train (resume=false trains them again)"
-
-
-def _count(networks: Sequence[Network], opened: Sweep, returns: Sequence[JobReturn], complete: bool) -> Counts:
-    """How the sweep's networks ended, read from the store, which alone knows what jobs that broke off had finished."""
-    from initdist import tracking
-    from initdist.counts import Counts
-
-    finished = len(opened.todo & tracking.finished(opened.store, since_ms=opened.opened_ms).keys())
-    ended = [r.return_value for r in returns if r.status == JobStatus.COMPLETED]
-    rest = len(opened.todo) - finished
-    return Counts(
-        finished=finished,
-        skipped=len(networks) - len(opened.todo),
-        diverged=sum(one["diverged"] for one in ended),
-        failed=rest if complete else 0,
-        untrained=0 if complete else rest,
-    )
 
 
 def _report_failures(returns: Sequence[JobReturn], directory: Path) -> None:

@@ -19,7 +19,11 @@ def search(store: Store, condition: str) -> Iterator[Any]:
     token = None
     while True:
         page = client(store.uri).search_runs(
-            [store.experiment_id], condition, max_results=PAGE, order_by=["attributes.start_time DESC"], page_token=token
+            [store.experiment_id],
+            condition,
+            max_results=PAGE,
+            order_by=["attributes.start_time DESC"],
+            page_token=token,
         )
         yield from page
         token = page.token
@@ -31,11 +35,13 @@ def _tag(name: str, value: str) -> str:
     return f"tags.`{name}` = '{value}'"
 
 
-def finished(store: Store, since_ms: int | None = None) -> dict[str, str]:
-    """Identity -> run id of FINISHED networks, the latest of each; with `since_ms`, of those that ended since."""
+def finished(store: Store, since_ms: int | None = None, stop_reason: str | None = None) -> dict[str, str]:
+    """Identity -> run id of FINISHED networks, the latest of each: all, or those that ended since, or so."""
     condition = f"attributes.status = 'FINISHED' and {_tag(names.KIND, names.KIND_NETWORK)}"
     if since_ms is not None:
         condition += f" and attributes.end_time >= {since_ms}"
+    if stop_reason is not None:
+        condition += f" and {_tag(names.STOP_REASON, stop_reason)}"
     found: dict[str, str] = {}
     for run in search(store, condition):
         found.setdefault(run.data.tags[names.IDENTITY], run.info.run_id)

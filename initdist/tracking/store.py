@@ -93,7 +93,9 @@ def _experiment(uri: str, name: str, artifacts: Path | None) -> Store:
 
 def _explain(uri: str, message: str) -> str:
     if "schema" in message and "upgrade" in message:
-        return f"tracking.uri must have this MLflow's schema, got {uri}: run `mlflow db upgrade {uri}` (back it up first)"
+        return (
+            f"tracking.uri must have this MLflow's schema, got {uri}: run `mlflow db upgrade {uri}` (back it up first)"
+        )
     if "Max retries exceeded" in message:
         return f"tracking.uri must be reachable, got {uri}: no server answers there; start it, or name another store"
     return f"tracking.uri must be reachable, got {uri}: {message.splitlines()[0][:300]}"

@@ -119,6 +119,8 @@ class Writer:
         self._end(key, "FINISHED")
 
     def _fail(self, key: Any, error: str) -> None:
+        if key not in self.run_ids:  # it broke before it began: there is no run to end
+            return
         self._client.log_text(self.run_ids[key], error, "error.txt")
         self._end(key, "FAILED")
 

@@ -63,10 +63,11 @@ class Pool:
         """
         if not configs:
             return
+        self._drop_dead()
         queue = self._stacks(configs, weight_files)
         try:
-            for _ in range(min(len(queue), len(self.devices)) - len(self._workers)):
-                self._start(self.devices[len(self._workers)])
+            for device in self._unused()[: max(0, len(queue) - len(self._workers))]:
+                self._start(device)
             for worker in self._workers[: len(queue)]:
                 self._give(worker, queue)
             while any(worker.busy for worker in self._workers):
@@ -98,6 +99,19 @@ class Pool:
         if not wanted or int(wanted[-1].removeprefix("cuda:")) >= count:
             raise DeviceError(f"device must be there, got {device}: {count} CUDA devices found; use device=cpu")
         return wanted
+
+    def _drop_dead(self) -> None:
+        """Forget processes that died since the last job, so that they are started anew."""
+        for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
+            worker.connection.close()
+            self._workers.remove(worker)
+
+    def _unused(self) -> list[str]:
+        """The devices that have no process yet."""
+        unused = list(self.devices)
+        for worker in self._workers:
+            unused.remove(worker.device)
+        return unused
 
     def _stacks(self, configs: Sequence[Config], weight_files: Sequence[str]) -> list[Task]:
         if not self._workers:

@@ -1,0 +1,135 @@
+"""Imports point downward only, and what must start quickly imports nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Lowest first. A module imports from its own layer and from those before it. A package stands for what is inside.
+LAYERS = (
+    ("schema", "config", "names", "paths", "rng", "errors", "events", "counts", "registry"),
+    (
+        "activations",
+        "compose",
+        "data",
+        "datasets",
+        "evaluation",
+        "fit",
+        "initialization",
+        "losses",
+        "measures",
+        "models",
+        "noise",
+        "optim",
+        "stack",
+    ),
+    ("plan", "tracking", "training", "worker"),
+    ("jobs", "pool", "progress", "records", "sweep"),
+    ("api", "measure", "train", "ui"),
+)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+HEAVY = {"torch", "torchvision", "mlflow", "sklearn", "pandas", "matplotlib", "seaborn", "statsmodels", "safetensors"}
+FILES = sorted((ROOT / "initdist").rglob("*.py"))
+
+
+def _unit(file: Path) -> str:
+    """`initdist/measures/core.py` -> `measures`."""
+    return file.relative_to(ROOT / "initdist").with_suffix("").parts[0]
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, ...]]:
+    """Each import as the parts of its dotted name, `from a import b` as a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not used"
+            assert node.module is not None
+            yield from ((*node.module.split("."), alias.name) for alias in node.names)
+
+
+def _at_top(tree: ast.Module) -> ast.Module:
+    """What runs when a module is imported: no function bodies, nothing under TYPE_CHECKING."""
+
+    class Strip(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+            return None
+
+        def visit_If(self, node: ast.If) -> ast.AST | None:
+            return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+    return Strip().visit(tree)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_imports_point_downward(file: Path) -> None:
+    unit = _unit(file)
+    if unit == "__init__":  # the package's face may show what any layer offers, but not at its top
+        assert not list(_imports(_at_top(ast.parse(file.read_text()))))
+        return
+    assert unit in LEVEL, f"{unit} has no layer: give it one above"
+    for parts in _imports(ast.parse(file.read_text())):
+        assert parts[0] not in ("multirun_analysis", "hydra_plugins", "tests"), parts
+        if parts[0] == "initdist" and len(parts) > 1 and parts[1] != "__version__":
+            assert parts[1] in LEVEL, parts
+            assert LEVEL[parts[1]] <= LEVEL[unit], f"{unit} must not import {'.'.join(parts)}"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "multirun_analysis").rglob("*.py")), ids=lambda f: f.stem)
+def test_the_analysis_takes_only_names_and_paths_and_never_torch(file: Path) -> None:
+    for parts in _imports(ast.parse(file.read_text())):
+        assert parts[0] not in ("torch", "torchvision", "hydra_plugins"), parts
+        if parts[0] == "initdist":
+            assert parts[1] in ("names", "paths"), parts
+
+
+def test_names_import_nothing() -> None:
+    assert list(_imports(ast.parse((ROOT / "initdist/names.py").read_text()))) == []
+
+
+@pytest.mark.parametrize("name", ["fit", "stack", "optim", "evaluation", "measures", "losses", "data", "training"])
+def test_what_trains_knows_no_hydra_and_no_mlflow(name: str) -> None:
+    for file in [f for f in FILES if _unit(f) == name]:
+        for parts in _imports(ast.parse(file.read_text())):
+            assert parts[0] not in ("hydra", "mlflow"), (file, parts)
+            assert parts[:2] != ("initdist", "tracking")
+
+
+@pytest.mark.parametrize("name", ["tracking", "records", "sweep", "plan", "jobs", "pool", "progress"])
+def test_the_process_that_plans_and_tracks_knows_no_torch(name: str) -> None:
+    for file in [f for f in FILES if _unit(f) == name]:
+        for parts in _imports(ast.parse(file.read_text())):
+            assert parts[0] not in ("torch", "torchvision"), (file, parts)
+
+
+def test_the_sweeper_imports_nothing_of_the_package_at_its_top() -> None:
+    """Every Hydra application on the machine scans it."""
+    for file in (ROOT / "hydra_plugins").rglob("*.py"):
+        for parts in _imports(_at_top(ast.parse(file.read_text()))):
+            lowest = parts[0] == "initdist" and len(parts) > 1 and LEVEL.get(parts[1]) == 0
+            assert lowest or parts[0] != "initdist", parts
+            assert parts[0] not in HEAVY, parts
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import initdist",
+        "import initdist.train",
+        "from initdist import config, schema, events, plan, jobs, pool, progress, counts",
+        "from initdist import models, datasets; models.schemas(); datasets.describe.__doc__",
+        "import hydra_plugins.initdist.sweeper",
+    ],
+)
+def test_nothing_heavy_is_imported_to_compose_and_plan(statement: str) -> None:
+    script = f"import sys; {statement}; print(*sorted({HEAVY} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []

@@ -32,7 +32,7 @@ run: setup
 	@echo "Runs:    make ui"
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -15,7 +15,8 @@ def network(planned: Network) -> tracking.Network:
     """What is known of a network before it trains."""
     data = planned.data
     datasets = [
-        tracking.DatasetInfo(data.name, data.fingerprint, data.source, context) for context in ("training", "test")
+        tracking.DatasetInfo(f"{data.name}-{split}", data.fingerprint[:36], data.source, context)
+        for split, context in (("train", "training"), ("test", "test"))
     ]
     return tracking.Network(
         identity=planned.identity,

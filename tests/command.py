@@ -1,0 +1,51 @@
+"""Running the command line as a user does, in a process of its own, and reading what it left in the store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mlflow.tracking import MlflowClient
+
+# Small enough to take a moment: two epochs of tiny networks on few samples, no weights unless asked for.
+TINY = (
+    "dataset.train_size=96",
+    "optimizer.batch_size=40",
+    "stop.max_epochs=2",
+    "device=cpu",
+    "history=3",
+)
+
+
+def train(folder: Path, *overrides: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """`python -m initdist.train ...` started in a folder, which then holds its store."""
+    return run(folder, "initdist.train", *overrides, check=check)
+
+
+def run(folder: Path, module: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *arguments]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def client(folder: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def runs(folder: Path, kind: str = "network", experiment: str = "initdist") -> list[Any]:
+    """All runs of a kind in a folder's store, oldest first."""
+    store = client(folder)
+    found = store.get_experiment_by_name(experiment)
+    assert found is not None
+    condition = f"tags.`initdist.kind` = '{kind}'"
+    return list(store.search_runs([found.experiment_id], condition, order_by=["attributes.start_time ASC"]))
+
+
+def by_identity(folder: Path) -> dict[str, Any]:
+    return {one.data.tags["initdist.identity"]: one for one in runs(folder) if one.info.status == "FINISHED"}

@@ -1,0 +1,103 @@
+"""Mistakes at the command line: one clear line, a non-zero exit, no run and no store left behind."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.command import TINY, by_identity, client, run, runs, train
+
+MISTAKES = {
+    "unknown key": (("model.widht=3",), "Key 'widht' not in"),
+    "wrong type": (("model.width=wide",), "Value 'wide' of type 'str' could not be converted to Integer"),
+    "width 0": (("model.width=0",), "model.width must be at least 1, got 0"),
+    "negative lr": (("optimizer.lr=-0.1",), "optimizer.lr must be a finite number above 0, got -0.1"),
+    "noise level": (("noise.level=1.5",), "noise.level must be between 0 and 1, got 1.5"),
+    "train_size": (
+        ("dataset.train_size=1281",),
+        "dataset.train_size must be at most 1280, the training samples of digits, got 1281",
+    ),
+    "set and varied": (
+        ("seed=1", "vary.seed=[1,2]"),
+        "seed must not be both set and varied, got seed=1 and vary.seed=[1,2]; give one of them",
+    ),
+    "swept and varied": (
+        ("-m", "seed=1,2", "vary.seed=[1,2]"),
+        "seed must not be both set and varied, got seed=1,2 and vary.seed=[1,2]; give one of them",
+    ),
+    "several experiments": (
+        ("-m", "experiment=width,label_noise"),
+        "experiment must be a single name, got experiment=width,label_noise",
+    ),
+    "one bad job of many": (("-m", "model.width=4,8,0"), "model.width must be at least 1, got 0"),
+    "unknown measure": (("measures.names=[cor]",), "got 'cor'; did you mean core?"),
+    "other model's name": (("model.name=linear",), "choose the model with model=linear"),
+    "device": (("device=gpu",), "device must be auto, cpu, cuda or cuda:<index>, got 'gpu'"),
+    "sweep by hand": (("-m", "seed=1,2", "vary.sed=[1]"), "Key 'sed' not in 'Vary'"),
+    "missing data": (
+        ("dataset=mnist", "dataset.root=nowhere", "dataset.download=false"),
+        "dataset.download is false. Expected files: train-images-idx3-ubyte",
+    ),
+    "file store": (("tracking.uri=./mlruns",), "tracking.uri must be a database or a server"),
+    "no folder": (("tracking.uri=sqlite:////no/such/folder/mlflow.db",), "must be in a folder that exists"),
+    "no server": (("tracking.uri=http://127.0.0.1:1",), "no server answers there"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named_and_leaves_nothing(tmp_path, name):
+    overrides, message = MISTAKES[name]
+    done = train(tmp_path, *overrides, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_device_that_is_not_there_leaves_no_network_run(tmp_path):
+    done = train(tmp_path, *TINY, "device=cuda:7", check=False)
+    assert done.returncode == 1
+    assert "device must be there, got cuda:7" in done.stderr
+    assert runs(tmp_path) == []
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
+    (tmp_path / "mlflow.db").write_text("something else\n" * 100)
+    done = train(tmp_path, *TINY, check=False)
+    assert done.returncode == 1
+    assert "tracking.uri must be a SQLite database, got sqlite:///" in done.stderr
+    assert (tmp_path / "mlflow.db").read_text() == "something else\n" * 100
+
+
+def test_help_and_config_read_well(tmp_path):
+    shown = run(tmp_path, "initdist.train", "--help").stdout
+    assert "python -m initdist.train -m model.width=64,256,1024" in shown
+    assert "width: 256" in shown
+    assert "schema" not in shown
+    composed = run(tmp_path, "initdist.train", "--cfg", "job", "loss=squared_error").stdout
+    assert "lr: ${loss.sgd_lr}" in composed
+    assert "model: mlp" in run(tmp_path, "initdist.train", "--info", "defaults-tree").stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_running_as_killed_and_keeps_the_finished(tmp_path, number):
+    quick, endless = "stop.train_loss=0.5", "stop.max_epochs=1000000"
+    overrides = ("-m", "model.width=4,5", "optimizer.lr=0.1,1e-9", quick, endless, "device=cpu", "workers=2")
+    command = [sys.executable, "-m", "initdist.train", *overrides]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if (tmp_path / "mlflow.db").exists() and client(tmp_path).get_experiment_by_name("initdist") is not None:
+            statuses = [one.info.status for one in runs(tmp_path)]
+            if "FINISHED" in statuses and "RUNNING" in statuses:
+                break
+        time.sleep(0.3)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert sorted(one.info.status for one in runs(tmp_path)) == ["FINISHED", "KILLED"]
+    assert [one.info.status for one in runs(tmp_path, "sweep")] == ["KILLED"]
+    assert "4 networks: 1 finished (0 diverged), 0 skipped (finished before), 0 failed, 3 not trained" in printed
+    assert len(by_identity(tmp_path)) == 1

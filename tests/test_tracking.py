@@ -131,7 +131,8 @@ def test_what_ended_is_written_and_what_runs_ends_with_the_cause(store, error, s
             writer.finish(0, OUTCOME)
             raise error
 
-    pytest.raises(error, interrupted)
+    with pytest.raises(error):
+        interrupted()
     assert client(store.uri).get_run(writer.run_ids[0]).info.status == "FINISHED"
     assert client(store.uri).get_run(writer.run_ids[1]).info.status == status
 
@@ -139,7 +140,7 @@ def test_what_ended_is_written_and_what_runs_ends_with_the_cause(store, error, s
 def test_an_error_of_the_writing_thread_is_raised(store):
     writer = tracking.Writer(store, None, None)
     with (
-        pytest.raises(tracking.TrackingError, match="params must have at most 6000 characters, longer: model.width"),
+        pytest.raises(tracking.TrackingError, match=r"params must have at most 6000 characters, longer: model\.width"),
         writer,
     ):
         writer.start(0, replace(NETWORK, params={"model.width": "9" * 6001}))

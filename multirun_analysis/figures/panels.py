@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from multirun_analysis import labels
 
 MAXIMUM = 12
 COLUMNS = 4
+LABEL_CHARACTERS = 42  # of a line of the y label, so that it fits the height of one row of panels
 
 
 @dataclass(frozen=True)
@@ -83,4 +85,4 @@ def _thinned(frame: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
 def name_axes(figure: Figure, x: str, y: str) -> None:
     """One label for all panels' x axes and one for all y axes."""
     figure.supxlabel(x, fontsize=11)
-    figure.supylabel(y, fontsize=11)
+    figure.supylabel(textwrap.fill(y, LABEL_CHARACTERS), fontsize=11)

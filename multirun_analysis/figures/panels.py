@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from multirun_analysis import labels
 
 MAXIMUM = 12
 COLUMNS = 4
-LABEL_CHARACTERS = 42  # of a line of the y label, so that it fits the height of one row of panels
+LABEL_CHARACTERS = 40  # that fit the height of one row of panels
 
 
 @dataclass(frozen=True)
@@ -85,4 +84,5 @@ def _thinned(frame: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
 def name_axes(figure: Figure, x: str, y: str) -> None:
     """One label for all panels' x axes and one for all y axes."""
     figure.supxlabel(x, fontsize=11)
-    figure.supylabel(textwrap.fill(y, LABEL_CHARACTERS), fontsize=11)
+    y = y if len(y) <= LABEL_CHARACTERS else y.replace(" (", "\n(")
+    figure.supylabel(y, fontsize=11, multialignment="center")

@@ -1,6 +1,8 @@
 # make run    set up, train the main job on the embedded dataset, analyze it
 # make test   set up, run the tests
-PYTHON ?= $(shell for v in 3.13 3.12 3.11; do command -v python$$v && break; done || command -v python3)
+# The first Python that runs and has a version we support.
+SUPPORTED := import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -20,7 +22,7 @@ help:
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
-	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"initdist needs Python 3.11 to 3.13, found {v[0]}.{v[1]}: name one with make PYTHON=...")'
+	@"$(PYTHON)" -c '$(SUPPORTED)' || { echo "initdist needs Python 3.11 to 3.13, and none was found: name one with make PYTHON=..."; exit 1; }
 	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $(READY)

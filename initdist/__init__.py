@@ -1,3 +1,20 @@
 """Distance from initialization and generalization: train stacks of networks, measure them, track them."""
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from initdist.api import NetworkResult, network_configs, train_networks
+    from initdist.restore import load_data, load_network
+
+__all__ = ["NetworkResult", "__version__", "load_data", "load_network", "network_configs", "train_networks"]
+
+
+def __getattr__(name: str) -> Any:
+    """The Python interface, imported when it is first used: the command line starts without it."""
+    if name in __all__:
+        from initdist import api, restore
+
+        return getattr(restore if name.startswith("load_") else api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from initdist import models, schema
 from initdist.paths import default_tracking_uri
 
-_PLAIN = {
+GROUPS = {
     "dataset": schema.DatasetConfig,
     "noise": schema.NoiseConfig,
     "loss": schema.LossConfig,
@@ -20,7 +20,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("default_store", lambda: default_tracking_uri("."), replace=True)
     store = ConfigStore.instance()
     store.store(group="schema", name="root", node=schema.Config, package="_global_")
-    for group, node in _PLAIN.items():
+    for group, node in GROUPS.items():
         store.store(group="schema", name=group, node=node)
     for name, node in models.schemas().items():
         store.store(group="schema/model", name=name, node=node)

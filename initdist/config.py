@@ -59,18 +59,18 @@ def _resolved(cfg: DictConfig) -> Config:
     return config
 
 
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
     for spec in fields(node):
         value = getattr(node, spec.name)
         if is_dataclass(value):
-            yield from _leaves(value, f"{prefix}{spec.name}.")
+            yield from leaves(value, f"{prefix}{spec.name}.")
         else:
             yield f"{prefix}{spec.name}", value, spec.metadata
 
 
 def check_rules(config: Any) -> None:
     """Raise ConfigError for the first leaf whose value breaks its rule."""
-    for key, value, metadata in _leaves(config):
+    for key, value, metadata in leaves(config):
         rule = metadata.get("rule")
         if rule is not None and not rule.holds(value):
             raise ConfigError(f"{key} must be {rule.text}, got {value!r}")
@@ -81,7 +81,7 @@ def result_leaves(config: Config) -> dict[str, Any]:
     return {
         f"{section}.{key}": value
         for section in RESULT_SECTIONS
-        for key, value, metadata in _leaves(getattr(config, section))
+        for key, value, metadata in leaves(getattr(config, section))
         if metadata.get("identity", True)
     }
 
@@ -99,11 +99,12 @@ def identity(config: Config, fingerprint: str) -> str:
     neutral = {
         f"{section}.{key}": metadata["neutral"]
         for section in RESULT_SECTIONS
-        for key, _, metadata in _leaves(getattr(config, section))
+        for key, _, metadata in leaves(getattr(config, section))
         if "neutral" in metadata
     }
-    leaves = {k: v for k, v in result_leaves(config).items() if not (k in neutral and v == neutral[k])}
-    document = {"numerics": NUMERICS_VERSION, "data": fingerprint, **leaves}
+    hashed = {k: v for k, v in result_leaves(config).items() if not (k in neutral and v == neutral[k])}
+    document = {"numerics": NUMERICS_VERSION, "data": fingerprint, **hashed}
+    document = {k: v + 0.0 if isinstance(v, float) else v for k, v in document.items()}  # -0.0 is 0.0
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -25,7 +25,10 @@ def slices(fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int) -> Ite
 
 
 def train_metrics(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Tensor]:
-    """Mean loss [N] and error [N], a fraction, on each network's training set, against the labels trained on."""
+    """Mean loss [N] and error [N], a fraction, on each network's training set, against the labels trained on.
+
+    The error of a network whose loss is not finite is NaN.
+    """
     return _metrics(stack, loss, data.train_slice, data.train_size)
 
 
@@ -66,4 +69,5 @@ def _metrics(
         losses = torch.vmap(loss)(logits, labels)
         total += losses.double().sum(1)
         wrong += (logits.argmax(-1) != labels).sum(1)
-    return total / size, wrong.double() / size
+    error = wrong.double() / size
+    return total / size, error.where(total.isfinite(), torch.nan)  # the argmax of NaN is a class too

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -11,7 +12,7 @@ from initdist import config as configs
 from initdist import datasets, names, registry
 from initdist.datasets import Description
 from initdist.errors import ConfigError
-from initdist.schema import Config
+from initdist.schema import STACKABLE, Config
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ def network(config: Config) -> Network:
     _check_measures(config.measures.names)
     data = datasets.describe(config.dataset)
     return Network(config, configs.identity(config, data.fingerprint), data)
+
+
+def shape(config: Config) -> tuple[tuple[str, Any], ...]:
+    """What networks of one stack have in common: every result-affecting leaf that is not stackable."""
+    leaves = configs.result_leaves(config)
+    return tuple((key, value) for key, value in leaves.items() if key not in STACKABLE)
 
 
 def _check_model(config: Config) -> None:

@@ -9,6 +9,7 @@ from initdist import config as configs
 from initdist import names, tracking
 from initdist.events import Result
 from initdist.plan import Network
+from initdist.schema import Config
 
 
 def network(planned: Network) -> tracking.Network:
@@ -29,6 +30,12 @@ def network(planned: Network) -> tracking.Network:
         },
         datasets=datasets,
     )
+
+
+def title(config: Config, job: int | None = None) -> str:
+    """What progress is headed by: `job 2, mlp w64 n1280`."""
+    shape = f"{config.model.name} w{config.model.width} n{config.dataset.train_size}"
+    return shape if job is None else f"job {job}, {shape}"
 
 
 def weight_files(networks: Sequence[Network], folder: Path) -> list[str]:

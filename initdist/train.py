@@ -24,7 +24,6 @@ from initdist.paths import conf_dir
 
 if TYPE_CHECKING:
     from initdist.plan import Network
-    from initdist.schema import Config
     from initdist.sweep import Sweep
 
 compose.register()
@@ -76,7 +75,7 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
         return
     configs = [network.config for network in todo]
     training = pool.shared(configs[0].device, configs[0].workers)
-    title = _title(configs[0], job)
+    title = records.title(configs[0], job)
     with (
         tempfile.TemporaryDirectory(prefix="initdist-") as staging,
         tracking.Writer(sweep.store, sweep.run_id, sweep.id) as writer,
@@ -95,11 +94,6 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
                     for i in event.networks:
                         writer.fail(i, event.error)
                     print(f"{title}: {len(event.networks)} networks failed: {event.error}", file=sys.stderr)
-
-
-def _title(config: Config, job: int | None) -> str:
-    shape = f"{config.model.name} w{config.model.width} n{config.dataset.train_size}"
-    return shape if job is None else f"job {job}, {shape}"
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def test_a_value_that_breaks_its_rule_is_refused_with_key_rule_and_value(key: st
 
 
 def test_every_rule_of_the_schema_has_a_case_above() -> None:
-    ruled = {key for key, _, metadata in config._leaves(make()) if metadata.get("rule") is not None}
+    ruled = {key for key, _, metadata in config.leaves(make()) if metadata.get("rule") is not None}
     assert ruled == {key for key, _, _ in BROKEN}
 
 

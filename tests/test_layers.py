@@ -31,7 +31,7 @@ LAYERS = (
         "stack",
     ),
     ("plan", "tracking", "training", "worker"),
-    ("jobs", "pool", "progress", "records", "sweep"),
+    ("jobs", "pool", "progress", "records", "restore", "sweep"),
     ("api", "measure", "train", "ui"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -73,7 +73,7 @@ def _at_top(tree: ast.Module) -> ast.Module:
 def test_imports_point_downward(file: Path) -> None:
     unit = _unit(file)
     if unit == "__init__":  # the package's face may show what any layer offers, but not at its top
-        assert not list(_imports(_at_top(ast.parse(file.read_text()))))
+        assert {parts[0] for parts in _imports(_at_top(ast.parse(file.read_text())))} <= {"typing"}
         return
     assert unit in LEVEL, f"{unit} has no layer: give it one above"
     for parts in _imports(ast.parse(file.read_text())):

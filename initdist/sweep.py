@@ -20,6 +20,7 @@ from initdist import names, tracking
 from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.plan import Network
+from initdist.pool import cores
 from initdist.schema import TrackingConfig
 
 FILE = "sweep.json"
@@ -134,13 +135,19 @@ def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> se
     return {network.identity for network in networks} & tracking.finished(store).keys()
 
 
-def dry_run(networks: Sequence[Network], settings: TrackingConfig) -> str:
-    """The text of a dry run: every network, and whether it has finished before."""
+def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int) -> str:
+    """The text of a dry run: every network, whether it has finished before, and what the rest will cost."""
+    from initdist.estimate import estimate
+
     done = finished_before(networks, settings)
     width = max(len(network.name) for network in networks)
     lines = [
         f"  {network.name:<{width}}  {network.identity[:12]}  {'finished' if network.identity in done else 'to train'}"
         for network in networks
     ]
-    total = f"dry run: {len(networks)} networks, {len(networks) - len(done)} to train, {len(done)} finished before"
-    return "\n".join([*lines, total])
+    lines.append(
+        f"dry run: {len(networks)} networks, {len(networks) - len(done)} to train, {len(done)} finished before"
+    )
+    if rest := [network for network in networks if network.identity not in done]:
+        lines.append(f"to train: {estimate(rest, workers or cores()).describe()}")
+    return "\n".join(lines)

@@ -18,7 +18,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import compose, pool
+from initdist import __version__, compose, pool
 from initdist.errors import UserError
 from initdist.paths import conf_dir
 
@@ -33,9 +33,16 @@ class Refused(CompactHydraException):
     """A mistake that the user can mend: Hydra prints its text without a traceback."""
 
 
+def main() -> None:
+    """Console entry."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"initdist {__version__}")
+    else:
+        _main()
+
+
 @hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")
-def main(cfg: DictConfig) -> None:
-    """Hydra entry."""
+def _main(cfg: DictConfig) -> None:
     from initdist.tracking import TrackingError
 
     try:
@@ -55,7 +62,7 @@ def run(cfg: DictConfig) -> None:
     networks = plan.networks(cfg)
     settings = networks[0].config.tracking
     if cfg.dry_run:
-        print(sweep.dry_run(networks, settings))
+        print(sweep.dry_run(networks, settings, cfg.workers))
     elif HydraConfig.get().mode == RunMode.MULTIRUN:
         sweep.exit_on_sigterm()
         train(networks, sweep.join(Path(HydraConfig.get().sweep.dir), settings), HydraConfig.get().job.num)

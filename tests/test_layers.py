@@ -30,7 +30,7 @@ LAYERS = (
         "optim",
         "stack",
     ),
-    ("plan", "tracking", "training", "worker"),
+    ("estimate", "plan", "tracking", "training", "worker"),
     ("jobs", "pool", "progress", "records", "restore", "sweep"),
     ("api", "measure", "train", "ui"),
 )

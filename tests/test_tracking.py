@@ -255,3 +255,30 @@ def test_a_deleted_experiment_names_the_way_back(uri):
     client(uri).delete_experiment(store.experiment_id)
     with pytest.raises(tracking.TrackingError, match=f"mlflow experiments restore -x {store.experiment_id}"):
         tracking.prepare(uri, "gone")
+
+
+def test_processes_that_log_the_same_new_dataset_at_once(tmp_path):
+    """Eight writers, started together, hit the gap between look-up and insertion."""
+    import threading
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    store = tracking.prepare(uri, "shared")
+    barrier = threading.Barrier(8)
+    errors = []
+
+    def one(key):
+        try:
+            with tracking.Writer(store, None, None) as writer:
+                barrier.wait()
+                writer.start(key, named(key))
+                writer.finish(key, OUTCOME)
+        except tracking.TrackingError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=one, args=(letter,)) for letter in "abcdefgh"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(tracking.finished(store)) == 8

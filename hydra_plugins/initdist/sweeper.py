@@ -62,7 +62,7 @@ class FusedSweeper(BasicSweeper):
             config = networks[0].config
             if config.dry_run:
                 print(describe(jobs))
-                print(sweep.dry_run(networks, config.tracking))
+                print(sweep.dry_run(networks, config.tracking, config.workers))
                 return []
             pool.warm()
             with sweep.session(networks, config.tracking, config.resume) as opened:

@@ -17,6 +17,7 @@ from initdist.tracking.store import client
 
 WAITING = 64  # outcomes that may wait to be written before training has to
 METRICS_A_CALL = 1000  # MLflow's limit
+ATTEMPTS = 5  # at what two processes may both try to insert
 PARAM_LENGTH = 6000  # MLflow cuts longer values silently
 NONFINITE = "initdist.nonfinite"  # tag: metrics left out because they are not finite
 
@@ -98,7 +99,20 @@ class Writer:
         self.run_ids[key] = run_id
         self._open.add(key)
         self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in network.params.items()])
-        self._client.log_inputs(run_id, datasets=list(_inputs(network)))
+        self._log_inputs(run_id, list(_inputs(network)))
+
+    def _log_inputs(self, run_id: str, datasets: list[Any]) -> None:
+        """MLflow looks a dataset up, then inserts it: of two processes with a new one, the slower must look again."""
+        from mlflow.exceptions import MlflowException
+
+        for attempt in range(ATTEMPTS):
+            try:
+                self._client.log_inputs(run_id, datasets=datasets)
+                return
+            except MlflowException as error:
+                if "UNIQUE" not in str(error).upper() or attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(0.05 * 2**attempt)
 
     def _finish(self, key: Any, outcome: Outcome) -> None:
         from mlflow.entities import RunTag

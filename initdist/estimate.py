@@ -1,0 +1,84 @@
+"""What a list of networks will cost, before anything is trained: parameters, disk, memory, time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from initdist.counts import duration
+from initdist.plan import Network, shape
+
+EPOCHS = 100  # the unit of time: how long each network trains is not known before
+EVALUATION = 1.3  # an epoch's steps and the full training loss at its end, in steps alone
+COPIES = 6  # of a stack's parameters: initial, current, gradients, transients
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Costs of networks that are all trained. Times are for EPOCHS epochs, on the CPU with this many processes."""
+
+    parameters: int
+    seconds: float
+    workers: int
+    memory: int  # bytes of the largest stack of one network, with its transients
+
+    def describe(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.parameters:,} parameters in all, {_bytes(4 * self.parameters)} of weights on disk, at least "
+            f"{_bytes(self.memory)} of memory a process, very roughly {duration(self.seconds)} for {EPOCHS} epochs of "
+            f"each on {self.workers} CPU process{'' if self.workers == 1 else 'es'}"
+        )
+
+
+def estimate(networks: Sequence[Network], workers: int) -> Estimate:
+    """Count parameters and operations of each shape, and time this machine's matrix product once."""
+    counted = {shape(one.config): _count(one) for one in {shape(n.config): n for n in networks}.values()}
+    parameters = [counted[shape(one.config)][0] for one in networks]
+    flop = sum(counted[shape(one.config)][1] * one.config.dataset.train_size * EPOCHS for one in networks)
+    return Estimate(
+        parameters=sum(parameters),
+        seconds=EVALUATION * flop / _flop_per_second() / min(workers, len(networks)),
+        workers=min(workers, len(networks)),
+        memory=COPIES * 4 * max(parameters),
+    )
+
+
+def _count(network: Network) -> tuple[int, float]:
+    """Parameters of a network, and operations of one sample's forward and backward pass."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from initdist import models
+
+    with torch.device("meta"):
+        module = models.build(network.config.model, network.data.input_shape, network.data.classes)
+        with FlopCounterMode(display=False) as counter:
+            module(torch.empty(1, *network.data.input_shape))
+    return sum(p.numel() for p in module.parameters()), 3.0 * counter.get_total_flops()
+
+
+def _flop_per_second() -> float:
+    """What one thread reaches in a product of a batch with a layer."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    a, b = torch.randn(64, 512), torch.randn(512, 512)
+    a @ b
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < 0.05:
+        a @ b
+        count += 1
+    rate = count * 2 * 64 * 512 * 512 / (time.perf_counter() - started)
+    torch.set_num_threads(threads)
+    return rate / 2  # a training step reaches about half
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

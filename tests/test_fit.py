@@ -38,8 +38,52 @@ SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "an odd batch": ({"optimizer.batch_size": 33, "stop.max_epochs": 20}, ()),
     "one batch": ({"optimizer.batch_size": 1000, "stop.max_epochs": 20}, ()),
+    "full batch": ({"optimizer.batch_size": 0, "stop.max_epochs": 20}, ()),
+    "sgd, cosine": ({"optimizer.schedule": "cosine", "optimizer.weight_decay": 0.01, "stop.max_epochs": 20}, ()),
+    "momentum": ({"stop.train_loss": 0.05, "stop.max_epochs": 100}, ("optimizer=momentum",)),
+    "nesterov, step": (
+        {
+            "optimizer.nesterov": True,
+            "optimizer.momentum": 0.8,
+            "optimizer.schedule": "step",
+            "optimizer.schedule_epochs": 5,
+            "optimizer.schedule_factor": 0.5,
+            "optimizer.clip_norm": 0.5,
+            "stop.max_epochs": 20,
+        },
+        ("optimizer=momentum",),
+    ),
+    "adam": ({"optimizer.lr": 0.01, "stop.train_loss": 0.05, "stop.max_epochs": 100}, ("optimizer=adam",)),
+    "adam, clipped and decayed": (
+        {"optimizer.lr": 0.01, "optimizer.clip_norm": 0.5, "optimizer.weight_decay": 0.1, "stop.max_epochs": 20},
+        ("optimizer=adam",),
+    ),
+    "adamw, cosine": (
+        {
+            "optimizer.lr": 0.01,
+            "optimizer.weight_decay": 0.1,
+            "optimizer.schedule": "cosine",
+            "optimizer.schedule_epochs": 40,
+            "stop.max_epochs": 20,
+        },
+        ("optimizer=adamw",),
+    ),
+    "to a margin": (
+        {"stop.train_loss": 0.0, "stop.margin": 1.0, "stop.fraction": 0.9, "stop.max_epochs": 100},
+        (),
+    ),
+    "to an error": ({"stop.train_loss": 0.0, "stop.train_error": 0.05, "stop.max_epochs": 100}, ()),
 }
-CONVERGING = {"to the threshold", "three layers, the whole pool", "squared error", "no hidden layer"}
+REASONS = {
+    "to the threshold": "threshold",
+    "three layers, the whole pool": "threshold",
+    "squared error": "threshold",
+    "no hidden layer": "threshold",
+    "momentum": "threshold",
+    "adam": "threshold",
+    "to a margin": "margin",
+    "to an error": "error",
+}
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -50,7 +94,7 @@ def test_the_whole_training_is_that_of_a_plain_loop(setting: str) -> None:
     (ours,) = train([config])
     metrics = ours.result.metrics
     assert ours.result.stop_reason == expected.stop_reason
-    assert (expected.stop_reason == "threshold") is (setting in CONVERGING)
+    assert expected.stop_reason == REASONS.get(setting, "max_epochs")
     assert metrics[names.EPOCHS] == expected.epochs
     assert metrics[names.STEPS] == ours.result.step == expected.steps
     assert metrics[names.TRAIN_LOSS] == pytest.approx(expected.train_losses[-1], rel=1e-3)
@@ -99,7 +143,7 @@ def snapshots(configs: list[Config], record: range | tuple[int, ...] = ()) -> li
     plan = fit.Plan(
         configs[0].optimizer.batch_size,
         configs[0].stop.max_epochs,
-        torch.tensor([one.stop.train_loss for one in configs], dtype=torch.float64),
+        tuple(one.stop for one in configs),
         tuple(one.seeds.order for one in configs),
     )
     found = []

@@ -195,8 +195,8 @@ def test_a_whole_training_is_the_same_alone_and_in_a_stack_that_shrinks(name: st
             {
                 "seed": i,
                 "stop.max_epochs": 12,
-                "stop.train_loss": (0.0, 1.5, 0.5, 0.0)[i],
-                "optimizer.lr": 0.1 / 2**i if name in ("sgd", "momentum") else 0.02 / 2**i,
+                "stop.train_loss": (0.0, 2.0, 1.0, 0.0)[i],
+                "optimizer.lr": 0.3 / 2**i if name in ("sgd", "momentum") else 0.02 / 2**i,
                 "optimizer.weight_decay": (0.0, 0.01, 0.0, 0.1)[i],
                 "optimizer.clip_norm": (0.0, 0.0, 0.5, 1.0)[i],
                 "optimizer.nesterov": nesterov,

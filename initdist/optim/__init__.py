@@ -33,7 +33,7 @@ def build(configs: Sequence[Config], device: torch.device) -> Optimizer:
         schedules=tuple(Schedule.of(config) for config in configs),
         coefficients=coefficients | powers,
         clips=any(one.clip_norm > 0 for one in own),
-        decays=rule.coupled_decay and any(one.weight_decay > 0 for one in own),
+        decays=tuple(rule.coupled_decay and one.weight_decay > 0 for one in own),
     )
     optimizer.begin_epoch(1)
     return optimizer

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import names
+from initdist import consistency, names
 from initdist.errors import ConfigError
 from initdist.schema import RESULT_SECTIONS, STACKABLE, Config
 
@@ -69,11 +69,12 @@ def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
 
 
 def check_rules(config: Any) -> None:
-    """Raise ConfigError for the first leaf whose value breaks its rule."""
+    """Raise ConfigError for the first leaf whose value breaks its rule, or does not go with the others."""
     for key, value, metadata in leaves(config):
         rule = metadata.get("rule")
         if rule is not None and not rule.holds(value):
             raise ConfigError(f"{key} must be {rule.text}, got {value!r}")
+    consistency.check(config)
 
 
 def result_leaves(config: Config) -> dict[str, Any]:

@@ -42,6 +42,21 @@ def train_logits(stack: Stack, data: StackData) -> Tensor:
     return torch.cat([stack.forward(inputs) for inputs, _ in slices(data.train_slice, data.train_size)], dim=1)
 
 
+def margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """f(x)_y - max_{j != y} f(x)_j [N, B] of logits [N, B, C] and labels [N, B]."""
+    labels = labels.unsqueeze(-1)
+    own = logits.gather(-1, labels).squeeze(-1)
+    return own - logits.scatter(-1, labels, -torch.inf).amax(-1)
+
+
+def share_with_margin(stack: Stack, data: StackData, margin: Tensor) -> Tensor:
+    """Fraction [N] of each network's training set that it classifies by at least its own margin [N], in float64."""
+    count = torch.zeros(len(stack), dtype=torch.int64, device=stack.device)
+    for inputs, labels in slices(data.train_slice, data.train_size):
+        count += (margins(stack.forward(inputs), labels).double() >= margin[:, None]).sum(1)
+    return count.double() / data.train_size
+
+
 def distance(stack: Stack, initial: Stack) -> Tensor:
     """l2 norm [N] of trained minus initial, over all parameters, in float64 (arXiv 1901.01672)."""
     return norm([p - initial.parameters[name] for name, p in stack.parameters.items()])

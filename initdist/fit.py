@@ -7,29 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import starmap
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from initdist import names, rng
+from initdist import names, rng, stops
 from initdist.data import StackData
-from initdist.evaluation import train_metrics
+from initdist.evaluation import share_with_margin, train_metrics
 from initdist.losses import Loss
 from initdist.optim import Optimizer
-from initdist.stack import Stack
+from initdist.schema import StopConfig
+from initdist.stack import Parameters, Stack
 
-# The full training loss is not computed while the epoch's mean batch loss exceeds this multiple of what is waited for.
-CHECK_FACTOR = 10.0
+# The gradient of a larger batch is taken in parts of this many samples, so that memory does not grow with the batch.
+ROWS = 4096
 
 
 @dataclass(frozen=True)
 class Plan:
     """How long and in which order the networks of a stack train."""
 
-    batch_size: int
+    batch_size: int  # 0 = the whole training set
     max_epochs: int
-    thresholds: Tensor  # [N] training loss to stop at; 0 = never
+    stops: tuple[StopConfig, ...]  # N
     order_seeds: tuple[int, ...]  # N seeds of the epochs' orders
 
 
@@ -43,6 +45,7 @@ class Snapshot:
     batch_loss: Tensor  # [K] mean over the epoch's samples, while they were trained on; NaN at epoch 0
     train_loss: Tensor  # [K] of the whole training set at the epoch's end; NaN where it was not computed
     train_error: Tensor  # [K] likewise
+    share: Tensor  # [K] of the training set classified by at least stop.margin; NaN where that is no criterion
     crossed: dict[int, tuple[float, ...]]  # position in members -> loss levels crossed for the first time
     ended: dict[int, str]  # position in members -> stop reason
     stack: Stack
@@ -57,7 +60,7 @@ class _Live:
     stack: Stack
     data: StackData
     optimizer: Optimizer
-    thresholds: list[float]
+    stops: tuple[StopConfig, ...]
     seeds: tuple[int, ...]
     waiting: list[tuple[float, ...]]  # loss levels not yet crossed, falling
 
@@ -68,7 +71,7 @@ class _Live:
             stack=self.stack.select(index),
             data=self.data.select(index),
             optimizer=self.optimizer.select(index),
-            thresholds=[self.thresholds[i] for i in keep],
+            stops=tuple(self.stops[i] for i in keep),
             seeds=tuple(self.seeds[i] for i in keep),
             waiting=[self.waiting[i] for i in keep],
         )
@@ -83,15 +86,15 @@ def fit(
     A network that has ended leaves the stack at once: it never touches its neighbours and costs nothing more.
     """
     n = len(stack)
-    thresholds = plan.thresholds.tolist()
     levels = tuple(sorted(names.CROSSINGS, reverse=True))
-    live = _Live(tuple(range(n)), stack, data, optimizer, thresholds, plan.order_seeds, [levels] * n)
-    steps_per_epoch = -(-data.train_size // plan.batch_size)
+    live = _Live(tuple(range(n)), stack, data, optimizer, plan.stops, plan.order_seeds, [levels] * n)
+    batch_size = plan.batch_size or data.train_size
+    steps_per_epoch = -(-data.train_size // batch_size)
     if 0 in record:
         unknown = torch.full((n,), torch.nan, dtype=torch.float64)
         yield _snapshot(live, 0, 0, unknown, loss, compute=True)
     for epoch in range(1, plan.max_epochs + 1):
-        batch_loss = _train_epoch(live, epoch, plan.batch_size, loss).cpu()
+        batch_loss = _train_epoch(live, epoch, batch_size, loss).cpu()
         compute = epoch in record or epoch == plan.max_epochs or _any_check_due(live, batch_loss)
         snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, compute)
         crossed, ended = _decide(live, snapshot, last=epoch == plan.max_epochs)
@@ -109,51 +112,65 @@ def _train_epoch(live: _Live, epoch: int, batch_size: int, loss: Loss) -> Tensor
     orders = np.stack([rng.epoch_order(seed, epoch, size) for seed in live.seeds])
     order = torch.from_numpy(orders).to(device)
     total = torch.zeros(len(live.stack), dtype=torch.float64, device=device)
-    for start in range(0, size, batch_size):
-        inputs, labels = live.data.train_batch(order[:, start : start + batch_size])
-        gradients, losses = live.stack.gradients(loss, inputs, labels)
+    live.optimizer.begin_epoch(epoch)
+    for batch in order.split(batch_size, dim=1):
+        gradients, losses = _gradients(live, batch, loss)
         live.optimizer.step(live.stack.parameters, gradients)
-        total += losses * labels.shape[1]
+        total += losses * batch.shape[1]
     return total / size
 
 
-def _check_due(awaited: float, batch_loss: float) -> bool:
-    return batch_loss <= CHECK_FACTOR * awaited
+def _gradients(live: _Live, batch: Tensor, loss: Loss) -> tuple[Parameters, Tensor]:
+    """Gradients [K, ...] of the mean losses [K] of a batch, given by its positions [K, B], and those losses."""
+    if batch.shape[1] <= ROWS:
+        return live.stack.gradients(loss, *live.data.train_batch(batch))
+    parts = batch.split(ROWS, dim=1)
+    shares = [part.shape[1] / batch.shape[1] for part in parts]
+    gradients = {name: torch.zeros_like(p) for name, p in live.stack.parameters.items()}
+    mean = torch.zeros(len(live.stack), dtype=torch.float64, device=batch.device)
+    for part, share in zip(parts, shares, strict=True):
+        found, losses = live.stack.gradients(loss, *live.data.train_batch(part))
+        mean.add_(losses, alpha=share)
+        for name, gradient in gradients.items():
+            gradient.add_(found[name], alpha=share)
+    return gradients, mean
 
 
 def _any_check_due(live: _Live, batch_loss: Tensor) -> bool:
-    awaited = [max(t, *w, 0.0) for t, w in zip(live.thresholds, live.waiting, strict=True)]
-    return any(_check_due(a, b) for a, b in zip(awaited, batch_loss.tolist(), strict=True) if a > 0)
+    """Whether some network's training loss may have come down to what it waits for, or its error is to be looked at."""
+
+    def due(stop: StopConfig, waiting: tuple[float, ...], batch_loss: float) -> bool:
+        awaited = max(stop.train_loss, *waiting, 0.0)
+        return stop.train_error is not None or (awaited > 0 and stops.check_due(awaited, batch_loss))
+
+    return any(starmap(due, zip(live.stops, live.waiting, batch_loss.tolist(), strict=True)))
 
 
 def _snapshot(live: _Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss, compute: bool) -> Snapshot:
+    train_loss = train_error = share = torch.full_like(batch_loss, torch.nan)
     if compute:
         train_loss, train_error = (values.cpu() for values in train_metrics(live.stack, live.data, loss))
-    else:
-        train_loss = train_error = torch.full_like(batch_loss, torch.nan)
-    return Snapshot(epoch, step, live.members, batch_loss, train_loss, train_error, {}, {}, live.stack, live.data)
+    if epoch > 0 and any(stop.fraction > 0 for stop in live.stops):
+        wanted = [torch.nan if stop.margin is None else stop.margin for stop in live.stops]
+        margin = torch.tensor(wanted, dtype=torch.float64, device=live.stack.device)
+        share = share_with_margin(live.stack, live.data, margin).cpu()
+    facts = (batch_loss, train_loss, train_error, share)
+    return Snapshot(epoch, step, live.members, *facts, {}, {}, live.stack, live.data)
 
 
 def _decide(live: _Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:
-    """Which loss levels each network has just crossed, and which networks end, by their own losses alone.
+    """Which loss levels each network has just crossed, and which networks end, by their own values alone.
 
-    Whether the full loss happens to be known, for a neighbour's or a record's sake, must not decide anything.
+    Whether a value happens to be known, for a neighbour's or a record's sake, must not decide anything.
     """
     crossed: dict[int, tuple[float, ...]] = {}
     ended: dict[int, str] = {}
-    losses = zip(snapshot.batch_loss.tolist(), snapshot.train_loss.tolist(), strict=True)
-    for k, (batch_loss, train_loss) in enumerate(losses):
-
-        def met(level: float, batch: float = batch_loss, full: float = train_loss) -> bool:
-            return _check_due(level, batch) and full <= level
-
-        if new := tuple(level for level in live.waiting[k] if met(level)):
+    facts = (snapshot.batch_loss, snapshot.train_loss, snapshot.train_error, snapshot.share)
+    for k, values in enumerate(zip(*(fact.tolist() for fact in facts), strict=True)):
+        state = stops.State(*values)
+        if new := tuple(level for level in live.waiting[k] if stops.crossed(level, state)):
             crossed[k] = new
             live.waiting[k] = tuple(level for level in live.waiting[k] if level not in new)
-        if not np.isfinite(batch_loss) or (last and not np.isfinite(train_loss)):
-            ended[k] = names.STOP_DIVERGED
-        elif live.thresholds[k] > 0 and met(live.thresholds[k]):
-            ended[k] = names.STOP_THRESHOLD
-        elif last:
-            ended[k] = names.STOP_MAX_EPOCHS
+        if reason := stops.reason(live.stops[k], state, last):
+            ended[k] = reason
     return crossed, ended

@@ -25,7 +25,7 @@ SEED = "seed"
 
 # Tags.
 IDENTITY = "initdist.identity"
-STOP_REASON = "initdist.stop_reason"  # threshold | max_epochs | diverged
+STOP_REASON = "initdist.stop_reason"  # threshold | margin | error | max_epochs | diverged
 SWEEP = "initdist.sweep"
 VERSION = "initdist.version"
 THETA0 = "initdist.theta0"  # hash of the initial parameters
@@ -43,8 +43,10 @@ GIT_COMMIT = "mlflow.source.git.commit"
 KIND_NETWORK = "network"
 KIND_SWEEP = "sweep"
 
-STOP_THRESHOLD = "threshold"
-STOP_MAX_EPOCHS = "max_epochs"
+STOP_THRESHOLD = "threshold"  # stop.train_loss
+STOP_MARGIN = "margin"  # stop.margin, stop.fraction
+STOP_ERROR = "error"  # stop.train_error
+STOP_MAX_EPOCHS = "max_epochs"  # also where a fixed number of epochs was asked for, without a criterion
 STOP_DIVERGED = "diverged"
 
 # Groups of measures; a test holds them against the registry.

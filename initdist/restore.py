@@ -15,7 +15,7 @@ from initdist import compose, models, names
 from initdist import config as configs
 from initdist.errors import ConfigError, UserError
 from initdist.paths import default_tracking_uri
-from initdist.schema import Config, StopConfig
+from initdist.schema import Config, LossConfig, StopConfig
 from initdist.tracking.store import client
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def from_params(params: Mapping[str, str]) -> Config:
 # What a config needs to resolve and no result depends on.
 _UNUSED = {
     "dataset": {"root": os.environ.get("INITDIST_DATA", "data")},
-    "loss": {"threshold": 0.0, "sgd_lr": 1.0},
+    "loss": {spec.name: 1.0 for spec in fields(LossConfig) if not spec.metadata.get("identity", True)},
     "tracking": {"uri": ""},
 }
 

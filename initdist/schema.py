@@ -8,54 +8,13 @@ existed, the neutral value that is left out of the identity. A model file adds i
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from omegaconf import MISSING
 
-
-@dataclass(frozen=True)
-class Rule:
-    """A condition on a value and the words for it: `model.width must be at least 1, got 0`."""
-
-    text: str
-    holds: Callable[[Any], bool]
-
-
-def at_least(low: float) -> Rule:
-    return Rule(f"at least {low:g}", lambda v: math.isfinite(v) and v >= low)
-
-
-def above(low: float) -> Rule:
-    return Rule(f"a finite number above {low:g}", lambda v: math.isfinite(v) and v > low)
-
-
-def between(low: float, high: float) -> Rule:
-    return Rule(f"between {low:g} and {high:g}", lambda v: low <= v <= high)
-
-
-def one_of(*values: str) -> Rule:
-    return Rule("one of " + ", ".join(values), lambda v: v in values)
-
-
-def matching(text: str, holds: Callable[[Any], bool]) -> Rule:
-    return Rule(text, holds)
-
-
-_NO_NEUTRAL = object()
-
-
-def option(default: Any, rule: Rule | None = None, *, identity: bool = True, neutral: Any = _NO_NEUTRAL) -> Any:
-    """A config field: its default, its rule, and what it means for a network's identity."""
-    metadata: dict[str, Any] = {"rule": rule, "identity": identity}
-    if neutral is not _NO_NEUTRAL:
-        metadata["neutral"] = neutral
-    if isinstance(default, (list, dict)):
-        return field(default_factory=lambda: type(default)(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+from initdist.rules import above, at_least, between, finite, from_below, matching, one_of, option, unset_or
 
 
 @dataclass
@@ -79,9 +38,19 @@ class DatasetConfig:
 
 @dataclass
 class OptimizerConfig:
-    name: str = option(MISSING, one_of("sgd"))
+    name: str = option(MISSING, one_of("sgd", "momentum", "adam", "adamw"))
     lr: float = option(MISSING, above(0))
-    batch_size: int = option(64, at_least(1))
+    batch_size: int = option(64, at_least(0))  # 0 = the whole training set
+    momentum: float = option(0.0, from_below(0, 1), neutral=0.0)
+    nesterov: bool = option(False, neutral=False)
+    beta1: float = option(0.9, from_below(0, 1), neutral=0.9)
+    beta2: float = option(0.999, from_below(0, 1), neutral=0.999)
+    eps: float = option(1e-8, above(0), neutral=1e-8)
+    weight_decay: float = option(0.0, at_least(0), neutral=0.0)
+    clip_norm: float = option(0.0, at_least(0), neutral=0.0)  # 0 = no clipping
+    schedule: str = option("constant", one_of("constant", "cosine", "step"), neutral="constant")
+    schedule_epochs: int = option(0, at_least(0), neutral=0)  # 0 = stop.max_epochs
+    schedule_factor: float = option(0.1, above(0), neutral=0.1)
 
 
 @dataclass
@@ -95,11 +64,15 @@ class LossConfig:
     name: str = option(MISSING, one_of("cross_entropy", "squared_error"))
     threshold: float = option(MISSING, at_least(0), identity=False)  # the default of stop.train_loss
     sgd_lr: float = option(MISSING, above(0), identity=False)  # the default of optimizer.lr for sgd
+    momentum_lr: float = option(MISSING, above(0), identity=False)  # the same for momentum
 
 
 @dataclass
 class StopConfig:
     train_loss: float = option(MISSING, at_least(0))
+    margin: float | None = option(None, unset_or(finite()), neutral=None)
+    fraction: float = option(0.0, between(0, 1), neutral=0.0)
+    train_error: float | None = option(None, unset_or(from_below(0, 1)), neutral=None)
     max_epochs: int = option(1000, at_least(1))
 
 
@@ -133,8 +106,19 @@ STACKABLE: dict[str, type] = {
     "seeds.order": int,
     "noise.level": float,
     "optimizer.lr": float,
+    "optimizer.momentum": float,
+    "optimizer.beta1": float,
+    "optimizer.beta2": float,
+    "optimizer.eps": float,
+    "optimizer.weight_decay": float,
+    "optimizer.clip_norm": float,
+    "optimizer.schedule_epochs": int,
+    "optimizer.schedule_factor": float,
     "model.init_scale": float,
     "stop.train_loss": float,
+    "stop.margin": float,
+    "stop.fraction": float,
+    "stop.train_error": float,
 }
 
 

@@ -64,7 +64,7 @@ def train(configs: Sequence[Config], device: torch.device) -> Iterator[Progress 
     plan = Plan(
         batch_size=shared.optimizer.batch_size,
         max_epochs=shared.stop.max_epochs,
-        thresholds=torch.tensor([c.stop.train_loss for c in configs], dtype=torch.float64),
+        stops=tuple(c.stop for c in configs),
         order_seeds=tuple(c.seeds.order for c in configs),
     )
     observer = _Observer(configs, initial, about.classes)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from initdist import datasets, models, names, training
+from initdist import datasets, models, names, optim, training
 from initdist.events import Done, Failed, Progress, Started, Task
 from initdist.schema import Config
 
@@ -57,7 +57,8 @@ def capacity(config: Config, device: torch.device) -> int:
     if device.type == "cpu":
         return max(1, CPU_STACK_PARAMETERS // parameters)
     free, _ = torch.cuda.mem_get_info(device)
-    copies = 6  # initial, current, gradients, and the transients of a step
+    # Initial, current, gradients, the transients of a step, and what the optimizer keeps.
+    copies = 6 + len(optim.OPTIMIZERS[config.optimizer.name].slots)
     return max(1, int(free * CUDA_MEMORY_SHARE) // (4 * copies * parameters))
 
 

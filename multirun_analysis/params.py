@@ -14,6 +14,8 @@ DEPTH = "model.depth"
 TRAIN_SIZE = "dataset.train_size"
 NOISE_LEVEL = "noise.level"
 STOP_LOSS = "stop.train_loss"
+STOP_FRACTION = "stop.fraction"
+STOP_ERROR = "stop.train_error"
 
 REQUIRED = (WIDTH, TRAIN_SIZE)  # positive numbers that every network has
 NUMERIC = (
@@ -22,7 +24,18 @@ NUMERIC = (
     NOISE_LEVEL,
     "optimizer.lr",
     "optimizer.batch_size",
+    "optimizer.momentum",
+    "optimizer.beta1",
+    "optimizer.beta2",
+    "optimizer.eps",
+    "optimizer.weight_decay",
+    "optimizer.clip_norm",
+    "optimizer.schedule_epochs",
+    "optimizer.schedule_factor",
     STOP_LOSS,
+    "stop.margin",
+    STOP_FRACTION,
+    STOP_ERROR,
     "stop.max_epochs",
     "model.init_scale",
     "model.output_scale",

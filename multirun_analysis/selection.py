@@ -10,7 +10,7 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.params import STOP_LOSS, is_seed
+from multirun_analysis.params import STOP_ERROR, STOP_FRACTION, STOP_LOSS, is_seed
 from multirun_analysis.query import (
     DETAIL,
     ENDED,
@@ -42,7 +42,7 @@ MEANING = {
     DIVERGED: "training diverged",
     NO_TARGET: "the target metric is missing, infinite or not a number",
     NO_DISTANCE: "the distance from initialization is missing, infinite or not a number",
-    NOT_CONVERGED: "the epoch limit came before the training loss reached its threshold",
+    NOT_CONVERGED: "the epoch limit came before the training loss, or another criterion, reached its threshold",
     SPARSE_CELL: f"converged, but under {CONVERGED_SHARE:.0%} of the cell's seeds did: the cell is dropped whole",
 }
 
@@ -116,10 +116,15 @@ def _finite(frame: pd.DataFrame, metric: str) -> pd.Series:
 
 
 def _fixed_epochs(frame: pd.DataFrame) -> pd.Series:
-    """Trained for a fixed number of epochs on purpose: there was no threshold to miss."""
+    """Trained for a fixed number of epochs on purpose: there was no criterion to miss."""
     if STOP_LOSS not in frame:
         return pd.Series(False, index=frame.index)
-    return frame[STOP_LOSS] == 0
+    fixed = frame[STOP_LOSS] == 0
+    if STOP_FRACTION in frame:
+        fixed &= ~(frame[STOP_FRACTION] > 0)  # missing where a run is older than the criterion
+    if STOP_ERROR in frame:
+        fixed &= frame[STOP_ERROR].isna()
+    return fixed
 
 
 def _in_sparse_cell(frame: pd.DataFrame, reason: pd.Series, params: tuple[str, ...]) -> pd.Series:

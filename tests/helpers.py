@@ -14,7 +14,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from initdist import compose, config, data, registry, training
+from initdist import compose, config, data, registry, schema, training
 from initdist.datasets import Arrays, Description
 from initdist.events import Result
 from initdist.paths import conf_dir
@@ -47,6 +47,24 @@ def make(changes: dict[str, Any] | None = None, *choices: str) -> Config:
     """The config of one network."""
     (one,) = config.networks(unresolved(changes, *choices))
     return one
+
+
+# Where a stackable axis has an effect, if not everywhere: changes of the default config and choices of groups.
+AROUND: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "optimizer.momentum": ({}, ("optimizer=momentum",)),
+    "optimizer.beta1": ({}, ("optimizer=adam",)),
+    "optimizer.beta2": ({}, ("optimizer=adam",)),
+    "optimizer.eps": ({}, ("optimizer=adam",)),
+    "optimizer.schedule_epochs": ({"optimizer.schedule": "step"}, ()),
+    "optimizer.schedule_factor": ({"optimizer.schedule": "step", "optimizer.schedule_epochs": 1}, ()),
+    "stop.margin": ({"stop.fraction": 0.5}, ()),
+    "stop.fraction": ({"stop.margin": 0.5}, ()),
+}
+
+
+def axis_values(key: str) -> tuple[float, float]:
+    """Two values that every stackable axis accepts, by its type."""
+    return (2, 3) if schema.STACKABLE[key] is int else (0.25, 0.75)
 
 
 # A network that trains in a fraction of a second.

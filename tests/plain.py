@@ -1,6 +1,6 @@
 """The experiment once more, as a plain PyTorch loop over one module: what the stacks are held against.
 
-It shares with the package the raw arrays, the streams' draws and nothing else.
+It shares with the package the raw arrays, the streams' draws and nothing else. Optimizers are those of `torch.optim`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,6 +60,41 @@ def mean_loss(name: str, logits: torch.Tensor, labels: torch.Tensor) -> torch.Te
     return ((logits - nn.functional.one_hot(labels, logits.shape[1])) ** 2).sum(1).mean()
 
 
+def optimizer(parameters: Iterable[torch.Tensor], config: Config) -> torch.optim.Optimizer:
+    """The `torch.optim` optimizer of one network's config."""
+    own = config.optimizer
+    if own.name in ("sgd", "momentum"):
+        return torch.optim.SGD(
+            parameters, lr=own.lr, momentum=own.momentum, nesterov=own.nesterov, weight_decay=own.weight_decay
+        )
+    cls = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[own.name]
+    return cls(parameters, lr=own.lr, betas=(own.beta1, own.beta2), eps=own.eps, weight_decay=own.weight_decay)
+
+
+def scheduler(reference: torch.optim.Optimizer, config: Config) -> torch.optim.lr_scheduler.LRScheduler:
+    """The `torch.optim.lr_scheduler` schedule of one network's config."""
+    own = config.optimizer
+    if own.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(reference, own.schedule_epochs or config.stop.max_epochs)
+    if own.schedule == "step":
+        return torch.optim.lr_scheduler.StepLR(reference, own.schedule_epochs, own.schedule_factor)
+    return torch.optim.lr_scheduler.ConstantLR(reference, factor=1.0)
+
+
+def stop_reason(config: Config, run: Run, logits: torch.Tensor, labels: torch.Tensor) -> str:
+    """Which criterion is met at an epoch's end, or the empty string."""
+    stop = config.stop
+    if stop.train_loss > 0 and run.first_epoch(stop.train_loss):
+        return "threshold"
+    top = logits.topk(2, dim=1)
+    rival = torch.where(top.indices[:, 0] == labels, top.values[:, 1], top.values[:, 0])
+    margins = logits[range(len(labels)), labels] - rival
+    if stop.margin is not None and (margins >= stop.margin).sum().item() / len(labels) >= stop.fraction:
+        return "margin"
+    errors = (logits.argmax(1) != labels).sum().item()
+    return "error" if stop.train_error is not None and errors / len(labels) <= stop.train_error else ""
+
+
 def train(config: Config) -> Run:
     arrays = datasets.load(config.dataset)
     m = config.dataset.train_size
@@ -75,26 +111,31 @@ def train(config: Config) -> Run:
 
     module = network(config, x.shape[1], 10)
     start = copy.deepcopy(module)
-    optimizer = torch.optim.SGD(module.parameters(), lr=config.optimizer.lr)
+    descent = optimizer(module.parameters(), config)
+    schedule = scheduler(descent, config)
     run = Run(module=module)
     for epoch in range(1, config.stop.max_epochs + 1):
         order = torch.from_numpy(rng.stream(config.seeds.order, "order", epoch).permutation(m))
         total = 0.0
-        for batch in order.split(config.optimizer.batch_size):
-            optimizer.zero_grad()
+        for batch in order.split(config.optimizer.batch_size or m):
+            descent.zero_grad()
             loss = mean_loss(config.loss.name, module(x[batch]), y[batch])
             loss.backward()
-            optimizer.step()
+            if config.optimizer.clip_norm > 0:
+                nn.utils.clip_grad_norm_(module.parameters(), config.optimizer.clip_norm)
+            descent.step()
             total += loss.item() * len(batch)
             run.steps += 1
+        schedule.step()
         run.epochs = epoch
         with torch.no_grad():
             run.batch_losses.append(total / m)
-            run.train_losses.append(mean_loss(config.loss.name, module(x), y).item())
+            logits = module(x)
+            run.train_losses.append(mean_loss(config.loss.name, logits, y).item())
             moved = [p - q for p, q in zip(module.parameters(), start.parameters(), strict=True)]
             run.distances.append(torch.cat([part.flatten() for part in moved]).norm().item())
-        if config.stop.train_loss > 0 and run.first_epoch(config.stop.train_loss):
-            run.stop_reason = "threshold"
+        if reason := stop_reason(config, run, logits, y):
+            run.stop_reason = reason
             break
     else:
         run.stop_reason = "max_epochs"

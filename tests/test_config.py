@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import composed, make, unresolved
+from helpers import AROUND, axis_values, composed, make, unresolved
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -38,15 +38,30 @@ BROKEN = [
     ("optimizer.lr", 0.0, "optimizer.lr must be a finite number above 0, got 0.0"),
     ("optimizer.lr", math.nan, "optimizer.lr must be a finite number above 0, got nan"),
     ("optimizer.lr", math.inf, "optimizer.lr must be a finite number above 0, got inf"),
-    ("optimizer.batch_size", 0, "optimizer.batch_size must be at least 1, got 0"),
-    ("optimizer.name", "adamw", "optimizer.name must be one of sgd, got 'adamw'"),
+    ("optimizer.batch_size", -1, "optimizer.batch_size must be at least 0, got -1"),
+    ("optimizer.name", "lbfgs", "optimizer.name must be one of sgd, momentum, adam, adamw, got 'lbfgs'"),
+    ("optimizer.momentum", 1.0, "optimizer.momentum must be at least 0 and below 1, got 1.0"),
+    ("optimizer.momentum", math.nan, "optimizer.momentum must be at least 0 and below 1, got nan"),
+    ("optimizer.beta1", -0.1, "optimizer.beta1 must be at least 0 and below 1, got -0.1"),
+    ("optimizer.beta2", 1.0, "optimizer.beta2 must be at least 0 and below 1, got 1.0"),
+    ("optimizer.eps", 0.0, "optimizer.eps must be a finite number above 0, got 0.0"),
+    ("optimizer.weight_decay", -0.1, "optimizer.weight_decay must be at least 0, got -0.1"),
+    ("optimizer.clip_norm", math.inf, "optimizer.clip_norm must be at least 0, got inf"),
+    ("optimizer.schedule", "linear", "optimizer.schedule must be one of constant, cosine, step, got 'linear'"),
+    ("optimizer.schedule_epochs", -1, "optimizer.schedule_epochs must be at least 0, got -1"),
+    ("optimizer.schedule_factor", 0.0, "optimizer.schedule_factor must be a finite number above 0, got 0.0"),
     ("noise.name", "blur", "noise.name must be one of labels, got 'blur'"),
     ("loss.name", "hinge", "loss.name must be one of cross_entropy, squared_error, got 'hinge'"),
     ("loss.threshold", -1.0, "loss.threshold must be at least 0, got -1.0"),
     ("loss.sgd_lr", 0.0, "loss.sgd_lr must be a finite number above 0, got 0.0"),
+    ("loss.momentum_lr", 0.0, "loss.momentum_lr must be a finite number above 0, got 0.0"),
     ("stop.train_loss", -0.01, "stop.train_loss must be at least 0, got -0.01"),
     ("stop.train_loss", math.nan, "stop.train_loss must be at least 0, got nan"),
     ("stop.train_loss", math.inf, "stop.train_loss must be at least 0, got inf"),
+    ("stop.margin", math.inf, "stop.margin must be null or a finite number, got inf"),
+    ("stop.fraction", 1.01, "stop.fraction must be between 0 and 1, got 1.01"),
+    ("stop.train_error", 1.0, "stop.train_error must be null or at least 0 and below 1, got 1.0"),
+    ("stop.train_error", -0.1, "stop.train_error must be null or at least 0 and below 1, got -0.1"),
     ("stop.max_epochs", 0, "stop.max_epochs must be at least 1, got 0"),
     ("seed", -1, "seed must be at least 0, got -1"),
     ("seeds.init", -2, "seeds.init must be at least 0, got -2"),
@@ -73,6 +88,65 @@ def test_every_rule_of_the_schema_has_a_case_above() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"optimizer.momentum": 0.9},
+            "optimizer.momentum must be 0.0 for optimizer.name=sgd, which does not use it, got 0.9",
+        ),
+        (
+            {"optimizer.nesterov": True},
+            "optimizer.nesterov must be False for optimizer.name=sgd, which does not use it, got True",
+        ),
+        (
+            {"optimizer.name": "momentum", "optimizer.beta2": 0.9},
+            "optimizer.beta2 must be 0.999 for optimizer.name=momentum, which does not use it, got 0.9",
+        ),
+        (
+            {"optimizer.name": "momentum", "optimizer.nesterov": True},
+            "optimizer.momentum must be above 0 for optimizer.nesterov=true, got 0.0",
+        ),
+        (
+            {"optimizer.schedule_epochs": 5},
+            "optimizer.schedule_epochs must be 0 for optimizer.schedule=constant, which does not use it, got 5",
+        ),
+        (
+            {"optimizer.schedule": "cosine", "optimizer.schedule_factor": 0.5},
+            "optimizer.schedule_factor must be 0.1 for optimizer.schedule=cosine, which does not use it, got 0.5",
+        ),
+        (
+            {"optimizer.schedule": "step"},
+            "optimizer.schedule_epochs must be at least 1 for optimizer.schedule=step, got 0",
+        ),
+        (
+            {"optimizer.schedule": "cosine", "optimizer.schedule_epochs": 999},
+            "optimizer.schedule_epochs must be at least stop.max_epochs=1000 for optimizer.schedule=cosine, "
+            "whose rate is 0 from there on, or 0 for just that, got 999",
+        ),
+        (
+            {"stop.fraction": 0.9},
+            "stop.margin must be given where stop.fraction is above 0 (0.9), got None",
+        ),
+        (
+            {"stop.margin": 1},
+            "stop.fraction must be above 0 where stop.margin is given (1.0), got 0.0",
+        ),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        make(changes)
+
+
+def test_values_that_go_together_are_accepted() -> None:
+    make({"optimizer.schedule": "cosine"})
+    make({"optimizer.schedule": "cosine", "optimizer.schedule_epochs": 1000})
+    make({"optimizer.schedule": "step", "optimizer.schedule_epochs": 5, "optimizer.schedule_factor": 2.0})
+    make({"optimizer.nesterov": True}, "optimizer=momentum")
+    make({"stop.margin": -0.5, "stop.fraction": 1.0, "stop.train_error": 0.0})
+
+
+@pytest.mark.parametrize(
     ("key", "value", "message"),
     [
         ("model.width", "wide", "Value 'wide' of type 'str' could not be converted to Integer"),
@@ -90,7 +164,7 @@ def test_a_value_of_the_wrong_type_is_refused_with_its_key(key: str, value: Any,
     assert key in str(refused.value)
 
 
-@pytest.mark.parametrize("override", ["model.wdith=64", "vary.model.width=[1,2]", "optimizer.momentum=0.9"])
+@pytest.mark.parametrize("override", ["model.wdith=64", "vary.model.width=[1,2]", "optimizer.dampening=0.9"])
 def test_a_key_that_does_not_exist_is_refused(override: str) -> None:
     key = override.partition("=")[0]
     with pytest.raises(ConfigCompositionException, match=re.escape(f"Could not override '{key}'")):
@@ -120,11 +194,12 @@ def _options(cls: type, name: str) -> set[str]:
     [
         (schema.LossConfig, "name", losses.LOSSES, "loss"),
         (schema.OptimizerConfig, "name", optim.OPTIMIZERS, "optimizer"),
+        (schema.OptimizerConfig, "schedule", optim.SCHEDULES, None),
         (schema.ModelConfig, "init", initialization.STD, None),
         (schema.ModelConfig, "activation", activations.ACTIVATIONS, None),
         (schema.NoiseConfig, "name", {"labels": None}, "noise"),
     ],
-    ids=["loss", "optimizer", "init", "activation", "noise"],
+    ids=["loss", "optimizer", "schedule", "init", "activation", "noise"],
 )
 def test_what_the_schema_allows_is_what_there_is(cls: type, field: str, registered: Any, folder: str | None) -> None:
     assert _options(cls, field) == set(registered)
@@ -178,6 +253,8 @@ def test_the_loss_brings_its_threshold_and_learning_rate() -> None:
     crossed, squared = make(), make(None, "loss=squared_error")
     assert (crossed.stop.train_loss, crossed.optimizer.lr) == (0.01, 0.1)
     assert (squared.stop.train_loss, squared.optimizer.lr) == (0.1, 0.01)
+    assert make(None, "optimizer=momentum").optimizer.lr == 0.01
+    assert make(None, "optimizer=momentum", "loss=squared_error").optimizer.lr == 0.001
     assert make({"optimizer.lr": 0.5, "stop.train_loss": 0.0}, "loss=squared_error").optimizer.lr == 0.5
 
 
@@ -187,6 +264,10 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (one.model.bias, one.model.init, one.model.init_scale) == (True, "xavier", 1.0)
     assert (one.dataset.name, one.dataset.train_size, one.noise.name, one.noise.level) == ("digits", 1280, "labels", 0)
     assert (one.optimizer.name, one.optimizer.batch_size, one.stop.max_epochs) == ("sgd", 64, 1000)
+    momentum, adam, adamw = (make(None, f"optimizer={name}").optimizer for name in ("momentum", "adam", "adamw"))
+    assert (momentum.momentum, momentum.nesterov) == (0.9, False)
+    assert {(own.lr, own.beta1, own.beta2, own.eps) for own in (adam, adamw)} == {(0.001, 0.9, 0.999, 1e-8)}
+    assert [own.weight_decay for own in (one.optimizer, momentum, adam, adamw)] == [0, 0, 0, 0.01]
     assert (one.tracking.experiment, one.tracking.save_weights, one.resume) == ("initdist", True, True)
 
 
@@ -219,10 +300,12 @@ def test_expansion_comes_before_interpolations_resolve() -> None:
 
 @pytest.mark.parametrize("key", schema.STACKABLE)
 def test_a_network_of_a_stack_has_the_config_it_would_have_alone(key: str) -> None:
-    value = schema.STACKABLE[key](1)
-    (varied,) = config.networks(unresolved({f"vary.{key}": [value]}))
-    assert varied == make({key: value})
-    assert config.identity(varied, "data") == config.identity(make({key: value}), "data")
+    context, choices = AROUND.get(key, ({}, ()))
+    value = axis_values(key)[0]
+    (varied,) = config.networks(unresolved(context | {f"vary.{key}": [value]}, *choices))
+    alone = make(context | {key: value}, *choices)
+    assert varied == alone
+    assert config.identity(varied, "data") == config.identity(alone, "data")
     assert config.params(varied)[key] == value
     assert type(config.params(varied)[key]) is schema.STACKABLE[key]
 

@@ -38,8 +38,52 @@ SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "an odd batch": ({"optimizer.batch_size": 33, "stop.max_epochs": 20}, ()),
     "one batch": ({"optimizer.batch_size": 1000, "stop.max_epochs": 20}, ()),
+    "full batch": ({"optimizer.batch_size": 0, "stop.max_epochs": 20}, ()),
+    "sgd, cosine": ({"optimizer.schedule": "cosine", "optimizer.weight_decay": 0.01, "stop.max_epochs": 20}, ()),
+    "momentum": ({"stop.train_loss": 0.05, "stop.max_epochs": 100}, ("optimizer=momentum",)),
+    "nesterov, step": (
+        {
+            "optimizer.nesterov": True,
+            "optimizer.momentum": 0.8,
+            "optimizer.schedule": "step",
+            "optimizer.schedule_epochs": 5,
+            "optimizer.schedule_factor": 0.5,
+            "optimizer.clip_norm": 0.5,
+            "stop.max_epochs": 20,
+        },
+        ("optimizer=momentum",),
+    ),
+    "adam": ({"optimizer.lr": 0.01, "stop.train_loss": 0.05, "stop.max_epochs": 100}, ("optimizer=adam",)),
+    "adam, clipped and decayed": (
+        {"optimizer.lr": 0.01, "optimizer.clip_norm": 0.5, "optimizer.weight_decay": 0.1, "stop.max_epochs": 20},
+        ("optimizer=adam",),
+    ),
+    "adamw, cosine": (
+        {
+            "optimizer.lr": 0.01,
+            "optimizer.weight_decay": 0.1,
+            "optimizer.schedule": "cosine",
+            "optimizer.schedule_epochs": 40,
+            "stop.max_epochs": 20,
+        },
+        ("optimizer=adamw",),
+    ),
+    "to a margin": (
+        {"stop.train_loss": 0.0, "stop.margin": 1.0, "stop.fraction": 0.9, "stop.max_epochs": 100},
+        (),
+    ),
+    "to an error": ({"stop.train_loss": 0.0, "stop.train_error": 0.05, "stop.max_epochs": 100}, ()),
 }
-CONVERGING = {"to the threshold", "three layers, the whole pool", "squared error", "no hidden layer"}
+REASONS = {
+    "to the threshold": "threshold",
+    "three layers, the whole pool": "threshold",
+    "squared error": "threshold",
+    "no hidden layer": "threshold",
+    "momentum": "threshold",
+    "adam": "threshold",
+    "to a margin": "margin",
+    "to an error": "error",
+}
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -50,7 +94,7 @@ def test_the_whole_training_is_that_of_a_plain_loop(setting: str) -> None:
     (ours,) = train([config])
     metrics = ours.result.metrics
     assert ours.result.stop_reason == expected.stop_reason
-    assert (expected.stop_reason == "threshold") is (setting in CONVERGING)
+    assert expected.stop_reason == REASONS.get(setting, "max_epochs")
     assert metrics[names.EPOCHS] == expected.epochs
     assert metrics[names.STEPS] == ours.result.step == expected.steps
     assert metrics[names.TRAIN_LOSS] == pytest.approx(expected.train_losses[-1], rel=1e-3)
@@ -99,7 +143,7 @@ def snapshots(configs: list[Config], record: range | tuple[int, ...] = ()) -> li
     plan = fit.Plan(
         configs[0].optimizer.batch_size,
         configs[0].stop.max_epochs,
-        torch.tensor([one.stop.train_loss for one in configs], dtype=torch.float64),
+        tuple(one.stop for one in configs),
         tuple(one.seeds.order for one in configs),
     )
     found = []
@@ -172,7 +216,76 @@ def _key(text: bytes) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:16], "little")
 
 
+@pytest.mark.parametrize("rows", [1, 30, 64, 99])
+def test_a_large_batch_taken_in_parts_is_the_whole_batch(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny({"optimizer.batch_size": 0, "stop.max_epochs": 20})
+    (whole,) = train([config])
+    monkeypatch.setattr(fit, "ROWS", rows)
+    (parts,) = train([config])
+    assert whole.result.step == parts.result.step == 20
+    for name, values in whole.parameters.items():
+        assert parts.parameters[name].numpy() == pytest.approx(values.numpy(), abs=1e-5)
+    assert parts.result.metrics[names.TRAIN_LOSS] == pytest.approx(whole.result.metrics[names.TRAIN_LOSS], rel=1e-4)
+    (beside, _) = train([config, tiny({"optimizer.batch_size": 0, "stop.max_epochs": 20, "seed": 1})])
+    assert_same(beside, parts)
+
+
 # Independent ends
+
+
+def test_networks_end_by_their_own_criteria_and_leave_the_stack() -> None:
+    criteria: list[dict[str, Any]] = [
+        {"stop.margin": 0.5, "stop.fraction": 0.8},
+        {"stop.margin": 2.0, "stop.fraction": 0.8},
+        {"stop.train_error": 0.1},
+        {"stop.train_error": 0.02},
+        {"stop.train_loss": 0.3},
+        {},
+    ]
+    common = {"optimizer.lr": 0.3, "stop.train_loss": 0.0, "stop.max_epochs": 40}
+    configs = [tiny(common | {"seed": seed} | one) for seed, one in enumerate(criteria)]
+    together = train(configs)
+    assert [one.result.stop_reason for one in together] == [
+        "margin", "margin", "error", "error", "threshold", "max_epochs"
+    ]  # fmt: skip
+    epochs = [one.result.metrics[names.EPOCHS] for one in together]
+    assert epochs[0] < epochs[1] < 40
+    assert epochs[2] < epochs[3] < 40
+    for config, one in zip(configs, together, strict=True):
+        assert_same(one, train([config])[0])
+
+
+def test_a_network_stops_at_the_first_epochs_end_that_meets_its_margin() -> None:
+    """Against the margins that the measures are computed from; the batch loss far above does not delay it."""
+    common = {"stop.train_loss": 0.0, "optimizer.lr": 0.3}
+    (ours,) = train([tiny(common | {"stop.margin": 1.0, "stop.fraction": 0.5, "stop.max_epochs": 60})])
+    epochs = int(ours.result.metrics[names.EPOCHS])
+    medians = [
+        train([tiny(common | {"stop.max_epochs": epoch})])[0].result.metrics[names.measure("margin_median")]
+        for epoch in (epochs - 1, epochs)
+    ]
+    assert ours.result.stop_reason == "margin"
+    assert medians[0] < 1.0 <= ours.result.metrics[names.measure("margin_median")]
+    assert medians[1] == ours.result.metrics[names.measure("margin_median")]
+
+
+def test_the_first_criterion_that_is_met_ends_a_network() -> None:
+    common = {"stop.margin": 1.0, "stop.fraction": 0.9, "stop.train_error": 0.05, "stop.max_epochs": 100}
+    found = {}
+    for loss in (0.0, 1.0):
+        (one,) = train([tiny(common | {"stop.train_loss": loss})])
+        found[loss] = (one.result.stop_reason, one.result.metrics[names.EPOCHS])
+    assert found[0.0][0] == "error"
+    assert found[1.0][0] == "threshold"
+    assert found[1.0][1] < found[0.0][1]
+
+
+def test_a_diverging_network_meets_no_criterion() -> None:
+    """Its logits overflow in the last step of an epoch, and some label is then the largest by convention."""
+    changes = {"optimizer.lr": 1e30, "optimizer.batch_size": 0, "stop.train_loss": 0.0, "stop.max_epochs": 5}
+    criteria = {"stop.train_error": 0.99, "stop.margin": -1e30, "stop.fraction": 0.01}
+    (one,) = train([tiny(changes | criteria)])
+    assert one.result.stop_reason == names.STOP_DIVERGED
 
 
 def test_networks_end_by_their_own_thresholds_and_leave_the_stack() -> None:

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import pytest
-from helpers import make
+from helpers import AROUND, axis_values, make
 
 from initdist import config, datasets, models, names, schema
 
@@ -31,10 +31,24 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "loss.name": ("squared_error", True),
     "loss.threshold": (0.5, False),  # a default of stop.train_loss
     "loss.sgd_lr": (0.5, False),  # a default of optimizer.lr
+    "loss.momentum_lr": (0.5, False),  # the same
     "optimizer.name": ("another", True),
     "optimizer.lr": (0.2, True),
     "optimizer.batch_size": (32, True),
+    "optimizer.momentum": (0.5, True),
+    "optimizer.nesterov": (True, True),
+    "optimizer.beta1": (0.5, True),
+    "optimizer.beta2": (0.5, True),
+    "optimizer.eps": (1e-3, True),
+    "optimizer.weight_decay": (0.5, True),
+    "optimizer.clip_norm": (0.5, True),
+    "optimizer.schedule": ("cosine", True),
+    "optimizer.schedule_epochs": (5, True),
+    "optimizer.schedule_factor": (0.5, True),
     "stop.train_loss": (0.5, True),
+    "stop.margin": (0.0, True),
+    "stop.fraction": (0.5, True),
+    "stop.train_error": (0.0, True),
     "stop.max_epochs": (7, True),
     "seed": (5, False),  # a default of seeds.*
     "seeds.init": (5, True),
@@ -96,7 +110,9 @@ def test_params_are_what_is_in_the_identity_and_the_seed() -> None:
 
 def test_every_stackable_axis_is_in_the_identity_itself_or_through_what_follows_it() -> None:
     for key in schema.STACKABLE:
-        assert config.identity(make({key: 3 if key != "noise.level" else 1}), "x") != config.identity(make(), "x"), key
+        context, choices = AROUND.get(key, ({}, ()))
+        identities = {config.identity(make({**context, key: value}, *choices), "x") for value in axis_values(key)}
+        assert len(identities) == 2, key
 
 
 GOLDEN = [
@@ -184,15 +200,15 @@ def test_a_default_may_change_freely() -> None:
 def test_a_field_added_later_is_left_out_at_its_neutral_value() -> None:
     @dataclasses.dataclass
     class Later(schema.OptimizerConfig):
-        momentum: float = schema.option(0.0, schema.at_least(0), neutral=0.0)
+        dampening: float = schema.option(0.0, schema.at_least(0), neutral=0.0)
 
     before = make()
     values = dataclasses.asdict(before.optimizer)
     neutral = dataclasses.replace(before, optimizer=Later(**values))
-    moved = dataclasses.replace(before, optimizer=Later(**values, momentum=0.9))
+    moved = dataclasses.replace(before, optimizer=Later(**values, dampening=0.9))
     assert config.identity(neutral, "x") == config.identity(before, "x")
     assert config.identity(moved, "x") != config.identity(before, "x")
-    assert config.params(neutral)["optimizer.momentum"] == 0.0  # shown all the same
+    assert config.params(neutral)["optimizer.dampening"] == 0.0  # shown all the same
 
 
 def test_an_identity_is_a_sha256() -> None:

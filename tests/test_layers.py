@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 # Lowest first. A module imports from its own layer and from those before it. A package stands for what is inside.
 LAYERS = (
-    ("schema", "config", "names", "paths", "rng", "errors", "events", "counts", "registry"),
+    ("config", "consistency", "counts", "errors", "events", "names", "paths", "registry", "rng", "rules", "schema"),
     (
         "activations",
         "compose",
@@ -29,6 +29,7 @@ LAYERS = (
         "noise",
         "optim",
         "stack",
+        "stops",
     ),
     ("estimate", "plan", "tracking", "training", "worker"),
     ("jobs", "pool", "progress", "records", "restore", "sweep"),

@@ -19,10 +19,13 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-@pytest.mark.parametrize(("key", "default"), [(row[0], row[1]) for row in rows("Keys and defaults")])
+PAIRS = [pair for row in rows("Keys and defaults") for pair in zip(row[0].split(", "), row[1].split(", "), strict=True)]
+
+
+@pytest.mark.parametrize(("key", "default"), PAIRS)
 def test_defaults_are_the_composed_ones(key, default, monkeypatch):
     monkeypatch.delenv("INITDIST_DATA", raising=False)
-    config = OmegaConf.create({"value": default.strip("`")})
+    config = OmegaConf.create("value: " + default.strip("`"))
     value = make()
     for part in key.strip("`").split("."):
         value = getattr(value, part)

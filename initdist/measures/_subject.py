@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from initdist.data import StackData
-from initdist.evaluation import train_logits
+from initdist.evaluation import margins, train_logits
 from initdist.stack import Stack
 
 
@@ -44,11 +44,7 @@ class Subject:
     @cached_property
     def margins(self) -> Tensor:
         """[N, m] sorted f(x)_y - max_{j != y} f(x)_j on the training set, against the labels trained on."""
-        logits = train_logits(self.trained, self.data)
-        labels = self.data.labels.unsqueeze(-1)
-        own = logits.gather(-1, labels).squeeze(-1)
-        other = logits.scatter(-1, labels, -torch.inf).amax(-1)
-        return (own - other).sort(dim=1).values
+        return margins(train_logits(self.trained, self.data), self.data.labels).sort(dim=1).values
 
 
 def spectral_norm(matrices: Tensor) -> Tensor:

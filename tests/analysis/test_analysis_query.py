@@ -129,6 +129,38 @@ def test_a_cell_stays_at_four_of_five_converged_and_goes_below():
     assert used["run_id"].tolist() == ["0", "1", "2", "3"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "params", "used"),
+    [
+        ("threshold", {}, True),
+        ("margin", {"stop.fraction": 0.9}, True),
+        ("error", {"stop.train_error": 0.1}, True),
+        ("max_epochs", {}, False),
+        ("max_epochs", {"stop.train_loss": 0.0}, True),
+        ("max_epochs", {"stop.train_loss": 0.0, "stop.fraction": 0.9}, False),
+        ("max_epochs", {"stop.train_loss": 0.0, "stop.train_error": 0.1}, False),
+        ("max_epochs", {"stop.train_loss": 0.0, "stop.fraction": math.nan}, True),
+    ],
+)
+def test_whoever_met_a_criterion_or_had_none_has_converged(reason, params, used):
+    row = {
+        "status": "FINISHED",
+        "start_time": 0,
+        "end_time": 0,
+        "run_id": "0",
+        "identity": "0",
+        "invalid": "",
+        "stop_reason": reason,
+        "stop.train_loss": 0.01,
+        "stop.fraction": 0.0,
+        "stop.train_error": math.nan,
+        names.GAP: 0.1,
+        names.DISTANCE: 1.0,
+    }
+    networks = query.Networks(pd.DataFrame([row | params]), tuple(params), (), query.Source("", ""))
+    assert len(exclude(networks, names.GAP).used) == used
+
+
 def test_each_target_has_its_own_exclusions(messy):
     frame = load_runs(messy.uri, target=names.TEST_ERROR, excluded=True).set_index("run_id")
     assert frame.loc[messy.by_name["no distance"], "excluded"] == "no finite target"

@@ -1,0 +1,61 @@
+"""What a config field declares: its default, the rule its value obeys, and its part in a network's identity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on a value and the words for it: `model.width must be at least 1, got 0`."""
+
+    text: str
+    holds: Callable[[Any], bool]
+
+
+def at_least(low: float) -> Rule:
+    return Rule(f"at least {low:g}", lambda v: math.isfinite(v) and v >= low)
+
+
+def above(low: float) -> Rule:
+    return Rule(f"a finite number above {low:g}", lambda v: math.isfinite(v) and v > low)
+
+
+def between(low: float, high: float) -> Rule:
+    return Rule(f"between {low:g} and {high:g}", lambda v: low <= v <= high)
+
+
+def from_below(low: float, high: float) -> Rule:
+    return Rule(f"at least {low:g} and below {high:g}", lambda v: low <= v < high)
+
+
+def finite() -> Rule:
+    return Rule("a finite number", math.isfinite)
+
+
+def unset_or(rule: Rule) -> Rule:
+    return Rule(f"null or {rule.text}", lambda v: v is None or rule.holds(v))
+
+
+def one_of(*values: str) -> Rule:
+    return Rule("one of " + ", ".join(values), lambda v: v in values)
+
+
+def matching(text: str, holds: Callable[[Any], bool]) -> Rule:
+    return Rule(text, holds)
+
+
+_NO_NEUTRAL = object()
+
+
+def option(default: Any, rule: Rule | None = None, *, identity: bool = True, neutral: Any = _NO_NEUTRAL) -> Any:
+    """A config field: its default, its rule, and what it means for a network's identity."""
+    metadata: dict[str, Any] = {"rule": rule, "identity": identity}
+    if neutral is not _NO_NEUTRAL:
+        metadata["neutral"] = neutral
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return field(default=default, metadata=metadata)

@@ -34,7 +34,7 @@ def test_defaults_are_the_composed_ones(key, default, monkeypatch):
 
 def test_groups_are_the_files():
     for group, choices in rows("Config groups"):
-        named = set(re.findall(r"`([a-z_0-9]+)`", choices))
+        named = set(re.findall(r"`([a-z_0-9]+)`", choices))  # `full/...` stands for a folder
         files = {path.stem for path in (ROOT / "conf" / group.strip("`")).glob("*.yaml")}
         assert named == files, group
 

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from initdist import config as configs
-from initdist import datasets, names, registry
+from initdist import datasets, models, names, registry
 from initdist.datasets import Description
 from initdist.errors import ConfigError
 from initdist.schema import STACKABLE, Config
@@ -38,6 +38,7 @@ def network(config: Config) -> Network:
     _check_model(config)
     _check_measures(config.measures.names)
     data = datasets.describe(config.dataset)
+    models.check(config.model, data.input_shape)
     return Network(config, configs.identity(config, data.fingerprint), data)
 
 

@@ -1,28 +1,56 @@
-"""Discovery by walking a package: a new model or dataset is one new file, with nothing central to edit."""
+"""Discovery by walking a package and its entry points: a new model is one new file, with nothing central to edit."""
 
 import difflib
 import importlib
 import pkgutil
 from functools import cache
+from importlib.metadata import entry_points
 from types import ModuleType
 
 from initdist.errors import ConfigError
 
 
+class Broken:
+    """Stands for a plugin that could not be imported: only asking for it is an error."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        self.name = name
+        self.error = error
+
+
 @cache
-def modules(package: str) -> dict[str, ModuleType]:
-    """Name -> module, for every public module directly inside a package. The module's name is the config's `name`."""
+def entries(package: str) -> dict[str, ModuleType | Broken]:
+    """Name -> module: every public module directly inside a package, and every entry point of the group of its name.
+
+    A module's name is the config's `name`. Raises ConfigError where two have the same.
+    """
     path = importlib.import_module(package).__path__
-    found = sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
-    return {name: importlib.import_module(f"{package}.{name}") for name in found}
+    own = sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
+    found: dict[str, ModuleType | Broken] = {name: importlib.import_module(f"{package}.{name}") for name in own}
+    for point in entry_points(group=package):
+        if point.name in found:
+            raise ConfigError(f"{point.name} of {package} must have a name of its own, got {point.value} beside ours")
+        try:
+            found[point.name] = point.load()
+        except Exception as error:  # whatever a plugin does wrong, the rest must go on
+            found[point.name] = Broken(point.value, error)
+    return found
+
+
+def modules(package: str) -> dict[str, ModuleType]:
+    """The entries that could be imported."""
+    return {name: entry for name, entry in entries(package).items() if isinstance(entry, ModuleType)}
 
 
 def lookup(package: str, key: str, name: str) -> ModuleType:
     """The module that a config names. Raises ConfigError with the nearest known names."""
-    known = modules(package)
+    known = entries(package)
     if name not in known:
         raise ConfigError(unknown(key, name, known))
-    return known[name]
+    entry = known[name]
+    if isinstance(entry, Broken):
+        raise ConfigError(f"{key}={name} needs {entry.name}, which cannot be imported: {entry.error!r}")
+    return entry
 
 
 def unknown(key: str, name: str, known: object) -> str:

@@ -24,8 +24,10 @@ class ModelConfig:
     depth: int = option(2, at_least(0))
     activation: str = option("relu", one_of("relu", "tanh", "gelu", "identity"))
     bias: bool = option(True)
-    init: str = option("xavier", one_of("xavier"))
+    init: str = option("xavier", one_of("xavier", "he", "ntk", "torch"))
     init_scale: float = option(1.0, above(0))
+    # alpha of f = alpha (f_theta - f_theta0); null = plain f_theta, which alpha = 1 is not.
+    output_scale: float | None = option(None, unset_or(above(0)), neutral=None)
 
 
 @dataclass

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import torch
 
-from initdist import datasets, models, names, optim, training
+from initdist import datasets, models, names, training
 from initdist.events import Done, Failed, Progress, Started, Task
 from initdist.schema import Config
 
-# Parameters of one CPU stack: beyond this they leave the cache, and two smaller stacks are faster.
-CPU_STACK_PARAMETERS = 2_000_000
+# Parameters, or activations of a batch, of one CPU stack: beyond this they leave the cache, and two smaller stacks are
+# faster.
+CPU_STACK_VALUES = 2_000_000
 CUDA_MEMORY_SHARE = 0.4
 
 
@@ -55,11 +56,26 @@ def capacity(config: Config, device: torch.device) -> int:
         module = models.build(config.model, about.input_shape, about.classes)
     parameters = sum(p.numel() for p in module.parameters())
     if device.type == "cpu":
-        return max(1, CPU_STACK_PARAMETERS // parameters)
+        batch = config.optimizer.batch_size or config.dataset.train_size
+        working_set = max(parameters, batch * _activations(module, about.input_shape))
+        return max(models.least_stack(config.model), CPU_STACK_VALUES // working_set)
     free, _ = torch.cuda.mem_get_info(device)
-    # Initial, current, gradients, the transients of a step, and what the optimizer keeps.
-    copies = 6 + len(optim.OPTIMIZERS[config.optimizer.name].slots)
+    copies = 6  # initial, current, gradients, and the transients of a step
     return max(1, int(free * CUDA_MEMORY_SHARE) // (4 * copies * parameters))
+
+
+def _activations(module: torch.nn.Module, input_shape: tuple[int, ...]) -> int:
+    """Values that one sample leaves behind in the layers of a module on the meta device."""
+    counts: list[int] = []
+    handles = [
+        layer.register_forward_hook(lambda _layer, _inputs, output: counts.append(output.numel()))
+        for layer in module.modules()
+        if not list(layer.children())
+    ]
+    module(torch.empty(1, *input_shape, device="meta"))
+    for handle in handles:
+        handle.remove()
+    return sum(counts)
 
 
 def _train(connection: Connection, task: Task, device: torch.device) -> None:

@@ -122,7 +122,7 @@ def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes:
 @contextmanager
 def dataset(module: ModuleType) -> Iterator[str]:
     """A dataset that the registry knows for a while; gives its name."""
-    known = registry.modules("initdist.datasets")
+    known = registry.entries("initdist.datasets")
     name = module.__name__.rpartition(".")[2]
     assert name not in known
     known[name] = module

@@ -22,6 +22,7 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "model.bias": (False, True),
     "model.init": ("another", True),
     "model.init_scale": (2.0, True),
+    "model.output_scale": (2.0, True),
     "dataset.name": ("mnist", True),
     "dataset.train_size": (64, True),
     "dataset.root": ("elsewhere", False),
@@ -85,11 +86,30 @@ def _declared(cls: type, prefix: str = "") -> set[str]:
     return keys
 
 
+# What single models add: key -> (model, another value). All of it is in the identity.
+OF_MODELS = {
+    "model.kernel": ("cnn", 5),
+    "model.downsample": ("cnn", "pool"),
+    "model.head": ("cnn", "average"),
+    "model.stages": ("resnet", 2),
+    "model.norm": ("resnet", "none"),
+    "model.groups": ("resnet", 2),
+}
+
+
 def test_every_leaf_of_the_config_has_a_decision() -> None:
     declared = _declared(schema.Config)
     for cls in models.schemas().values():
         declared |= {f"model.{spec.name}" for spec in dataclasses.fields(cls)}
-    assert declared == set(DECISIONS)
+    assert declared == set(DECISIONS) | set(OF_MODELS)
+
+
+@pytest.mark.parametrize("key", OF_MODELS)
+def test_a_leaf_of_one_model_is_in_the_identity(key: str) -> None:
+    model, value = OF_MODELS[key]
+    one, other = (make(changes, f"model={model}") for changes in (None, {key: value}))
+    assert config.identity(other, "digits/1") != config.identity(one, "digits/1")
+    assert key in config.result_leaves(one)
 
 
 @pytest.mark.parametrize("key", DECISIONS)

@@ -17,6 +17,7 @@ LAYERS = (
     ("config", "consistency", "counts", "errors", "events", "names", "paths", "registry", "rng", "rules", "schema"),
     (
         "activations",
+        "blocks",
         "compose",
         "data",
         "datasets",

@@ -15,7 +15,7 @@ from initdist import config as configs
 from initdist import data, evaluation, measures, stack
 from initdist.errors import ConfigError
 from initdist.measures import REGISTRY, Subject
-from initdist.stack import Parameters, Stack
+from initdist.stack import Form, Parameters, Stack
 
 NAMES = list(REGISTRY)
 
@@ -34,7 +34,7 @@ def _hand(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]], b
 def _two(parameters: Parameters) -> Stack:
     """A stack of one network of 2 inputs, 2 hidden units and 2 classes."""
     (config,) = [make({"model.width": 2, "model.depth": 1})]
-    return Stack(stack.build([config], (1, 1, 2), 2, CPU).module, parameters)
+    return Stack(stack.build([config], (1, 1, 2), 2, CPU).form, parameters)
 
 
 INITIAL = _hand([[1, 0], [0, 1]], [[2, 0], [0, 2]], [0, 0, 0, 0])
@@ -142,7 +142,7 @@ def test_spectral_norms_of_diagonal_matrices(diagonal: tuple[float, ...]) -> Non
 
 
 def _diagonal(parameters: Parameters) -> Stack:
-    return Stack(torch.nn.Module(), parameters)
+    return Stack(Form(torch.nn.Module()), parameters)
 
 
 def test_a_diverged_network_has_no_values_and_leaves_its_neighbours_theirs() -> None:
@@ -165,7 +165,7 @@ def _subject(networks: int = 3) -> tuple[Subject, list[configs.Config]]:
     initial = stack.build(chosen, (1, 8, 8), 10, CPU)
     generator = torch.Generator().manual_seed(0)
     trained = Stack(
-        initial.module,
+        initial.form,
         {name: p + 0.3 * torch.randn(p.shape, generator=generator) for name, p in initial.parameters.items()},
     )
     return Subject(trained, initial, data.build(chosen, CPU)), chosen

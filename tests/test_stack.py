@@ -16,11 +16,12 @@ from initdist.losses import LOSSES
 from initdist.schema import Config
 
 MODELS = list(registry.modules("initdist.models"))
+IMAGES = ("cnn", "resnet")  # depth counts blocks of convolutions
 SHAPE, CLASSES = (1, 4, 3), 5
 
 
 def _configs(model: str, count: int = 3, **changes: object) -> list[Config]:
-    small = {"model.width": 7, "model.depth": 2} | changes
+    small = {"model.width": 4 if model == "resnet" else 7, "model.depth": 1 if model in IMAGES else 2} | changes
     return [make(small | {"seed": seed}, f"model={model}") for seed in range(count)]
 
 
@@ -63,7 +64,7 @@ def test_gradients_are_those_of_each_networks_own_mean_loss(model: str, loss: st
         assert losses[index].item() == pytest.approx(expected.item(), rel=1e-5)
         for name, parameter in module.named_parameters():
             assert parameter.grad is not None
-            assert gradients[name][index].numpy() == pytest.approx(parameter.grad.numpy(), rel=1e-4, abs=1e-6), name
+            assert gradients[name][index].numpy() == pytest.approx(parameter.grad.numpy(), rel=1e-4, abs=1e-5), name
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "identity"])
@@ -77,7 +78,7 @@ def test_a_network_is_what_its_activation_says(activation: str) -> None:
     assert built.forward(inputs)[0].numpy() == pytest.approx(expected.numpy(), rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [model for model in MODELS if model not in IMAGES])
 @pytest.mark.parametrize(
     ("depth", "bias", "parameters"), [(0, True, 65), (2, True, 187), (2, False, 168), (3, True, 243)]
 )

@@ -28,13 +28,14 @@ class Measure:
     source: str
     orientation: int
     function: Callable[[Subject], Values]
+    chain: bool = False  # defined only for models that are their layers one after the other
 
 
 REGISTRY: dict[str, Measure] = {}
 
 
 def measure(
-    *, group: str, formula: str, source: str, orientation: int = 1
+    *, group: str, formula: str, source: str, orientation: int = 1, chain: bool = False
 ) -> Callable[[Callable[[Subject], Values]], Callable[[Subject], Values]]:
     """Register a function under its own name. It returns [N], or layer label -> [N]; NaN where it is undefined."""
 
@@ -42,7 +43,7 @@ def measure(
         name = function.__name__
         if name in REGISTRY:
             raise ValueError(f"measure {name} is registered twice")
-        REGISTRY[name] = Measure(name, group, formula, source, orientation, function)
+        REGISTRY[name] = Measure(name, group, formula, source, orientation, function, chain)
         return function
 
     return register
@@ -60,9 +61,11 @@ def expand(selection: Sequence[str]) -> list[str]:
 
 
 def compute(selection: Sequence[str], subject: Subject) -> dict[tuple[str, str | None], Tensor]:
-    """(measure, layer or None) -> values [N] in float64, on the CPU."""
+    """(measure, layer or None) -> values [N] in float64, on the CPU. A measure undefined for the model is absent."""
     values: dict[tuple[str, str | None], Tensor] = {}
     for name in expand(selection):
+        if REGISTRY[name].chain and not subject.trained.form.chain:
+            continue
         result = REGISTRY[name].function(subject)
         by_layer = result.items() if isinstance(result, Mapping) else [(None, result)]
         values |= {(name, layer): value.double().cpu() for layer, value in by_layer}

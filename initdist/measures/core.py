@@ -50,7 +50,7 @@ def spectral_distance(subject: Subject) -> Values:
     return {layer: _subject.spectral_norm(movement) for layer, movement in subject.movements.items()}
 
 
-@measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32")
+@measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32", chain=True)
 def log_prod_of_spec(subject: Subject) -> Values:
     return 2 * sum_in_order(spectral.log() for spectral in subject.spectral_norms.values())
 

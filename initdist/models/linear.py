@@ -18,6 +18,10 @@ class Config(ModelConfig):
     activation: str = option("identity", one_of("identity"))
 
 
+CHAIN = mlp.CHAIN
+least_stack = mlp.least_stack
+
+
 def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """Map [B, *input_shape] to logits [B, classes], linearly, through depth + 1 weight layers."""
     return mlp.build(config, input_shape, classes)

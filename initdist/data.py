@@ -5,6 +5,7 @@ N networks, M training pool, m training samples of a network, T test samples, K 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initdist import datasets, noise, rng
+from initdist import datasets, input_noise, noise, rng
 from initdist.datasets import Description
+from initdist.input_noise import InputNoise
 from initdist.schema import Config, DatasetConfig
 
 
@@ -39,6 +41,7 @@ class StackData:
     labels: Tensor  # [N, m] the labels trained on
     mean: Tensor  # [N, K] from the clean training subset
     std: Tensor  # [N, K]
+    noise: InputNoise | None = None  # of training and test inputs alike
 
     @property
     def train_size(self) -> int:
@@ -53,7 +56,7 @@ class StackData:
         rows = self.rows.gather(1, order)
         pool = self.shared.pool_inputs
         inputs = pool.index_select(0, rows.flatten()).view(*rows.shape, *pool.shape[1:])
-        return self._normalize(inputs), self.labels.gather(1, order)
+        return self._finished(inputs, rows), self.labels.gather(1, order)
 
     def train_slice(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """As `train_batch`, for the positions start..stop of every network."""
@@ -61,15 +64,20 @@ class StackData:
         return self.train_batch(positions.expand(len(self.rows), -1))
 
     def test_slice(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Test inputs [N, B, K, H, W], under each network's own normalization, and clean labels [N, B]."""
+        """Test inputs [N, B, K, H, W], under each network's own noise and normalization, and clean labels [N, B]."""
         n = len(self.rows)
         inputs = self.shared.test_inputs[start:stop].expand(n, -1, -1, -1, -1).clone()
-        return self._normalize(inputs), self.shared.test_labels[start:stop].expand(n, -1)
+        samples = torch.arange(start, start + inputs.shape[1], device=self.rows.device) + input_noise.TEST
+        return self._finished(inputs, samples.expand(n, -1)), self.shared.test_labels[start:stop].expand(n, -1)
 
     def select(self, keep: Tensor) -> StackData:
-        return StackData(self.shared, self.rows[keep], self.labels[keep], self.mean[keep], self.std[keep])
+        kept_noise = self.noise and self.noise.select(keep)
+        return StackData(self.shared, self.rows[keep], self.labels[keep], self.mean[keep], self.std[keep], kept_noise)
 
-    def _normalize(self, inputs: Tensor) -> Tensor:
+    def _finished(self, inputs: Tensor, samples: Tensor) -> Tensor:
+        """Under noise and normalized; in place."""
+        if self.noise is not None:
+            inputs = self.noise.apply(inputs, samples)
         return inputs.sub_(self.mean[:, None, :, None, None]).div_(self.std[:, None, :, None, None])
 
 
@@ -78,14 +86,18 @@ def build(configs: Sequence[Config], device: torch.device) -> StackData:
     shared = _load(configs[0].dataset.name, configs[0].dataset.root, str(device))
     built = [_network(config, shared) for config in configs]
     rows, labels, mean, std = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*built, strict=True))
-    return StackData(shared, rows, labels, mean, std)
+    pixels = math.prod(shared.description.input_shape[1:])
+    return StackData(shared, rows, labels, mean, std, input_noise.build(configs, pixels, mean, std))
 
 
 def _network(config: Config, shared: Shared) -> tuple[np.ndarray, ...]:
     """Rows, labels, mean and std of one network."""
     about = shared.description
     rows = rng.subset(config.seeds.data, about.pool, config.dataset.train_size)
-    labels = noise.redraw_labels(shared.pool_labels, about.classes, config.noise.level, config.seeds.noise)[rows]
+    labels = shared.pool_labels
+    if config.noise.name == "labels":
+        labels = noise.redraw_labels(labels, about.classes, config.noise.level, config.seeds.noise)
+    labels = labels[rows]
     mean, square = shared.moments[:, rows].mean(axis=1)
     std = np.sqrt(np.maximum(square - mean**2, 0))
     return rows, labels, mean.astype(np.float32), np.where(std > 0, std, 1).astype(np.float32)

@@ -57,7 +57,7 @@ class OptimizerConfig:
 
 @dataclass
 class NoiseConfig:
-    name: str = option(MISSING, one_of("labels"))
+    name: str = option(MISSING, one_of("labels", "shuffled_pixels", "random_pixels", "gaussian"))
     level: float = option(0.0, between(0, 1))
 
 

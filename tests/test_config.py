@@ -14,7 +14,20 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import activations, config, initialization, losses, measures, models, names, optim, plan, registry, schema
+from initdist import (
+    activations,
+    config,
+    initialization,
+    input_noise,
+    losses,
+    measures,
+    models,
+    names,
+    optim,
+    plan,
+    registry,
+    schema,
+)
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 
@@ -51,7 +64,7 @@ BROKEN = [
     ("optimizer.schedule", "linear", "optimizer.schedule must be one of constant, cosine, step, got 'linear'"),
     ("optimizer.schedule_epochs", -1, "optimizer.schedule_epochs must be at least 0, got -1"),
     ("optimizer.schedule_factor", 0.0, "optimizer.schedule_factor must be a finite number above 0, got 0.0"),
-    ("noise.name", "blur", "noise.name must be one of labels, got 'blur'"),
+    ("noise.name", "blur", "noise.name must be one of labels, shuffled_pixels, random_pixels, gaussian, got 'blur'"),
     ("loss.name", "hinge", "loss.name must be one of cross_entropy, squared_error, got 'hinge'"),
     ("loss.threshold", -1.0, "loss.threshold must be at least 0, got -1.0"),
     ("loss.sgd_lr", 0.0, "loss.sgd_lr must be a finite number above 0, got 0.0"),
@@ -198,7 +211,7 @@ def _options(cls: type, name: str) -> set[str]:
         (schema.OptimizerConfig, "schedule", optim.SCHEDULES, None),
         (schema.ModelConfig, "init", initialization.SCHEMES, None),
         (schema.ModelConfig, "activation", activations.ACTIVATIONS, None),
-        (schema.NoiseConfig, "name", {"labels": None}, "noise"),
+        (schema.NoiseConfig, "name", ("labels", *input_noise.NAMES), "noise"),
     ],
     ids=["loss", "optimizer", "schedule", "init", "activation", "noise"],
 )

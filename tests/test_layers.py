@@ -24,6 +24,7 @@ LAYERS = (
         "evaluation",
         "fit",
         "initialization",
+        "input_noise",
         "losses",
         "measures",
         "models",

@@ -5,11 +5,12 @@ A value without effect is refused as well: it would make two identities of one n
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import fields
 
 from initdist.errors import ConfigError
-from initdist.schema import Config, OptimizerConfig, StopConfig
+from initdist.schema import Config, DatasetConfig, OptimizerConfig, StopConfig
 
 # Fields of the optimizer that not every one of them reads: by optimizer and by schedule.
 _OF_OPTIMIZER = {
@@ -24,7 +25,8 @@ _OF_SCHEDULE = {"schedule_epochs": ("cosine", "step"), "schedule_factor": ("step
 
 def check(config: Config) -> None:
     """Raise ConfigError, naming key, rule and value, for the first value that does not go with the others."""
-    for problem in (*_unused(config.optimizer), *_schedule(config), *_stop(config.stop)):
+    problems = (_unused(config.optimizer), _schedule(config), _stop(config.stop), _dataset(config.dataset))
+    for problem in itertools.chain(*problems):
         raise ConfigError(problem)
 
 
@@ -41,6 +43,12 @@ def _unused(own: OptimizerConfig) -> Iterator[str]:
                 )
     if own.nesterov and own.momentum == 0:
         yield f"optimizer.momentum must be above 0 for optimizer.nesterov=true, got {own.momentum!r}"
+
+
+def _dataset(own: DatasetConfig) -> Iterator[str]:
+    for key, neutral in (("image_size", 0), ("grayscale", False)):
+        if own.name != "images" and getattr(own, key) != neutral:
+            yield f"dataset.{key} must be {neutral} for dataset={own.name}: only images can be converted"
 
 
 def _schedule(config: Config) -> Iterator[str]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ class StackData:
 
 def build(configs: Sequence[Config], device: torch.device) -> StackData:
     """Data of networks whose configs differ only in stackable axes."""
-    shared = _load(configs[0].dataset.name, configs[0].dataset.root, str(device))
+    shared = _load(_key(configs[0].dataset), str(device))
     built = [_network(config, shared) for config in configs]
     rows, labels, mean, std = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*built, strict=True))
     pixels = math.prod(shared.description.input_shape[1:])
@@ -93,7 +94,10 @@ def build(configs: Sequence[Config], device: torch.device) -> StackData:
 def _network(config: Config, shared: Shared) -> tuple[np.ndarray, ...]:
     """Rows, labels, mean and std of one network."""
     about = shared.description
-    rows = rng.subset(config.seeds.data, about.pool, config.dataset.train_size)
+    if config.dataset.balanced:
+        rows = rng.balanced_subset(config.seeds.data, shared.pool_labels, config.dataset.train_size)
+    else:
+        rows = rng.subset(config.seeds.data, about.pool, config.dataset.train_size)
     labels = shared.pool_labels
     if config.noise.name == "labels":
         labels = noise.redraw_labels(labels, about.classes, config.noise.level, config.seeds.noise)
@@ -103,9 +107,14 @@ def _network(config: Config, shared: Shared) -> tuple[np.ndarray, ...]:
     return rows, labels, mean.astype(np.float32), np.where(std > 0, std, 1).astype(np.float32)
 
 
+def _key(config: DatasetConfig) -> tuple[Any, ...]:
+    """What a loaded dataset depends on: all but the subset that is drawn from it."""
+    return astuple(replace(config, train_size=2, balanced=False, download=False))
+
+
 @lru_cache(maxsize=2)
-def _load(name: str, root: str, device: str) -> Shared:
-    config = DatasetConfig(name=name, train_size=2, root=root, download=False)
+def _load(key: tuple[Any, ...], device: str) -> Shared:
+    config = DatasetConfig(*key)
     description = datasets.describe(config)
     arrays = datasets.load(config)
     return Shared(

@@ -29,3 +29,18 @@ def subset(seed: int, pool: int, size: int) -> np.ndarray:
 def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
     """[size] order in which an epoch visits the training samples; a function of (seed, epoch) alone."""
     return stream(seed, ORDER, epoch).permutation(size)
+
+
+def balanced_subset(seed: int, labels: np.ndarray, size: int) -> np.ndarray:
+    """[size] indices with class counts that differ by at most one: each class's own seeded permutation, dealt in turn.
+
+    Nested over `size`. labels [M] of the pool. Raises ValueError if a class has too few samples.
+    """
+    classes = np.unique(labels)
+    parts = [
+        np.flatnonzero(labels == c)[stream(seed, SUBSET, int(c)).permutation((labels == c).sum())] for c in classes
+    ]
+    rounds = -(-size // len(classes))
+    if (fewest := min(map(len, parts))) < rounds:
+        raise ValueError(f"{rounds} samples of every class are needed, the smallest has {fewest}")
+    return np.stack([part[:rounds] for part in parts], axis=1).flatten()[:size]

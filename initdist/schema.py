@@ -36,6 +36,10 @@ class DatasetConfig:
     train_size: int = option(MISSING, at_least(2))
     root: str = option("data", identity=False)
     download: bool = option(True, identity=False)
+    balanced: bool = option(False, neutral=False)  # as many training samples of every class
+    image_size: int = option(0, at_least(0), neutral=0)  # of images: 0 = as they are
+    grayscale: bool = option(False, neutral=False)  # of images
+    cache: str = option("~/.cache/initdist", identity=False)  # of images, decoded
 
 
 @dataclass

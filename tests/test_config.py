@@ -72,6 +72,7 @@ BROKEN = [
     ("stop.train_loss", -0.01, "stop.train_loss must be at least 0, got -0.01"),
     ("stop.train_loss", math.nan, "stop.train_loss must be at least 0, got nan"),
     ("stop.train_loss", math.inf, "stop.train_loss must be at least 0, got inf"),
+    ("dataset.image_size", -1, "dataset.image_size must be at least 0, got -1"),
     ("stop.margin", math.inf, "stop.margin must be null or a finite number, got inf"),
     ("stop.fraction", 1.01, "stop.fraction must be between 0 and 1, got 1.01"),
     ("stop.train_error", 1.0, "stop.train_error must be null or at least 0 and below 1, got 1.0"),

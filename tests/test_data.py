@@ -110,7 +110,7 @@ def test_reading_a_slice_leaves_the_shared_data_as_it_was() -> None:
 
 # A dataset that is not there, or not what it should be
 
-FILES = ", ".join(mnist.FILES)
+FILES = ", ".join(mnist.SOURCE.files)
 
 
 def _absent(root: Path, why: str) -> str:
@@ -153,9 +153,9 @@ def test_a_data_folder_that_cannot_be_made_is_refused_with_the_same_words(tmp_pa
 def test_a_corrupt_file_is_refused_with_its_path_and_what_to_do(tmp_path: Path, content: bytes) -> None:
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for file in mnist.FILES:
+    for file in mnist.SOURCE.files:
         (raw / file).write_bytes(content)
-    first, expected = next(iter(mnist.FILES.items()))
+    first, expected = next(iter(mnist.SOURCE.files.items()))
     message = (
         f"^dataset file {re.escape(str(raw / first))} is corrupt: MD5 must be {expected}, got [0-9a-f]{{32}} "
         f"\\({len(content)} bytes\\); remove it and run again to download it anew$"
@@ -166,11 +166,11 @@ def test_a_corrupt_file_is_refused_with_its_path_and_what_to_do(tmp_path: Path, 
 
 def test_a_file_that_broke_since_the_last_look_is_noticed(tmp_path: Path) -> None:
     source = Path(os.environ.get("INITDIST_DATA", "data")) / "MNIST" / "raw"
-    if not all((source / file).is_file() for file in mnist.FILES):
+    if not all((source / file).is_file() for file in mnist.SOURCE.files):
         pytest.skip(f"MNIST is not in {source}: set INITDIST_DATA to a folder that holds MNIST/raw")
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for file in mnist.FILES:
+    for file in mnist.SOURCE.files:
         (raw / file).symlink_to((source / file).resolve())
     cfg = unresolved({"dataset.root": str(tmp_path), "dataset.download": False}, "dataset=mnist")
     assert plan.networks(cfg)[0].data.input_shape == (1, 28, 28)

@@ -186,16 +186,16 @@ def test_as_many_processes_as_cores() -> None:
     assert 1 <= pool.cores() <= (os.cpu_count() or 1)
 
 
-@pytest.mark.parametrize(("changes", "networks"), [({"model.width": 16}, 300), ({"model.width": 2048}, 1)])
+@pytest.mark.parametrize(("changes", "networks"), [({"model.width": 16}, 226), ({"model.width": 2048}, 1)])
 def test_a_stack_holds_as_many_networks_as_fit_the_cache(changes: dict[str, Any], networks: int) -> None:
     from initdist import worker
 
-    config = make({"model.depth": 2} | changes)
-    found = worker.capacity(config, torch.device("cpu"))
+    config = make({"model.depth": 2, "optimizer.batch_size": 64} | changes)
     width = config.model.width
     parameters = (64 + 1) * width + (width + 1) * width + (width + 1) * 10
-    assert found == max(1, worker.CPU_STACK_PARAMETERS // parameters)
-    assert found >= networks
+    activations = 64 * (64 + 4 * width + 10)  # batch x (flattened input, two layers and their ReLUs, outputs)
+    assert worker.CPU_STACK_VALUES // max(parameters, activations) in (networks, 0)
+    assert worker.capacity(config, torch.device("cpu")) == networks
 
 
 SCRIPT = """

@@ -1,5 +1,6 @@
 """The tracking store, for real: SQLite files, processes, signals; what is written, what is found, what is refused."""
 
+import contextlib
 import json
 import math
 import os
@@ -210,6 +211,21 @@ def test_eight_processes_on_a_fresh_store(tmp_path):
     errors = [child.communicate()[1] for child in children]
     assert [child.returncode for child in children] == [0] * 8, errors
     assert tracking.finished(tracking.prepare(uri, "shared")).keys() == {str(k) for k in range(8)}
+
+
+def test_a_new_store_appears_only_when_its_tables_are_complete(tmp_path):
+    path = tmp_path / "mlflow.db"
+    script = f"from initdist import tracking; tracking.prepare('sqlite:///{path}', 'new')"
+    with subprocess.Popen([sys.executable, "-c", script]) as child:
+        while not path.exists() and child.poll() is None:
+            time.sleep(0.001)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            revisions = database.execute("SELECT version_num FROM alembic_version").fetchall()
+        assert len(revisions) == 1
+    assert child.returncode == 0
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == revisions
+    assert {file.name for file in tmp_path.iterdir()} <= {"mlflow.db", "mlflow.db.lock"}
 
 
 def test_a_store_of_another_schema_names_the_upgrade(tmp_path):

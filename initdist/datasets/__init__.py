@@ -26,6 +26,7 @@ class Description:
     classes: int
     pool: int  # training samples that subsets are drawn from
     test_size: int
+    fewest: int | None = None  # training samples of the smallest class, where it is known
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ def describe(config: DatasetConfig) -> Description:
         raise ConfigError(
             f"dataset.train_size must be at most {description.pool}, the training samples of {config.name}, "
             f"got {config.train_size}"
+        )
+    needed = -(-config.train_size // description.classes)
+    if config.balanced and description.fewest is not None and needed > description.fewest:
+        most = description.fewest * description.classes
+        raise ConfigError(
+            f"dataset.train_size must be at most {most} with dataset.balanced=true, since the smallest class of "
+            f"{config.name} has {description.fewest} samples, got {config.train_size}"
         )
     return description
 

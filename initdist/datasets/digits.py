@@ -21,6 +21,7 @@ def describe(config: DatasetConfig) -> Description:
         classes=10,
         pool=_POOL,
         test_size=_TEST,
+        fewest=117,
     )
 
 

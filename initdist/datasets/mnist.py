@@ -1,28 +1,23 @@
-"""MNIST (LeCun, Cortes, Burges): 60,000 + 10,000 gray 28x28 digits, through torchvision."""
+"""MNIST (LeCun, Cortes, Burges): 60,000 + 10,000 gray 28x28 digits."""
 
-from initdist.datasets import Arrays, Description, _idx
+from initdist.datasets import Arrays, Description, _torchvision
 from initdist.schema import DatasetConfig
 
-FILES = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
+SOURCE = _torchvision.Source(
+    "MNIST",
+    "MNIST/raw",
+    {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+)
 
 
 def describe(config: DatasetConfig) -> Description:
-    _idx.ensure("MNIST", FILES, config)
-    return Description(
-        name="mnist",
-        fingerprint="mnist/1",
-        source="torchvision.datasets.MNIST",
-        input_shape=(1, 28, 28),
-        classes=10,
-        pool=60000,
-        test_size=10000,
-    )
+    return _torchvision.describe(SOURCE, config, (1, 28, 28), (60000, 10000, 5421))
 
 
 def load(config: DatasetConfig) -> Arrays:
-    return _idx.load("MNIST", config)
+    return _torchvision.load(SOURCE, config)

@@ -53,12 +53,36 @@ def _prepare_sqlite(uri: str, experiment: str) -> Store:
         raise TrackingError(f"tracking.uri must be in a folder that exists, got {uri}: {path.parent} does not")
     try:
         with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+            if not path.exists():
+                _create(path)
             _check_writable(path, uri)
             return _experiment(uri, experiment, artifacts=path.parent / "mlartifacts")
     except Timeout:
         raise TrackingError(f"tracking.uri {uri} is locked by another process for {LOCK_SECONDS:g} s") from None
     except OSError as error:
         raise TrackingError(f"tracking.uri must be writable, got {uri}: {error.strerror or error}") from error
+
+
+def _create(path: Path) -> None:
+    """Build MLflow's tables aside and put the finished file in place in one step.
+
+    MLflow migrates a new file for seconds, and a second process that opens it meanwhile (a UI, a script) breaks both.
+    """
+    building, finished = Path(f"{path}.building"), Path(f"{path}.finished")
+    for file in (building, finished):
+        file.unlink(missing_ok=True)
+    finished.touch()  # in a folder that takes no files this fails before any work
+    try:
+        client(f"{SQLITE}{building}").search_experiments(max_results=1)
+        source, copy = sqlite3.connect(building), sqlite3.connect(finished)
+        with contextlib.closing(source), contextlib.closing(copy):
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=WAL")
+        with contextlib.suppress(FileExistsError):  # another program's MLflow was faster: its file is as good
+            os.link(finished, path)
+    finally:
+        for file in (building, finished):
+            file.unlink(missing_ok=True)
 
 
 def _check_writable(path: Path, uri: str) -> None:

@@ -1,0 +1,115 @@
+"""Datasets of torchvision: files in a folder under dataset.root, checked before anything is read or trained."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from initdist.datasets import Arrays, Description
+from initdist.errors import DatasetError
+from initdist.schema import DatasetConfig
+
+
+@dataclass(frozen=True)
+class Source:
+    """A class of torchvision.datasets and the files it reads."""
+
+    name: str  # of the class
+    folder: str  # under dataset.root
+    files: Mapping[str, str | int]  # file -> MD5, or length in bytes where no digest is known
+
+
+def describe(source: Source, config: DatasetConfig, shape: tuple[int, ...], sizes: tuple[int, int, int]) -> Description:
+    """Facts of a dataset of ten classes, once its files are there and whole. sizes: pool, test, smallest class."""
+    ensure(source, config)
+    return Description(
+        name=config.name,
+        fingerprint=f"{config.name}/1",
+        source=f"torchvision.datasets.{source.name}",
+        input_shape=shape,
+        classes=10,
+        pool=sizes[0],
+        test_size=sizes[1],
+        fewest=sizes[2],
+    )
+
+
+def ensure(source: Source, config: DatasetConfig) -> None:
+    """Check the files, downloading them first if that is allowed. Raises DatasetError."""
+    folder = _folder(source, config)
+    missing = [file for file in source.files if not (folder / file).is_file()]
+    if missing and config.download:
+        _download(source, config)
+    elif missing:
+        raise DatasetError(_absent(source, config, "dataset.download is false"))
+    for file, expected in source.files.items():
+        _check(folder / file, expected)
+
+
+def load(source: Source, config: DatasetConfig) -> Arrays:
+    """Both splits as arrays. The files are checked again first, since torchvision unpickles some of them."""
+    ensure(source, config)
+    train, test = (_open(source, config, train=split, download=False) for split in (True, False))
+    return Arrays(*_arrays(train), *_arrays(test), scale=255.0)
+
+
+def _arrays(split: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Images [M, channels, height, width] and labels [M], of [M, height, width] or [M, height, width, channels]."""
+    images = np.asarray(split.data)
+    images = images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return images, np.asarray(split.targets, dtype=np.int64)
+
+
+def _check(path: Path, expected: str | int) -> None:
+    stat = path.stat()
+    found: str | int = stat.st_size
+    if isinstance(expected, str):
+        found = _md5(str(path), stat.st_size, stat.st_mtime_ns)
+    if found != expected:
+        rule = "MD5" if isinstance(expected, str) else "length"
+        raise DatasetError(
+            f"dataset file {path} is corrupt: {rule} must be {expected}, got {found} ({stat.st_size} bytes); "
+            f"remove it and run again to download it anew"
+        )
+
+
+def _folder(source: Source, config: DatasetConfig) -> Path:
+    return Path(config.root).expanduser().resolve() / source.folder
+
+
+def _open(source: Source, config: DatasetConfig, *, train: bool, download: bool) -> Any:
+    import torchvision
+
+    return getattr(torchvision.datasets, source.name)(Path(config.root).expanduser(), train=train, download=download)
+
+
+def _download(source: Source, config: DatasetConfig) -> None:
+    from filelock import FileLock
+
+    root = Path(config.root).expanduser().resolve()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{source.name}.lock"):
+            _open(source, config, train=True, download=True)
+    except Exception as error:  # whatever the network or the disk says, the user needs the same instructions
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DatasetError(_absent(source, config, f"the download failed ({reason})")) from error
+
+
+def _absent(source: Source, config: DatasetConfig, why: str) -> str:
+    return (
+        f"dataset {config.name} is not complete in {_folder(source, config)} and {why}. "
+        f"Expected files: {', '.join(source.files)} (unpacked). Place them there, or point dataset.root "
+        f"(or INITDIST_DATA) at a folder that holds {source.folder}"
+    )
+
+
+@cache
+def _md5(path: str, size: int, mtime_ns: int) -> str:
+    """MD5 of a file; size and time are part of the cache's key."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

@@ -18,7 +18,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from initdist import models
 from initdist.errors import DeviceError
 from initdist.events import Done, Event, Failed, Result, Task
 from initdist.schema import Config
@@ -118,8 +117,7 @@ class Pool:
         if not self._workers:
             self._start(self.devices[0])
         most = self._ask(self._workers[0], "capacity", configs[0])
-        least = models.least_stack(configs[0].model)  # smaller stacks cost as much as this one
-        count = max(-(-len(configs) // most), min(len(self.devices), max(1, len(configs) // least)))
+        count = max(-(-len(configs) // most), min(len(self.devices), len(configs)))
         # Dealt out by expected effort, so that stacks take about equally long.
         order = sorted(range(len(configs)), key=lambda i: (configs[i].noise.level, -configs[i].optimizer.lr))
         parts = [tuple(order[k::count]) for k in range(count)]

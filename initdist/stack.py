@@ -5,7 +5,7 @@ N networks, B batch, C classes; `inputs_nb` is [N, B, *input_shape], `labels_nb`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,6 +14,7 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from initdist import initialization, models
 from initdist.losses import Loss
+from initdist.recording import Recorded
 from initdist.schema import Config
 
 Parameters = dict[str, Tensor]
@@ -26,26 +27,72 @@ class Form:
     multipliers: parameters are multiplied by these before use (NTK parametrization).
     output_scale: alpha of f = alpha (f_theta - f_theta0), with gradients of loss / alpha^2 (Chizat et al. 2019,
     arXiv 1812.07956); None = plain f_theta.
-    least: smaller stacks are padded with copies, since some kernels of tiny stacks round differently.
+    separate: whether the networks are computed one by one, where that is faster than together.
     chain: whether the module is its weight layers one after the other.
     """
 
     module: nn.Module
     multipliers: Mapping[str, float] = field(default_factory=dict)
     output_scale: float | None = None
-    least: int = 1
+    separate: bool = False
     chain: bool = True
+    _recorded: dict[Loss | None, Recorded] = field(default_factory=dict, repr=False, compare=False)
 
-    def __call__(self, parameters: Parameters, reference: Parameters, inputs: Tensor) -> Tensor:
+    def logits(self, parameters: Parameters, reference: Parameters, inputs: Tensor) -> Tensor:
         """Logits [B, C] of one network; `reference` holds theta_0 where output_scale is given, else nothing."""
         logits = self._plain(parameters, inputs)
         if self.output_scale is None:
             return logits
         return self.output_scale * (logits - self._plain(reference, inputs))
 
+    def stacked_logits(self, parameters: Parameters, reference: Parameters, inputs: Tensor) -> Tensor:
+        """Logits [N, B, C] from parameters and reference [N, ...] and inputs [N, B, ...], without a graph."""
+        names = tuple(parameters), tuple(reference)
+
+        def logits(*given: Tensor) -> tuple[Tensor, ...]:
+            return (self.logits(*_named(names, given), *given[-1:]),)
+
+        with torch.no_grad():
+            return self._over_networks(None, logits, (*parameters.values(), *reference.values(), inputs))[0]
+
+    def stacked_gradients(
+        self, loss: Loss, parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor
+    ) -> tuple[Parameters, Tensor]:
+        """Gradients [N, ...] of each network's mean batch loss, and the losses [N]."""
+        names = tuple(parameters), tuple(reference)
+
+        def gradients(*given: Tensor) -> tuple[Tensor, ...]:
+            found, value = grad_and_value(batch_loss)(*_named(names, given), *given[-2:])
+            return (*found.values(), value)
+
+        def batch_loss(parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor) -> Tensor:
+            return loss(self.logits(parameters, reference, inputs), labels).mean()
+
+        given = (*parameters.values(), *reference.values(), inputs, labels)
+        *found, losses = self._over_networks(loss, gradients, given)
+        return dict(zip(parameters, found, strict=True)), losses
+
     def _plain(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         used = {name: p * self.multipliers[name] if name in self.multipliers else p for name, p in parameters.items()}
         return functional_call(self.module, used, (inputs,))
+
+    def _over_networks(
+        self, key: Loss | None, function: Callable[..., tuple[Tensor, ...]], given: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        """A function of one network's tensors, applied to those [N, ...] of a stack; the same function for a key."""
+        if key not in self._recorded:
+            self._recorded[key] = Recorded(function if self.separate else vmap(function))
+        recorded = self._recorded[key]
+        if not self.separate:
+            return recorded(*given)
+        each = [recorded(*(tensor[i] for tensor in given)) for i in range(len(given[0]))]
+        return tuple(torch.stack(part) for part in zip(*each, strict=True))
+
+
+def _named(names: tuple[tuple[str, ...], tuple[str, ...]], given: tuple[Tensor, ...]) -> tuple[Parameters, Parameters]:
+    """Parameters and reference by their names, from tensors in that order; more may follow."""
+    n = len(names[0])
+    return dict(zip(names[0], given[:n], strict=True)), dict(zip(names[1], given[n:], strict=False))
 
 
 @dataclass(frozen=True)
@@ -65,21 +112,14 @@ class Stack:
 
     def forward(self, inputs_nb: Tensor) -> Tensor:
         """Logits [N, B, C], without a graph."""
-        with torch.no_grad():
-            return vmap(self.form)(*self._padded(), self._pad(inputs_nb))[: len(self)]
+        return self.form.stacked_logits(self.parameters, self.reference, inputs_nb)
 
     def gradients(self, loss: Loss, inputs_nb: Tensor, labels_nb: Tensor) -> tuple[Parameters, Tensor]:
         """Gradients [N, ...] of each network's own objective, its mean batch loss over alpha^2, and the losses [N]."""
-
-        def batch_loss(parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor) -> Tensor:
-            return loss(self.form(parameters, reference, inputs), labels).mean()
-
-        n = len(self)
-        given = (*self._padded(), self._pad(inputs_nb), self._pad(labels_nb))
-        gradients, losses = vmap(grad_and_value(batch_loss))(*given)
+        gradients, losses = self.form.stacked_gradients(loss, self.parameters, self.reference, inputs_nb, labels_nb)
         if self.form.output_scale is not None:
             gradients = {name: g / self.form.output_scale**2 for name, g in gradients.items()}
-        return {name: g[:n] for name, g in gradients.items()}, losses[:n]
+        return gradients, losses
 
     def select(self, keep: Tensor) -> Stack:
         """The stack of the networks at these positions, as a copy."""
@@ -96,16 +136,6 @@ class Stack:
         """The parameters of one network, without the stack's dimension, as a copy on the CPU."""
         return {name: p[index].detach().cpu().clone() for name, p in self.parameters.items()}
 
-    def _pad(self, values: Tensor) -> Tensor:
-        """Values [N, ...] with copies of the first network's, up to the form's least stack."""
-        missing = self.form.least - len(self)
-        return values if missing <= 0 else torch.cat([values, values[:1].expand(missing, *values.shape[1:])])
-
-    def _padded(self) -> tuple[Parameters, Parameters]:
-        """Parameters and reference, padded."""
-        parts = (self.parameters, self.reference)
-        return tuple({name: self._pad(p) for name, p in part.items()} for part in parts)  # type: ignore[return-value]
-
 
 def build(configs: Sequence[Config], input_shape: tuple[int, ...], classes: int, device: torch.device) -> Stack:
     """The initial stack of networks whose configs differ only in stackable axes, on a device."""
@@ -117,9 +147,21 @@ def build(configs: Sequence[Config], input_shape: tuple[int, ...], classes: int,
         module,
         initialization.multipliers(model, shapes),
         model.output_scale,
-        models.least_stack(model),
+        separate(module, device),
         models.is_chain(model),
     )
     drawn = [initialization.draw(config, shapes) for config in configs]
     parameters = {name: torch.stack([one[name] for one in drawn]).to(device) for name in shapes}
     return Stack(form, parameters, parameters if form.output_scale is not None else {})
+
+
+def separate(module: nn.Module, device: torch.device) -> bool:
+    """Whether networks of this module are computed one by one.
+
+    On a CPU convolutions of several networks at once are slower than one after the other, and a product with a single
+    output column is computed otherwise, so rounded otherwise, for one network than for several.
+    """
+    return device.type == "cpu" and any(
+        isinstance(layer, nn.modules.conv._ConvNd) or (isinstance(layer, nn.Linear) and layer.out_features == 1)
+        for layer in module.modules()
+    )

@@ -15,13 +15,15 @@ from pathlib import Path
 
 import torch
 
-from initdist import datasets, models, names, training
+from initdist import datasets, models, names, stack, training
 from initdist.events import Done, Failed, Progress, Started, Task
 from initdist.schema import Config
 
 # Parameters, or activations of a batch, of one CPU stack: beyond this they leave the cache, and two smaller stacks are
 # faster.
 CPU_STACK_VALUES = 2_000_000
+# Networks that are computed one by one anyway: as many as one likes to wait for.
+SEPARATE_STACK = 16
 CUDA_MEMORY_SHARE = 0.4
 
 
@@ -55,10 +57,12 @@ def capacity(config: Config, device: torch.device) -> int:
     with torch.device("meta"):
         module = models.build(config.model, about.input_shape, about.classes)
     parameters = sum(p.numel() for p in module.parameters())
+    if stack.separate(module, device):
+        return SEPARATE_STACK
     if device.type == "cpu":
         batch = config.optimizer.batch_size or config.dataset.train_size
         working_set = max(parameters, batch * _activations(module, about.input_shape))
-        return max(models.least_stack(config.model), CPU_STACK_VALUES // working_set)
+        return max(1, CPU_STACK_VALUES // working_set)
     free, _ = torch.cuda.mem_get_info(device)
     copies = 6  # initial, current, gradients, and the transients of a step
     return max(1, int(free * CUDA_MEMORY_SHARE) // (4 * copies * parameters))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from helpers import blobs, dataset, facts, make
 
-from initdist import pool
+from initdist import pool, recording
 from initdist.events import Failed, Result
 
 # 784 inputs; 100 samples in odd batches of 27, the last of 19; each network with its own rate, noise and seeds.
@@ -50,6 +50,7 @@ def outcomes(training: pool.Pool, chosen: list, folder: Path) -> list[dict[str, 
 
 
 def main() -> None:
+    recording.WORTHWHILE = 3  # a stack's last networks must meet recordings of other shapes, and all of them the switch
     pool._METHOD = "fork"  # the training processes must know the dataset that is made here
     report = {}
     one, two = pool.Pool("cpu", workers=1), pool.Pool("cpu", workers=2)

@@ -30,6 +30,7 @@ LAYERS = (
         "models",
         "noise",
         "optim",
+        "recording",
         "stack",
         "stops",
     ),

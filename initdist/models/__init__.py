@@ -4,9 +4,7 @@ A model file must not import torch at its top: configs are composed and checked 
 A module built here holds no cross-sample state (no batch normalization, no dropout), so that it can be stacked.
 
 More is optional. `check(config, input_shape)` raises ConfigError for a model that does not fit its images.
-`least_stack(config) -> int` is the smallest stack that computes as any larger one does, bit for bit on the CPU: smaller
-ones are padded (1 where it is not given). `CHAIN = True` says that the model is its weight layers one after the other,
-so that products over layers mean something.
+`CHAIN = True` says that the model is its weight layers one after the other: products over layers mean something.
 
 A package can bring models of its own by entry points of the group `initdist.models`: name = module.
 """
@@ -37,12 +35,6 @@ def check(config: ModelConfig, input_shape: tuple[int, ...]) -> None:
     module = registry.lookup(__name__, "model.name", config.name)
     if hasattr(module, "check"):
         module.check(config, input_shape)
-
-
-def least_stack(config: ModelConfig) -> int:
-    """The smallest stack that need not be padded."""
-    module = registry.lookup(__name__, "model.name", config.name)
-    return int(module.least_stack(config)) if hasattr(module, "least_stack") else 1
 
 
 def is_chain(config: ModelConfig) -> bool:

@@ -34,10 +34,6 @@ def check(config: Config, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def least_stack(config: Config) -> int:
-    return 4
-
-
 def build(config: Config, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """Map [B, channels, height, width] to logits [B, classes]."""
     from torch import nn

@@ -19,7 +19,6 @@ class Config(ModelConfig):
 
 
 CHAIN = mlp.CHAIN
-least_stack = mlp.least_stack
 
 
 def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int) -> nn.Module:

@@ -19,11 +19,6 @@ class Config(ModelConfig):
 CHAIN = True
 
 
-def least_stack(config: ModelConfig) -> int:
-    """A product with one output column takes another kernel for a single network."""
-    return 2 if config.width == 1 else 1
-
-
 def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """Map [B, *input_shape] to logits [B, classes] through depth + 1 weight layers."""
     import itertools

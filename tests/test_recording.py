@@ -1,0 +1,111 @@
+"""Recordings against the functions they were made from: the same bits, for fewer operations."""
+
+import operator
+from collections import Counter
+
+import pytest
+import torch
+from torch.func import grad_and_value, vmap
+
+from initdist import recording, stack
+from initdist.losses import LOSSES
+from tests.helpers import CPU, make
+
+SHAPE, CLASSES, BATCH = (1, 8, 8), 10, 13
+VARIANTS = [
+    ("mlp", {}),
+    ("linear", {}),
+    ("mlp", {"model.init": "ntk", "model.activation": "tanh"}),
+    ("mlp", {"model.output_scale": 3.0, "model.bias": False}),
+    ("cnn", {"model.downsample": "pool", "model.activation": "gelu"}),
+    ("resnet", {}),
+]
+
+
+def built(model, changes, networks):
+    return stack.build(
+        [make({"model.width": 8, "seed": seed} | changes, f"model={model}") for seed in range(networks)],
+        SHAPE,
+        CLASSES,
+        CPU,
+    )
+
+
+def batch(networks, seed):
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(networks, BATCH, *SHAPE, generator=generator)
+    return inputs, torch.randint(0, CLASSES, (networks, BATCH), generator=generator)
+
+
+@pytest.mark.parametrize("networks", [1, 3])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("model", "changes"), VARIANTS)
+def test_gradients_and_logits_do_not_change_when_recorded(model, changes, loss, networks, monkeypatch):
+    plain, replayed = built(model, changes, networks), built(model, changes, networks)
+    monkeypatch.setattr(recording, "WORTHWHILE", 0)
+    for seed in range(3):
+        data = batch(networks, seed)
+        logits = replayed.forward(data[0])
+        gradients, losses = replayed.gradients(LOSSES[loss], *data)
+        with monkeypatch.context() as never:
+            never.setattr(recording, "WORTHWHILE", 1000)
+            assert torch.equal(logits, plain.forward(data[0]))
+            expected, expected_losses = plain.gradients(LOSSES[loss], *data)
+        assert torch.equal(losses, expected_losses)
+        assert all(torch.equal(gradients[name], expected[name]) for name in expected)
+
+
+def counted(function):
+    calls = Counter()
+
+    def counting(*given):
+        calls["function"] += 1
+        return function(*given)
+
+    return recording.Recorded(counting), calls
+
+
+def test_only_what_comes_up_often_is_recorded(monkeypatch):
+    monkeypatch.setattr(recording, "WORTHWHILE", 5)
+    double, calls = counted(lambda x: (x * 2,))
+    for _ in range(5):
+        double(torch.ones(3))
+        double(torch.ones(4))
+    assert calls["function"] == 10
+    for _ in range(20):
+        assert double(torch.full((3,), 2.0))[0].tolist() == [4, 4, 4]
+    assert calls["function"] == 11  # once more, to be recorded
+
+
+def test_strides_belong_to_the_shape(monkeypatch):
+    monkeypatch.setattr(recording, "WORTHWHILE", 0)
+    flat, _ = counted(lambda x: (x.reshape(-1),))
+    matrix = torch.arange(6.0).view(2, 3)
+    for given in (matrix, matrix.T.contiguous().T, matrix[:1].expand(2, 3)):
+        assert torch.equal(flat(given)[0], given.reshape(-1))
+
+
+def test_the_oldest_of_many_recordings_goes(monkeypatch):
+    monkeypatch.setattr(recording, "WORTHWHILE", 0)
+    double, _ = counted(lambda x: (x * 2,))
+    for size in range(1, 2 * recording.KEPT):
+        double(torch.ones(size))
+    assert len(double._recordings) == recording.KEPT
+
+
+def test_what_has_no_effect_is_left_out():
+    (config,) = [make({"model.width": 8, "model.depth": 2})]
+    network = stack.build([config] * 3, SHAPE, CLASSES, CPU)
+    names = list(network.parameters)
+
+    def loss(parameters, inputs, labels):
+        return LOSSES["cross_entropy"](network.form.logits(parameters, {}, inputs), labels).mean()
+
+    def gradients(*given):
+        found, value = vmap(grad_and_value(loss))(dict(zip(names, given, strict=False)), *given[-2:])
+        return (*found.values(), value)
+
+    recorded = recording.record(gradients, (*network.parameters.values(), *batch(3, 0)))
+    called = Counter(str(node.target) for node in recorded.graph.nodes if node.target is not operator.getitem)
+    assert called["aten.bmm.default"] == 8  # three layers: forward, of the weights, of the inputs but the first's
+    assert not called.keys() & {"aten.detach.default", "aten.mul.Scalar", "aten._unsafe_view.default"}

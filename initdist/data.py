@@ -64,12 +64,16 @@ class StackData:
         positions = torch.arange(start, min(stop, self.train_size), device=self.rows.device)
         return self.train_batch(positions.expand(len(self.rows), -1))
 
-    def test_slice(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Test inputs [N, B, K, H, W], under each network's own noise and normalization, and clean labels [N, B]."""
+    def test_slice(self, start: int, stop: int, every: int = 1) -> tuple[Tensor, Tensor]:
+        """Test inputs [N, B, K, H, W], under each network's own noise and normalization, and clean labels [N, B].
+
+        Positions count in the test samples, or with `every` in each so many-th of them.
+        """
         n = len(self.rows)
-        inputs = self.shared.test_inputs[start:stop].expand(n, -1, -1, -1, -1).clone()
-        samples = torch.arange(start, start + inputs.shape[1], device=self.rows.device) + input_noise.TEST
-        return self._finished(inputs, samples.expand(n, -1)), self.shared.test_labels[start:stop].expand(n, -1)
+        part = slice(start * every, stop * every, every)
+        inputs = self.shared.test_inputs[part].expand(n, -1, -1, -1, -1).clone()
+        samples = torch.arange(self.test_size, device=self.rows.device)[part] + input_noise.TEST
+        return self._finished(inputs, samples.expand(n, -1)), self.shared.test_labels[part].expand(n, -1)
 
     def select(self, keep: Tensor) -> StackData:
         kept_noise = self.noise and self.noise.select(keep)

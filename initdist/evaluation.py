@@ -6,7 +6,7 @@ The micro-batch does not depend on the stack's size, so that a network's value d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import reduce
+from functools import partial, reduce
 
 import torch
 from torch import Tensor
@@ -32,9 +32,13 @@ def train_metrics(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Te
     return _metrics(stack, loss, data.train_slice, data.train_size)
 
 
-def test_metrics(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Tensor]:
-    """Mean loss [N] and error [N], a fraction, on the test set, against clean labels."""
-    return _metrics(stack, loss, data.test_slice, data.test_size)
+def test_metrics(stack: Stack, data: StackData, loss: Loss, samples: int | None) -> tuple[Tensor, Tensor]:
+    """Mean loss [N] and error [N], a fraction, on the test set, against clean labels.
+
+    With `samples`, on every k-th test sample alone, so that about so many are left: fewer than twice as many.
+    """
+    every = 1 if samples is None else max(1, data.test_size // samples)
+    return _metrics(stack, loss, partial(data.test_slice, every=every), -(-data.test_size // every))
 
 
 def train_logits(stack: Stack, data: StackData) -> Tensor:

@@ -21,6 +21,9 @@ from initdist.noise import noisy_error
 from initdist.schema import Config
 from initdist.stack import Parameters, Stack
 
+# Test samples behind the points of a history; the final values are of the whole test set.
+CURVE_SAMPLES = 1000
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -136,10 +139,24 @@ class _Observer:
     def _values(
         self, snapshot: Snapshot, positions: list[int], distances: dict[int, float]
     ) -> dict[int, dict[str, float]]:
-        """Losses, errors, gaps and distance of the networks at these positions."""
+        """Losses, errors, gaps and distance of the networks at these positions.
+
+        On the whole test set at a network's end, on part of it before: else the curves would cost more than training.
+        """
+        values: dict[int, dict[str, float]] = {}
+        ended = sorted(snapshot.ended)
+        running = [k for k in positions if k not in snapshot.ended]
+        for chosen, samples in ((running, CURVE_SAMPLES), (ended, None)):
+            if chosen:
+                values |= self._values_on_test(snapshot, chosen, distances, samples)
+        return values
+
+    def _values_on_test(
+        self, snapshot: Snapshot, positions: list[int], distances: dict[int, float], samples: int | None
+    ) -> dict[int, dict[str, float]]:
         trained, _ = self._part(snapshot, positions)
         index = torch.tensor(positions, device=self.initial.device)
-        test_loss, test_error = evaluation.test_metrics(trained, snapshot.data.select(index), self.loss)
+        test_loss, test_error = evaluation.test_metrics(trained, snapshot.data.select(index), self.loss, samples)
         train_loss, train_error = self._train_metrics(snapshot, trained, positions)
         values = {}
         for i, k in enumerate(positions):

@@ -83,23 +83,46 @@ def _activations(module: torch.nn.Module, input_shape: tuple[int, ...]) -> int:
 
 
 def _train(connection: Connection, task: Task, device: torch.device) -> None:
-    remaining = set(task.networks)
+    waiting = [list(range(len(task.networks)))]  # stacks still to train: the task's own, and its halves
     try:
         connection.send(Started(task.networks))
-        for event in training.train(task.configs, device):
-            if isinstance(event, Progress):
-                connection.send(replace(event, networks=tuple(task.networks[i] for i in event.networks)))
-                continue
-            if task.weight_files:
-                _save(event, task.weight_files[event.result.network])
-            network = task.networks[event.result.network]
-            connection.send(replace(event.result, network=network))
-            remaining.discard(network)
+        while waiting:
+            left = waiting.pop(0)
+            try:
+                _train_stack(connection, task, left, device)
+            except Exception as error:
+                if not _out_of_memory(error) or len(left) == 1:
+                    waiting.insert(0, left)
+                    raise
+                waiting[:0] = [left[: len(left) // 2], left[len(left) // 2 :]]
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except Exception:  # whatever went wrong in one stack must not take the others with it
-        connection.send(Failed(tuple(sorted(remaining)), traceback.format_exc()))
+        remaining = sorted(task.networks[i] for part in waiting for i in part)
+        connection.send(Failed(tuple(remaining), traceback.format_exc()))
     connection.send(Done())
+
+
+def _train_stack(connection: Connection, task: Task, left: list[int], device: torch.device) -> None:
+    """Train the networks at these positions of a task as one stack, and take from the list what has ended."""
+    members = tuple(left)
+    for event in training.train([task.configs[i] for i in members], device):
+        if isinstance(event, Progress):
+            running = tuple(task.networks[members[i]] for i in event.networks)
+            connection.send(replace(event, networks=running))
+            continue
+        position = members[event.result.network]
+        if task.weight_files:
+            _save(event, task.weight_files[position])
+        connection.send(replace(event.result, network=task.networks[position]))
+        left.remove(position)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether a smaller stack may go through. PyTorch's allocator for the CPU raises a plain RuntimeError."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def _save(trained: training.Trained, file: str) -> None:

@@ -20,6 +20,11 @@ from initdist.datasets import Description
 from initdist.input_noise import InputNoise
 from initdist.schema import Config, DatasetConfig
 
+# Samples that are made ready at a time; memory that a stack's ready training inputs may take.
+BLOCK = 512
+CPU_BYTES = 512 * 2**20
+CUDA_SHARE = 0.25
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -43,6 +48,7 @@ class StackData:
     mean: Tensor  # [N, K] from the clean training subset
     std: Tensor  # [N, K]
     noise: InputNoise | None = None  # of training and test inputs alike
+    inputs: Tensor | None = None  # [N, m, K, H, W] the training inputs, noisy and normalized, where there is room
 
     @property
     def train_size(self) -> int:
@@ -54,13 +60,17 @@ class StackData:
 
     def train_batch(self, order: Tensor) -> tuple[Tensor, Tensor]:
         """Normalized inputs [N, B, K, H, W] and labels [N, B] at these positions [N, B] of each network's rows."""
+        labels = self.labels.gather(1, order)
+        if self.inputs is not None:
+            starts = torch.arange(0, self.rows.numel(), self.train_size, device=order.device)
+            return _taken(self.inputs.flatten(0, 1), order + starts[:, None]), labels
         rows = self.rows.gather(1, order)
-        pool = self.shared.pool_inputs
-        inputs = pool.index_select(0, rows.flatten()).view(*rows.shape, *pool.shape[1:])
-        return self._finished(inputs, rows), self.labels.gather(1, order)
+        return self._finished(_taken(self.shared.pool_inputs, rows), rows), labels
 
     def train_slice(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """As `train_batch`, for the positions start..stop of every network."""
+        if self.inputs is not None:
+            return self.inputs[:, start:stop], self.labels[:, start:stop]
         positions = torch.arange(start, min(stop, self.train_size), device=self.rows.device)
         return self.train_batch(positions.expand(len(self.rows), -1))
 
@@ -77,7 +87,33 @@ class StackData:
 
     def select(self, keep: Tensor) -> StackData:
         kept_noise = self.noise and self.noise.select(keep)
-        return StackData(self.shared, self.rows[keep], self.labels[keep], self.mean[keep], self.std[keep], kept_noise)
+        inputs = None if self.inputs is None else self.inputs[keep]
+        parts = (self.rows[keep], self.labels[keep], self.mean[keep], self.std[keep])
+        return StackData(self.shared, *parts, kept_noise, inputs)
+
+    def shrink(self, keep: Sequence[int]) -> StackData:
+        """As `select`, without copying the training inputs: those of networks from behind move into the gaps.
+
+        To be called with increasing positions but for those that fill gaps; `self` cannot be used any more.
+        """
+        rest = replace(self, inputs=None).select(torch.tensor(keep, device=self.rows.device))
+        if self.inputs is None:
+            return rest
+        for place, source in enumerate(keep):
+            if source != place:
+                assert source >= len(keep), keep
+                self.inputs[place].copy_(self.inputs[source])
+        return replace(rest, inputs=self.inputs[: len(keep)])
+
+    def prepared(self) -> StackData:
+        """With the training inputs made ready once for all epochs, if they do not take too much room."""
+        shape = (*self.rows.shape, *self.shared.description.input_shape)
+        if 4 * math.prod(shape) > _room(self.rows.device):
+            return self
+        inputs = torch.empty(shape, device=self.rows.device)
+        for start in range(0, self.train_size, BLOCK):
+            inputs[:, start : start + BLOCK] = self.train_slice(start, start + BLOCK)[0]
+        return replace(self, inputs=inputs)
 
     def _finished(self, inputs: Tensor, samples: Tensor) -> Tensor:
         """Under noise and normalized; in place."""
@@ -92,7 +128,19 @@ def build(configs: Sequence[Config], device: torch.device) -> StackData:
     built = [_network(config, shared) for config in configs]
     rows, labels, mean, std = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*built, strict=True))
     pixels = math.prod(shared.description.input_shape[1:])
-    return StackData(shared, rows, labels, mean, std, input_noise.build(configs, pixels, mean, std))
+    return StackData(shared, rows, labels, mean, std, input_noise.build(configs, pixels, mean, std)).prepared()
+
+
+def _taken(inputs: Tensor, rows: Tensor) -> Tensor:
+    """Inputs [N, B, ...] at these rows [N, B]."""
+    return inputs.index_select(0, rows.flatten()).view(*rows.shape, *inputs.shape[1:])
+
+
+def _room(device: torch.device) -> int:
+    """Bytes that the training inputs of one stack may take."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] * CUDA_SHARE)
+    return CPU_BYTES
 
 
 def _network(config: Config, shared: Shared) -> tuple[np.ndarray, ...]:
@@ -138,7 +186,7 @@ def _scaled(inputs: np.ndarray, scale: float, device: str) -> Tensor:
 def _moments(inputs: np.ndarray, scale: float) -> np.ndarray:
     """[2, M, K] mean and mean square of each image's scaled pixels, in blocks that spare a float64 copy of it all."""
     blocks = []
-    for start in range(0, len(inputs), 4096):
-        pixels = inputs[start : start + 4096].reshape(-1, inputs.shape[1], inputs[0, 0].size) / np.float64(scale)
+    for start in range(0, len(inputs), BLOCK):
+        pixels = inputs[start : start + BLOCK].reshape(-1, inputs.shape[1], inputs[0, 0].size) / np.float64(scale)
         blocks.append(np.stack([pixels.mean(-1), np.square(pixels, out=pixels).mean(-1)]))
     return np.concatenate(blocks, axis=1)

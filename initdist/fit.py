@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import starmap
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,6 +20,9 @@ from initdist.optim import Optimizer
 from initdist.schema import StopConfig
 from initdist.stack import Parameters, Stack
 
+# So large a share of a stack's networks must have ended before it shrinks. On CUDA every new shape is captured anew,
+# and a few networks more cost little.
+SHRINK = {"cpu": 0.0, "cuda": 0.25}
 # The gradient of a larger batch is taken in parts of this many samples, so that memory does not grow with the batch.
 ROWS = 4096
 
@@ -46,15 +48,21 @@ class Snapshot:
     train_loss: Tensor  # [K] of the whole training set at the epoch's end; NaN where it was not computed
     train_error: Tensor  # [K] likewise
     share: Tensor  # [K] of the training set classified by at least stop.margin; NaN where that is no criterion
+    resting: frozenset[int]  # positions in members of those that ended in an earlier epoch: theirs mean nothing
     crossed: dict[int, tuple[float, ...]]  # position in members -> loss levels crossed for the first time
     ended: dict[int, str]  # position in members -> stop reason
     stack: Stack
     data: StackData
 
+    @property
+    def running(self) -> list[int]:
+        """Positions in members of the networks that trained in this epoch."""
+        return [k for k in range(len(self.members)) if k not in self.resting]
+
 
 @dataclass
 class _Live:
-    """Everything that is indexed by live network."""
+    """Everything that is indexed by live network; some may have ended, but not left the stack yet."""
 
     members: tuple[int, ...]
     stack: Stack
@@ -63,13 +71,23 @@ class _Live:
     stops: tuple[StopConfig, ...]
     seeds: tuple[int, ...]
     waiting: list[tuple[float, ...]]  # loss levels not yet crossed, falling
+    resting: set[int] = field(default_factory=set)  # positions of those that have ended
 
-    def select(self, keep: Sequence[int]) -> _Live:
+    def survivors(self) -> list[int]:
+        """Positions of the others, the last of them in the gaps."""
+        keep = list(range(len(self.members)))
+        for gap in sorted(self.resting, reverse=True):
+            last = keep.pop()
+            if gap < len(keep):
+                keep[gap] = last
+        return keep
+
+    def shrink(self, keep: Sequence[int]) -> _Live:
         index = torch.tensor(keep, device=self.stack.device)
         return _Live(
             members=tuple(self.members[i] for i in keep),
             stack=self.stack.select(index),
-            data=self.data.select(index),
+            data=self.data.shrink(keep),
             optimizer=self.optimizer.select(index),
             stops=tuple(self.stops[i] for i in keep),
             seeds=tuple(self.seeds[i] for i in keep),
@@ -83,7 +101,7 @@ def fit(
     """Train a stack in place and yield a Snapshot after each epoch, until every network has ended.
 
     At the epochs in `record` (0 = before training) the training loss and error are computed for every live network.
-    A network that has ended leaves the stack at once: it never touches its neighbours and costs nothing more.
+    A network that has ended never touches its neighbours. It leaves the stack at once on a CPU, and soon on CUDA.
     """
     n = len(stack)
     levels = tuple(sorted(names.CROSSINGS, reverse=True))
@@ -93,31 +111,68 @@ def fit(
     if 0 in record:
         unknown = torch.full((n,), torch.nan, dtype=torch.float64)
         yield _snapshot(live, 0, 0, unknown, loss, compute=True)
+    epochs = _Epochs(live, batch_size, loss)
+    orders = _orders(live, 1)
     for epoch in range(1, plan.max_epochs + 1):
-        batch_loss = _train_epoch(live, epoch, batch_size, loss).cpu()
-        compute = epoch in record or epoch == plan.max_epochs or _any_check_due(live, batch_loss)
+        last = epoch == plan.max_epochs
+        mean = epochs.run(epoch, orders)
+        orders = orders if last else _orders(live, epoch + 1)  # while a CUDA device is still at work
+        batch_loss = mean.cpu()
+        compute = epoch in record or last or _any_check_due(live, batch_loss)
         snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, compute)
-        crossed, ended = _decide(live, snapshot, last=epoch == plan.max_epochs)
+        crossed, ended = _decide(live, snapshot, last)
         yield replace(snapshot, crossed=crossed, ended=ended)
-        keep = [k for k in range(len(live.members)) if k not in ended]
-        if not keep:
+        live.resting |= ended.keys()
+        if len(live.resting) == len(live.members):
             return
-        if ended:
-            live = live.select(keep)
+        if len(live.resting) > SHRINK[live.stack.device.type] * len(live.members):
+            keep = live.survivors()
+            live, orders = live.shrink(keep), orders[keep]
+            epochs = _Epochs(live, batch_size, loss)
 
 
-def _train_epoch(live: _Live, epoch: int, batch_size: int, loss: Loss) -> Tensor:
-    """One pass over every network's own order; the last partial batch is kept with its own mean. Returns [K]."""
-    size, device = live.data.train_size, live.stack.device
-    orders = np.stack([rng.epoch_order(seed, epoch, size) for seed in live.seeds])
-    order = torch.from_numpy(orders).to(device)
-    total = torch.zeros(len(live.stack), dtype=torch.float64, device=device)
-    live.optimizer.begin_epoch(epoch)
-    for batch in order.split(batch_size, dim=1):
-        gradients, losses = _gradients(live, batch, loss)
-        live.optimizer.step(live.stack.parameters, gradients)
-        total += losses * batch.shape[1]
-    return total / size
+def _orders(live: _Live, epoch: int) -> np.ndarray:
+    """Every network's own order of its samples [K, m] in an epoch."""
+    return np.stack([rng.epoch_order(seed, epoch, live.data.train_size) for seed in live.seeds])
+
+
+class _Epochs:
+    """Epochs of one live stack; on CUDA their steps are captured in the second epoch and replayed from then on."""
+
+    def __init__(self, live: _Live, batch_size: int, loss: Loss) -> None:
+        self.live, self.batch_size, self.loss = live, batch_size, loss
+        device = live.stack.device
+        self.order = torch.empty(len(live.members), live.data.train_size, dtype=torch.int64, device=device)
+        self.total = torch.zeros(len(live.members), dtype=torch.float64, device=device)
+        self.warm = False  # whether everything that lives from step to step has been allocated
+        self.graph: torch.cuda.CUDAGraph | None = None
+        # Noise that is made anew at every step waits for the device.
+        self.capturable = device.type == "cuda" and (live.data.noise is None or live.data.inputs is not None)
+
+    def run(self, epoch: int, orders: np.ndarray) -> Tensor:
+        """One pass over every network's own order; the last partial batch is kept with its own mean.
+
+        Returns the mean losses [K] while they were trained on.
+        """
+        self.order.copy_(torch.from_numpy(orders))
+        self.total.zero_()
+        self.live.optimizer.begin_epoch(epoch)
+        if self.warm and self.capturable and self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self._steps()
+        if self.graph is None:
+            self._steps()
+            self.warm = True
+        else:
+            self.graph.replay()
+        return self.total / self.live.data.train_size
+
+    def _steps(self) -> None:
+        for batch in self.order.split(self.batch_size, dim=1):
+            gradients, losses = _gradients(self.live, batch, self.loss)
+            self.live.optimizer.step(self.live.stack.parameters, gradients)
+            self.total.add_(losses, alpha=batch.shape[1])
 
 
 def _gradients(live: _Live, batch: Tensor, loss: Loss) -> tuple[Parameters, Tensor]:
@@ -143,7 +198,8 @@ def _any_check_due(live: _Live, batch_loss: Tensor) -> bool:
         awaited = max(stop.train_loss, *waiting, 0.0)
         return stop.train_error is not None or (awaited > 0 and stops.check_due(awaited, batch_loss))
 
-    return any(starmap(due, zip(live.stops, live.waiting, batch_loss.tolist(), strict=True)))
+    each = zip(live.stops, live.waiting, batch_loss.tolist(), strict=True)
+    return any(due(*one) for k, one in enumerate(each) if k not in live.resting)
 
 
 def _snapshot(live: _Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss, compute: bool) -> Snapshot:
@@ -155,7 +211,7 @@ def _snapshot(live: _Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss
         margin = torch.tensor(wanted, dtype=torch.float64, device=live.stack.device)
         share = share_with_margin(live.stack, live.data, margin).cpu()
     facts = (batch_loss, train_loss, train_error, share)
-    return Snapshot(epoch, step, live.members, *facts, {}, {}, live.stack, live.data)
+    return Snapshot(epoch, step, live.members, *facts, frozenset(live.resting), {}, {}, live.stack, live.data)
 
 
 def _decide(live: _Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:
@@ -167,6 +223,8 @@ def _decide(live: _Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tupl
     ended: dict[int, str] = {}
     facts = (snapshot.batch_loss, snapshot.train_loss, snapshot.train_error, snapshot.share)
     for k, values in enumerate(zip(*(fact.tolist() for fact in facts), strict=True)):
+        if k in live.resting:
+            continue
         state = stops.State(*values)
         if new := tuple(level for level in live.waiting[k] if stops.crossed(level, state)):
             crossed[k] = new

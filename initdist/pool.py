@@ -24,11 +24,20 @@ from initdist.schema import Config
 
 _METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 
+# What the training processes find in their environment, unless it is set already.
+ENVIRONMENT = {
+    # Reproducible matrix products whatever the memory alignment; read by MKL when torch is first used.
+    "MKL_CBWR": "AUTO,STRICT",
+    # Keep freed memory (glibc): gradients come and go at every step, and fresh pages cost more than the arithmetic.
+    "MALLOC_MMAP_THRESHOLD_": str(2**36),
+    "MALLOC_TRIM_THRESHOLD_": str(2**36),
+}
+
 
 def warm() -> None:
     """Let the imports of the training processes begin, while the caller goes on composing and preparing."""
-    # Reproducible matrix products whatever the memory alignment; read by MKL when torch is first used.
-    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     if _METHOD == "forkserver":
         multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.worker"])
         forkserver.ensure_running()

@@ -32,6 +32,8 @@ class Recorded:
         self._recordings: dict[Any, Function] = {}
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
+        if given[0].is_cuda:  # there whole epochs are captured, which leaves out even more
+            return self._function(*given)
         key = tuple((tensor.shape, tensor.stride()) for tensor in given)
         recording = self._recordings.get(key)
         if recording is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -80,7 +80,10 @@ def train(configs: Sequence[Config], device: torch.device) -> Iterator[Progress 
         recorded_epochs(shared.history, shared.stop.max_epochs),
     )
     for snapshot in snapshots:
-        yield Progress(snapshot.members, snapshot.epoch, tuple(snapshot.batch_loss.tolist()))
+        running = snapshot.running
+        yield Progress(
+            tuple(snapshot.members[k] for k in running), snapshot.epoch, tuple(snapshot.batch_loss[running].tolist())
+        )
         yield from observer.observe(snapshot)
 
 
@@ -99,14 +102,14 @@ class _Observer:
     def observe(self, snapshot: Snapshot) -> Iterator[Trained]:
         """Record what this epoch calls for; yield the networks that ended in it."""
         self._share_time(snapshot)
-        wanted = range(len(snapshot.members)) if snapshot.epoch in self.recorded else sorted(snapshot.ended)
+        wanted = snapshot.running if snapshot.epoch in self.recorded else sorted(snapshot.ended)
         moved = sorted({*wanted, *snapshot.crossed})
         distances = self._distances(snapshot, moved)
         for k, levels in snapshot.crossed.items():
             self._record(snapshot, k).crossings |= {names.distance_at_loss(level): distances[k] for level in levels}
         if not wanted:
             return
-        values = self._values(snapshot, list(wanted), distances)
+        values = self._values(snapshot, wanted, distances)
         for k in wanted:
             if k not in snapshot.ended:
                 self._record(snapshot, k).history.append((snapshot.step, values[k]))
@@ -118,8 +121,8 @@ class _Observer:
 
     def _share_time(self, snapshot: Snapshot) -> None:
         now = time.perf_counter()
-        for member in snapshot.members:
-            self.records[member].seconds += (now - self.clock) / len(snapshot.members)
+        for k in snapshot.running:
+            self._record(snapshot, k).seconds += (now - self.clock) / len(snapshot.running)
         self.clock = now
 
     def _part(self, snapshot: Snapshot, positions: list[int]) -> tuple[Stack, Stack]:
@@ -156,7 +159,8 @@ class _Observer:
     ) -> dict[int, dict[str, float]]:
         trained, _ = self._part(snapshot, positions)
         index = torch.tensor(positions, device=self.initial.device)
-        test_loss, test_error = evaluation.test_metrics(trained, snapshot.data.select(index), self.loss, samples)
+        tested = replace(snapshot.data, inputs=None).select(index)  # the training inputs are not needed
+        test_loss, test_error = evaluation.test_metrics(trained, tested, self.loss, samples)
         train_loss, train_error = self._train_metrics(snapshot, trained, positions)
         values = {}
         for i, k in enumerate(positions):

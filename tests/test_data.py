@@ -98,6 +98,36 @@ def test_selected_networks_keep_their_data() -> None:
     assert torch.equal(part.test_slice(0, 9)[0], built.test_slice(0, 9)[0][[2, 0]])
 
 
+@pytest.mark.parametrize("room", [0, data.CPU_BYTES])
+@pytest.mark.parametrize("noise", ["labels", "random_pixels"])
+def test_inputs_made_ready_once_are_those_made_at_every_step(noise, room, monkeypatch) -> None:
+    configs = [make({"seed": seed, "dataset.train_size": 600, "noise.level": 0.5}, f"noise={noise}") for seed in (0, 1)]
+    monkeypatch.setattr(data, "CPU_BYTES", 0)
+    plain = data.build(configs, CPU)
+    assert plain.inputs is None
+    monkeypatch.setattr(data, "CPU_BYTES", room)
+    built = data.build(configs, CPU)
+    assert (built.inputs is None) == (room == 0)
+    order = torch.stack([torch.randperm(600)[:64] for _ in configs])
+    for one, other in zip(plain.train_batch(order), built.train_batch(order), strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(plain.train_slice(500, 700), built.train_slice(500, 700), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("room", [0, data.CPU_BYTES])
+def test_a_shrunken_stack_has_the_data_of_those_it_keeps(room, monkeypatch) -> None:
+    monkeypatch.setattr(data, "CPU_BYTES", room)
+    built = data.build([make({"seed": seed, "dataset.train_size": 50}) for seed in range(6)], CPU)
+    keep = [0, 5, 2, 4]
+    expected = [values[keep] for values in built.train_slice(0, 50)]
+    part = built.shrink(keep)
+    for one, other in zip(part.train_slice(0, 50), expected, strict=True):
+        assert torch.equal(one, other)
+    order = torch.randint(0, 50, (4, 7))
+    assert torch.equal(part.train_batch(order)[1], expected[1].gather(1, order))
+
+
 def test_reading_a_slice_leaves_the_shared_data_as_it_was() -> None:
     built = data.build([make()], CPU)
     before = built.shared.pool_inputs.clone(), built.shared.test_inputs.clone()

@@ -297,7 +297,8 @@ def test_networks_end_by_their_own_thresholds_and_leave_the_stack() -> None:
     ends: dict[int, tuple[int, str]] = {}
     live = [0, 1, 2, 3]
     for one in snapshots(configs):
-        assert one.members == tuple(live)
+        assert sorted(one.members) == live
+        assert one.running == list(range(len(live)))
         for position, reason in one.ended.items():
             ends[one.members[position]] = (one.epoch, reason)
         live = [member for member in live if member not in ends]
@@ -310,6 +311,26 @@ def test_networks_end_by_their_own_thresholds_and_leave_the_stack() -> None:
     assert ends[3][0] < ends[0][0] < ends[1][0] < ends[2][0] == 40
     for config, together in zip(configs, train(configs), strict=True):
         assert_same(together, train([config])[0])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
+def test_networks_that_have_ended_may_stay_for_a_while(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on CUDA, where every new shape costs; no result depends on when the stack shrinks."""
+    levels = (7, 2, 9, 2, 4)
+    configs = [
+        tiny({"optimizer.lr": 0.1, "stop.train_loss": 0.05 * level, "stop.max_epochs": 60, "seed": seed})
+        for seed, level in enumerate(levels)
+    ]
+    expected = train(configs)
+    assert len({one.result.step for one in expected}) > 2
+    monkeypatch.setitem(fit.SHRINK, "cpu", share)
+    found = snapshots(configs)
+    for one in found:
+        assert len(one.resting) <= share * len(configs)
+        assert not one.resting & one.ended.keys()
+        assert not set(one.running) & one.resting
+    for one, other in zip(train(configs), expected, strict=True):
+        assert_same(one, other)
 
 
 def test_a_finished_network_costs_nothing() -> None:

@@ -5,26 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from initdist import names, rng, stops
+from initdist import names, stops
 from initdist.data import StackData
+from initdist.epochs import Epochs, Live, epoch_orders
 from initdist.evaluation import share_with_margin, train_metrics
 from initdist.losses import Loss
 from initdist.optim import Optimizer
 from initdist.schema import StopConfig
-from initdist.stack import Parameters, Stack
+from initdist.stack import Stack
 
 # So large a share of a stack's networks must have ended before it shrinks. On CUDA every new shape is captured anew,
 # and a few networks more cost little.
 SHRINK = {"cpu": 0.0, "cuda": 0.25}
-# The gradient of a larger batch is taken in parts of this many samples, so that memory does not grow with the batch.
-ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -60,41 +58,6 @@ class Snapshot:
         return [k for k in range(len(self.members)) if k not in self.resting]
 
 
-@dataclass
-class _Live:
-    """Everything that is indexed by live network; some may have ended, but not left the stack yet."""
-
-    members: tuple[int, ...]
-    stack: Stack
-    data: StackData
-    optimizer: Optimizer
-    stops: tuple[StopConfig, ...]
-    seeds: tuple[int, ...]
-    waiting: list[tuple[float, ...]]  # loss levels not yet crossed, falling
-    resting: set[int] = field(default_factory=set)  # positions of those that have ended
-
-    def survivors(self) -> list[int]:
-        """Positions of the others, the last of them in the gaps."""
-        keep = list(range(len(self.members)))
-        for gap in sorted(self.resting, reverse=True):
-            last = keep.pop()
-            if gap < len(keep):
-                keep[gap] = last
-        return keep
-
-    def shrink(self, keep: Sequence[int]) -> _Live:
-        index = torch.tensor(keep, device=self.stack.device)
-        return _Live(
-            members=tuple(self.members[i] for i in keep),
-            stack=self.stack.select(index),
-            data=self.data.shrink(keep),
-            optimizer=self.optimizer.select(index),
-            stops=tuple(self.stops[i] for i in keep),
-            seeds=tuple(self.seeds[i] for i in keep),
-            waiting=[self.waiting[i] for i in keep],
-        )
-
-
 def fit(
     stack: Stack, data: StackData, optimizer: Optimizer, loss: Loss, plan: Plan, record: Collection[int] = ()
 ) -> Iterator[Snapshot]:
@@ -105,18 +68,18 @@ def fit(
     """
     n = len(stack)
     levels = tuple(sorted(names.CROSSINGS, reverse=True))
-    live = _Live(tuple(range(n)), stack, data, optimizer, plan.stops, plan.order_seeds, [levels] * n)
+    live = Live(tuple(range(n)), stack, data, optimizer, plan.stops, plan.order_seeds, [levels] * n)
     batch_size = plan.batch_size or data.train_size
     steps_per_epoch = -(-data.train_size // batch_size)
     if 0 in record:
         unknown = torch.full((n,), torch.nan, dtype=torch.float64)
         yield _snapshot(live, 0, 0, unknown, loss, compute=True)
-    epochs = _Epochs(live, batch_size, loss)
-    orders = _orders(live, 1)
+    epochs = Epochs(live, batch_size, loss)
+    orders = epoch_orders(live, 1)
     for epoch in range(1, plan.max_epochs + 1):
         last = epoch == plan.max_epochs
         mean = epochs.run(epoch, orders)
-        orders = orders if last else _orders(live, epoch + 1)  # while a CUDA device is still at work
+        orders = orders if last else epoch_orders(live, epoch + 1)  # while a CUDA device is still at work
         batch_loss = mean.cpu()
         compute = epoch in record or last or _any_check_due(live, batch_loss)
         snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, compute)
@@ -128,70 +91,10 @@ def fit(
         if len(live.resting) > SHRINK[live.stack.device.type] * len(live.members):
             keep = live.survivors()
             live, orders = live.shrink(keep), orders[keep]
-            epochs = _Epochs(live, batch_size, loss)
+            epochs = Epochs(live, batch_size, loss)
 
 
-def _orders(live: _Live, epoch: int) -> np.ndarray:
-    """Every network's own order of its samples [K, m] in an epoch."""
-    return np.stack([rng.epoch_order(seed, epoch, live.data.train_size) for seed in live.seeds])
-
-
-class _Epochs:
-    """Epochs of one live stack; on CUDA their steps are captured in the second epoch and replayed from then on."""
-
-    def __init__(self, live: _Live, batch_size: int, loss: Loss) -> None:
-        self.live, self.batch_size, self.loss = live, batch_size, loss
-        device = live.stack.device
-        self.order = torch.empty(len(live.members), live.data.train_size, dtype=torch.int64, device=device)
-        self.total = torch.zeros(len(live.members), dtype=torch.float64, device=device)
-        self.warm = False  # whether everything that lives from step to step has been allocated
-        self.graph: torch.cuda.CUDAGraph | None = None
-        # Noise that is made anew at every step waits for the device.
-        self.capturable = device.type == "cuda" and (live.data.noise is None or live.data.inputs is not None)
-
-    def run(self, epoch: int, orders: np.ndarray) -> Tensor:
-        """One pass over every network's own order; the last partial batch is kept with its own mean.
-
-        Returns the mean losses [K] while they were trained on.
-        """
-        self.order.copy_(torch.from_numpy(orders))
-        self.total.zero_()
-        self.live.optimizer.begin_epoch(epoch)
-        if self.warm and self.capturable and self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self._steps()
-        if self.graph is None:
-            self._steps()
-            self.warm = True
-        else:
-            self.graph.replay()
-        return self.total / self.live.data.train_size
-
-    def _steps(self) -> None:
-        for batch in self.order.split(self.batch_size, dim=1):
-            gradients, losses = _gradients(self.live, batch, self.loss)
-            self.live.optimizer.step(self.live.stack.parameters, gradients)
-            self.total.add_(losses, alpha=batch.shape[1])
-
-
-def _gradients(live: _Live, batch: Tensor, loss: Loss) -> tuple[Parameters, Tensor]:
-    """Gradients [K, ...] of the mean losses [K] of a batch, given by its positions [K, B], and those losses."""
-    if batch.shape[1] <= ROWS:
-        return live.stack.gradients(loss, *live.data.train_batch(batch))
-    parts = batch.split(ROWS, dim=1)
-    shares = [part.shape[1] / batch.shape[1] for part in parts]
-    gradients = {name: torch.zeros_like(p) for name, p in live.stack.parameters.items()}
-    mean = torch.zeros(len(live.stack), dtype=torch.float64, device=batch.device)
-    for part, share in zip(parts, shares, strict=True):
-        found, losses = live.stack.gradients(loss, *live.data.train_batch(part))
-        mean.add_(losses, alpha=share)
-        for name, gradient in gradients.items():
-            gradient.add_(found[name], alpha=share)
-    return gradients, mean
-
-
-def _any_check_due(live: _Live, batch_loss: Tensor) -> bool:
+def _any_check_due(live: Live, batch_loss: Tensor) -> bool:
     """Whether some network's training loss may have come down to what it waits for, or its error is to be looked at."""
 
     def due(stop: StopConfig, waiting: tuple[float, ...], batch_loss: float) -> bool:
@@ -202,7 +105,7 @@ def _any_check_due(live: _Live, batch_loss: Tensor) -> bool:
     return any(due(*one) for k, one in enumerate(each) if k not in live.resting)
 
 
-def _snapshot(live: _Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss, compute: bool) -> Snapshot:
+def _snapshot(live: Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss, compute: bool) -> Snapshot:
     train_loss = train_error = share = torch.full_like(batch_loss, torch.nan)
     if compute:
         train_loss, train_error = (values.cpu() for values in train_metrics(live.stack, live.data, loss))
@@ -214,7 +117,7 @@ def _snapshot(live: _Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss
     return Snapshot(epoch, step, live.members, *facts, frozenset(live.resting), {}, {}, live.stack, live.data)
 
 
-def _decide(live: _Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:
+def _decide(live: Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:
     """Which loss levels each network has just crossed, and which networks end, by their own values alone.
 
     Whether a value happens to be known, for a neighbour's or a record's sake, must not decide anything.

@@ -11,7 +11,7 @@ import pytest
 import torch
 from helpers import CPU, assert_same, facts, make, tiny, train
 
-from initdist import data, fit, names, noise, optim, stack, training
+from initdist import data, epochs, fit, names, noise, optim, stack, training
 from initdist.losses import LOSSES
 from initdist.schema import Config
 
@@ -220,7 +220,7 @@ def _key(text: bytes) -> int:
 def test_a_large_batch_taken_in_parts_is_the_whole_batch(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny({"optimizer.batch_size": 0, "stop.max_epochs": 20})
     (whole,) = train([config])
-    monkeypatch.setattr(fit, "ROWS", rows)
+    monkeypatch.setattr(epochs, "ROWS", rows)
     (parts,) = train([config])
     assert whole.result.step == parts.result.step == 20
     for name, values in whole.parameters.items():

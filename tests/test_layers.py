@@ -21,6 +21,7 @@ LAYERS = (
         "compose",
         "data",
         "datasets",
+        "epochs",
         "evaluation",
         "fit",
         "initialization",

@@ -1,0 +1,284 @@
+"""Networks x steps per second: stacks of initdist against a plain PyTorch loop and the matrix products alone.
+
+    python benchmarks/steps.py                      # every core of this machine, one single-threaded process each
+    python benchmarks/steps.py --device cuda        # one GPU; needs only torch and numpy beside this repository
+    python benchmarks/steps.py --widths 64 --stacks 1,16 --rounds 3
+
+All contestants take turns in every round, the processes of one all at once, and each figure is the median over the
+rounds. `plain` is one network after the other in each process, `threads` one process with all cores, and `products`
+the matrix products that a step needs, in the shapes that it needs them in: what cannot be undercut. The MLPs have two
+hidden layers, 784 inputs and batches of 64, in float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+SECONDS = 0.4  # of one turn
+ROLES = ("stacked", "plain", "threads", "products")
+TRAIN_SIZE, BATCH = 1024, 64
+
+
+def epoch(case: dict[str, Any]) -> tuple[Callable[[], None], int]:
+    """One epoch of a contestant, and the network-steps in it."""
+    steps = TRAIN_SIZE // BATCH
+    if case["role"] == "stacked":
+        return _stacked(case), steps * case["stack"]
+    if case["role"] == "products":
+        return _products(case, steps), steps * case["stack"]
+    return _plain(case), steps
+
+
+def _stacked(case: dict[str, Any]) -> Callable[[], None]:
+    import setting
+    import torch
+
+    from initdist import data, optim, stack
+    from initdist.epochs import Epochs, Live, epoch_orders
+    from initdist.losses import LOSSES
+
+    device = torch.device(case["device"])
+    configs = [setting.config(case["model"], case["width"], seed) for seed in range(case["stack"])]
+    built = stack.build(configs, setting.SHAPE, setting.CLASSES, device)
+    live = Live(
+        members=tuple(range(len(configs))),
+        stack=built,
+        data=data.build(configs, device),
+        optimizer=optim.build(configs, device),
+        stops=tuple(one.stop for one in configs),
+        seeds=tuple(one.seeds.order for one in configs),
+        waiting=[()] * len(configs),
+    )
+    epochs = Epochs(live, BATCH, LOSSES["cross_entropy"])
+
+    def run() -> None:
+        run.count += 1  # type: ignore[attr-defined]
+        epochs.run(run.count, epoch_orders(live, run.count)).cpu()  # type: ignore[attr-defined]
+
+    run.count = 0  # type: ignore[attr-defined]
+    return run
+
+
+def _plain(case: dict[str, Any]) -> Callable[[], None]:
+    import setting
+    import torch
+    from plain import Plain
+
+    from initdist import data, models, rng
+
+    device = torch.device(case["device"])
+    config = setting.config(case["model"], case["width"], 0)
+    inputs, labels = (part[0] for part in data.build([config], device).train_slice(0, TRAIN_SIZE))
+    module = models.build(config.model, setting.SHAPE, setting.CLASSES).to(device)
+    network = Plain(module, inputs, labels, config.optimizer.lr, BATCH)
+
+    def run() -> None:
+        run.count += 1  # type: ignore[attr-defined]
+        network.epoch(torch.from_numpy(rng.epoch_order(0, run.count, TRAIN_SIZE)))  # type: ignore[attr-defined]
+
+    run.count = 0  # type: ignore[attr-defined]
+    return run
+
+
+def _products(case: dict[str, Any], steps: int) -> Callable[[], None]:
+    import torch
+
+    n, width, device = case["stack"], case["width"], torch.device(case["device"])
+    sizes = (784, width, width, 10)
+    layers = [
+        {
+            "inputs": torch.randn(n, BATCH, fan_in, device=device),
+            "weights": torch.randn(n, fan_out, fan_in, device=device),
+            "outputs": torch.randn(n, BATCH, fan_out, device=device),
+        }
+        for fan_in, fan_out in pairwise(sizes)
+    ]
+    results = [{name: torch.empty_like(values) for name, values in layer.items()} for layer in layers]
+
+    def run() -> None:
+        for _ in range(steps):
+            for layer, result in zip(layers, results, strict=True):
+                torch.bmm(layer["inputs"], layer["weights"].transpose(1, 2), out=result["outputs"])
+            for k, (layer, result) in reversed(list(enumerate(zip(layers, results, strict=True)))):
+                torch.bmm(layer["outputs"].transpose(1, 2), layer["inputs"], out=result["weights"])
+                if k:
+                    torch.bmm(layer["outputs"], layer["weights"], out=result["inputs"])
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return run
+
+
+def serve(connection: Connection, threads: int) -> None:
+    """A contestant's process: sets a case up, warms it up, then takes its turns."""
+    import torch
+
+    torch.set_num_threads(threads)
+    run: Callable[[], None] = lambda: None  # noqa: E731
+    amount, count = 0, 1
+    while True:
+        message = connection.recv()
+        if message is None:
+            return
+        if isinstance(message, dict):
+            run, amount = epoch(message)
+            for _ in range(4):
+                run()
+            started = time.perf_counter()
+            run()
+            count = max(1, round(SECONDS / (time.perf_counter() - started)))
+            connection.send(count)
+            continue
+        started = time.perf_counter()
+        for _ in range(count):
+            run()
+        connection.send(count * amount / (time.perf_counter() - started))
+
+
+class Contestant:
+    """Processes that work at the same time on the same case."""
+
+    def __init__(self, processes: int, threads: int, environment: dict[str, str]) -> None:
+        kept = {name: os.environ.get(name) for name in environment}
+        os.environ.update(environment)
+        context = multiprocessing.get_context("spawn")
+        self.ends: list[Connection] = []
+        for _ in range(processes):
+            ours, theirs = context.Pipe()
+            context.Process(target=serve, args=(theirs, threads), daemon=True).start()
+            self.ends.append(ours)
+        for name, before in kept.items():
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
+
+    def _each(self, message: object) -> list[float]:
+        for end in self.ends:
+            end.send(message)
+        return [end.recv() for end in self.ends]
+
+    def set_up(self, case: dict[str, Any]) -> None:
+        self._each(case)
+
+    def turn(self) -> float:
+        """Networks x steps per second, of all processes together."""
+        return sum(self._each("turn"))
+
+    def close(self) -> None:
+        for end in self.ends:
+            end.send(None)
+
+
+def contestants(device: str, cores: int) -> dict[str, Contestant]:
+    from initdist.pool import ENVIRONMENT
+
+    if device != "cpu":
+        return {role: Contestant(1, 1, {}) for role in ("stacked", "plain", "products")}
+    return {
+        "stacked": Contestant(cores, 1, ENVIRONMENT),
+        "plain": Contestant(cores, 1, {}),
+        "threads": Contestant(1, cores, {}),
+        "products": Contestant(cores, 1, ENVIRONMENT),
+    }
+
+
+def measure(case: dict[str, Any], field: dict[str, Contestant], rounds: int) -> dict[str, Any]:
+    """Medians of a case over the rounds, and of the ratios within each round."""
+    taking = {role: one for role, one in field.items() if role != "products" or case["model"] == "mlp"}
+    for role, one in taking.items():
+        one.set_up({**case, "role": role})
+    turns: dict[str, list[float]] = {role: [] for role in taking}
+    for _ in range(rounds):
+        for role, one in taking.items():
+            turns[role].append(one.turn())
+    median = {role: statistics.median(values) for role, values in turns.items()}
+    against = {
+        role: statistics.median(a / b for a, b in zip(turns["stacked"], values, strict=True))
+        for role, values in turns.items()
+        if role != "stacked"
+    }
+    return {**case, "steps_per_second": median, "ratio": against}
+
+
+def line(row: dict[str, Any]) -> str:
+    rate, ratio = row["steps_per_second"], row["ratio"]
+    own = 1e3 / rate["stacked"]
+    products = f"{1 / ratio['products']:.2f}" if "products" in ratio else "-"
+    threads = f"{ratio['threads']:.2f}" if "threads" in ratio else "-"
+    name = f"{row['model']} {row['width']}"
+    return (
+        f"| {name} | {row['stack']} | {rate['stacked']:,.0f} | {own:.3f} | {rate['plain']:,.0f} "
+        f"| {ratio['plain']:.2f} | {threads} | {products} |"
+    )
+
+
+HEAD = (
+    "| network | stack | networks x steps / s | ms each | plain loop / s "
+    "| x plain | x plain, all threads | time / products |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--widths", default="64,256,1024,4096", help="of the MLPs")
+    parser.add_argument("--channels", default="16", help="of the convolutional networks; empty for none")
+    parser.add_argument("--stacks", default="1,4,16,64,256", help="networks in the stack of one process")
+    parser.add_argument("--parameters", type=float, default=3e7, help="leave out stacks of more parameters than this")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    chosen = parser.parse_args()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    field = contestants(chosen.device, cores)
+    stacks = [int(n) for n in chosen.stacks.split(",")]
+    cases = [("mlp", int(w)) for w in chosen.widths.split(",") if w]
+    cases += [("cnn", int(w)) for w in chosen.channels.split(",") if w]
+    print(HEAD, flush=True)
+    rows = []
+    for model, width in cases:
+        size = 784 * width + width**2 + 10 * width if model == "mlp" else 8000
+        for n in stacks:
+            if n > 1 and n * size > chosen.parameters:
+                continue
+            case = {"model": model, "width": width, "stack": n, "device": chosen.device}
+            rows.append(measure(case, field, chosen.rounds))
+            print(line(rows[-1]), flush=True)
+    for one in field.values():
+        one.close()
+    if chosen.json:
+        found = {"machine": machine(chosen.device), "cores": cores, "rows": rows}
+        chosen.json.write_text(json.dumps(found, indent=1))
+
+
+def machine(device: str) -> dict[str, str]:
+    import torch
+
+    name = torch.cuda.get_device_name() if device != "cpu" else _processor()
+    return {
+        "device": name,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "date": time.strftime("%F"),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((one.partition(":")[2].strip() for one in lines if one.startswith("model name")), platform.processor())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The live networks of a stack and their epochs of gradient steps: K networks, m training samples each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from initdist import rng
+from initdist.data import StackData
+from initdist.losses import Loss
+from initdist.optim import Optimizer
+from initdist.schema import StopConfig
+from initdist.stack import Parameters, Stack
+
+# The gradient of a larger batch is taken in parts of this many samples, so that memory does not grow with the batch.
+ROWS = 4096
+
+
+@dataclass
+class Live:
+    """Everything that is indexed by live network; some may have ended, but not left the stack yet."""
+
+    members: tuple[int, ...]
+    stack: Stack
+    data: StackData
+    optimizer: Optimizer
+    stops: tuple[StopConfig, ...]
+    seeds: tuple[int, ...]
+    waiting: list[tuple[float, ...]]  # loss levels not yet crossed, falling
+    resting: set[int] = field(default_factory=set)  # positions of those that have ended
+
+    def survivors(self) -> list[int]:
+        """Positions of the others, the last of them in the gaps."""
+        keep = list(range(len(self.members)))
+        for gap in sorted(self.resting, reverse=True):
+            last = keep.pop()
+            if gap < len(keep):
+                keep[gap] = last
+        return keep
+
+    def shrink(self, keep: Sequence[int]) -> Live:
+        index = torch.tensor(keep, device=self.stack.device)
+        return Live(
+            members=tuple(self.members[i] for i in keep),
+            stack=self.stack.select(index),
+            data=self.data.shrink(keep),
+            optimizer=self.optimizer.select(index),
+            stops=tuple(self.stops[i] for i in keep),
+            seeds=tuple(self.seeds[i] for i in keep),
+            waiting=[self.waiting[i] for i in keep],
+        )
+
+
+def epoch_orders(live: Live, epoch: int) -> np.ndarray:
+    """Every network's own order of its samples [K, m] in an epoch."""
+    return np.stack([rng.epoch_order(seed, epoch, live.data.train_size) for seed in live.seeds])
+
+
+class Epochs:
+    """Epochs of one live stack; on CUDA their steps are captured in the second epoch and replayed from then on."""
+
+    def __init__(self, live: Live, batch_size: int, loss: Loss) -> None:
+        self.live, self.batch_size, self.loss = live, batch_size, loss
+        device = live.stack.device
+        self.order = torch.empty(len(live.members), live.data.train_size, dtype=torch.int64, device=device)
+        self.total = torch.zeros(len(live.members), dtype=torch.float64, device=device)
+        self.warm = False  # whether everything that lives from step to step has been allocated
+        self.graph: torch.cuda.CUDAGraph | None = None
+        # Noise that is made anew at every step waits for the device.
+        self.capturable = device.type == "cuda" and (live.data.noise is None or live.data.inputs is not None)
+
+    def run(self, epoch: int, orders: np.ndarray) -> Tensor:
+        """One pass over every network's own order; the last partial batch is kept with its own mean.
+
+        Returns the mean losses [K] while they were trained on.
+        """
+        self.order.copy_(torch.from_numpy(orders))
+        self.total.zero_()
+        self.live.optimizer.begin_epoch(epoch)
+        if self.warm and self.capturable and self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self._steps()
+        if self.graph is None:
+            self._steps()
+            self.warm = True
+        else:
+            self.graph.replay()
+        return self.total / self.live.data.train_size
+
+    def _steps(self) -> None:
+        for batch in self.order.split(self.batch_size, dim=1):
+            gradients, losses = _gradients(self.live, batch, self.loss)
+            self.live.optimizer.step(self.live.stack.parameters, gradients)
+            self.total.add_(losses, alpha=batch.shape[1])
+
+
+def _gradients(live: Live, batch: Tensor, loss: Loss) -> tuple[Parameters, Tensor]:
+    """Gradients [K, ...] of the mean losses [K] of a batch, given by its positions [K, B], and those losses."""
+    if batch.shape[1] <= ROWS:
+        return live.stack.gradients(loss, *live.data.train_batch(batch))
+    parts = batch.split(ROWS, dim=1)
+    shares = [part.shape[1] / batch.shape[1] for part in parts]
+    gradients = {name: torch.zeros_like(p) for name, p in live.stack.parameters.items()}
+    mean = torch.zeros(len(live.stack), dtype=torch.float64, device=batch.device)
+    for part, share in zip(parts, shares, strict=True):
+        found, losses = live.stack.gradients(loss, *live.data.train_batch(part))
+        mean.add_(losses, alpha=share)
+        for name, gradient in gradients.items():
+            gradient.add_(found[name], alpha=share)
+    return gradients, mean

@@ -16,7 +16,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -24,6 +23,8 @@ from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from machine import cores, machine
 
 SECONDS = 0.4  # of one turn
 ROLES = ("stacked", "plain", "threads", "products")
@@ -240,8 +241,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path, help="write the figures here")
     chosen = parser.parse_args()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    field = contestants(chosen.device, cores)
+    field = contestants(chosen.device, cores())
     stacks = [int(n) for n in chosen.stacks.split(",")]
     cases = [("mlp", int(w)) for w in chosen.widths.split(",") if w]
     cases += [("cnn", int(w)) for w in chosen.channels.split(",") if w]
@@ -258,26 +258,8 @@ def main() -> None:
     for one in field.values():
         one.close()
     if chosen.json:
-        found = {"machine": machine(chosen.device), "cores": cores, "rows": rows}
+        found = {"machine": machine(chosen.device), "rows": rows}
         chosen.json.write_text(json.dumps(found, indent=1))
-
-
-def machine(device: str) -> dict[str, str]:
-    import torch
-
-    name = torch.cuda.get_device_name() if device != "cpu" else _processor()
-    return {
-        "device": name,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "date": time.strftime("%F"),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((one.partition(":")[2].strip() for one in lines if one.startswith("model name")), platform.processor())
 
 
 if __name__ == "__main__":

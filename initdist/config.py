@@ -39,12 +39,12 @@ def networks(cfg: DictConfig) -> list[Config]:
     Raises ConfigError, naming key, rule and value, for a value that breaks its rule.
     """
     axes = varied(cfg)
+    one = cfg.copy()
+    one.vary = None  # an ordinary single-network config
     expanded = []
     for values in itertools.product(*axes.values()):
-        one = cfg.copy()
-        for key, value in zip(axes, values, strict=True):
+        for key, value in zip(axes, values, strict=True):  # every network sets the same keys
             OmegaConf.update(one, key, value)
-        one.vary = None  # an ordinary single-network config
         expanded.append(_resolved(one))
     return expanded
 

@@ -34,6 +34,7 @@ class Writer:
         self.parent = parent
         self.sweep = sweep
         self.run_ids: dict[Any, str] = {}
+        self._artifacts: dict[Any, str] = {}  # where each run's files go
         self._open: set[Any] = set()
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
         self._error: BaseException | None = None
@@ -95,8 +96,9 @@ class Writer:
         tags = {**run_tags(names.KIND_NETWORK, self.sweep), names.IDENTITY: network.identity, **network.tags}
         if self.parent is not None:
             tags[names.PARENT_RUN] = self.parent
-        run_id = self._client.create_run(self.store.experiment_id, tags=tags, run_name=network.name).info.run_id
-        self.run_ids[key] = run_id
+        info = self._client.create_run(self.store.experiment_id, tags=tags, run_name=network.name).info
+        run_id = self.run_ids[key] = info.run_id
+        self._artifacts[key] = info.artifact_uri
         self._open.add(key)
         self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in network.params.items()])
         self._log_inputs(run_id, list(_inputs(network)))
@@ -116,10 +118,11 @@ class Writer:
 
     def _finish(self, key: Any, outcome: Outcome) -> None:
         from mlflow.entities import RunTag
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         run_id = self.run_ids[key]
-        for file in outcome.files:
-            self._client.log_artifact(run_id, str(file))
+        for file in outcome.files:  # the client's own log_artifact would ask the store for the run again
+            get_artifact_repository(self._artifacts[key], tracking_uri=self.store.uri).log_artifact(str(file))
         metrics = list(_metrics(outcome))
         tags = dict(outcome.tags)
         if dropped := sorted(k for k, v in outcome.metrics.items() if not math.isfinite(v)):
@@ -141,6 +144,7 @@ class Writer:
     def _end(self, key: Any, status: str) -> None:
         self._client.set_terminated(self.run_ids[key], status)
         self._open.discard(key)
+        self._artifacts.pop(key, None)
 
 
 def _metrics(outcome: Outcome) -> Iterator[Any]:

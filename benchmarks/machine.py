@@ -1,0 +1,32 @@
+"""What figures were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine(device: str) -> dict[str, str | int]:
+    import torch
+
+    name = torch.cuda.get_device_name() if device != "cpu" else _processor()
+    return {
+        "device": name,
+        "cores": cores(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "date": time.strftime("%F"),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((one.partition(":")[2].strip() for one in lines if one.startswith("model name")), platform.processor())

@@ -1,6 +1,6 @@
 """What MLflow's writes of one network cost, without any training: a run with params, metrics, history and weights.
 
-    python benchmarks/tracking.py --networks 200
+python benchmarks/tracking.py --networks 200
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from initdist.data import StackData
 from initdist.losses import Loss
 from initdist.stack import Stack
 
-ROWS = 512
+ROWS = 256
 
 
 def slices(fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -24,12 +24,13 @@ def slices(fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int) -> Ite
         yield fetch(start, min(start + ROWS, size))
 
 
-def train_metrics(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Tensor]:
+def train_metrics(stack: Stack, data: StackData, loss: Loss, awaited: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Mean loss [N] and error [N], a fraction, on each network's training set, against the labels trained on.
 
-    The error of a network whose loss is not finite is NaN.
+    The error of a network whose loss is not finite is NaN. With `awaited` [N], everything is NaN once it is certain
+    that each network's loss is above its own: often few samples tell, since losses are not negative.
     """
-    return _metrics(stack, loss, data.train_slice, data.train_size)
+    return _metrics(stack, loss, data.train_slice, data.train_size, awaited)
 
 
 def test_metrics(stack: Stack, data: StackData, loss: Loss, samples: int | None) -> tuple[Tensor, Tensor]:
@@ -79,7 +80,11 @@ def sum_in_order(terms: Iterable[Tensor]) -> Tensor:
 
 
 def _metrics(
-    stack: Stack, loss: Loss, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
+    stack: Stack,
+    loss: Loss,
+    fetch: Callable[[int, int], tuple[Tensor, Tensor]],
+    size: int,
+    awaited: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     total = torch.zeros(len(stack), dtype=torch.float64, device=stack.device)
     wrong = torch.zeros(len(stack), dtype=torch.int64, device=stack.device)
@@ -88,5 +93,8 @@ def _metrics(
         losses = torch.vmap(loss)(logits, labels)
         total += losses.double().sum(1)
         wrong += (logits.argmax(-1) != labels).sum(1)
+        if awaited is not None and bool((total / size > awaited).all()):
+            nothing = torch.full_like(total, torch.nan)
+            return nothing, nothing
     error = wrong.double() / size
     return total / size, error.where(total.isfinite(), torch.nan)  # the argmax of NaN is a class too

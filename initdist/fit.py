@@ -73,7 +73,7 @@ def fit(
     steps_per_epoch = -(-data.train_size // batch_size)
     if 0 in record:
         unknown = torch.full((n,), torch.nan, dtype=torch.float64)
-        yield _snapshot(live, 0, 0, unknown, loss, compute=True)
+        yield _snapshot(live, 0, 0, unknown, loss)
     epochs = Epochs(live, batch_size, loss)
     orders = epoch_orders(live, 1)
     for epoch in range(1, plan.max_epochs + 1):
@@ -81,8 +81,8 @@ def fit(
         mean = epochs.run(epoch, orders)
         orders = orders if last else epoch_orders(live, epoch + 1)  # while a CUDA device is still at work
         batch_loss = mean.cpu()
-        compute = epoch in record or last or _any_check_due(live, batch_loss)
-        snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, compute)
+        awaited = None if epoch in record or last else _awaited(live, batch_loss)
+        snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, awaited)
         crossed, ended = _decide(live, snapshot, last)
         yield replace(snapshot, crossed=crossed, ended=ended)
         live.resting |= ended.keys()
@@ -94,21 +94,32 @@ def fit(
             epochs = Epochs(live, batch_size, loss)
 
 
-def _any_check_due(live: Live, batch_loss: Tensor) -> bool:
-    """Whether some network's training loss may have come down to what it waits for, or its error is to be looked at."""
+def _awaited(live: Live, batch_loss: Tensor) -> Tensor:
+    """The training loss [K] that each network waits to come down to; infinite where its training error is awaited.
 
-    def due(stop: StopConfig, waiting: tuple[float, ...], batch_loss: float) -> bool:
-        awaited = max(stop.train_loss, *waiting, 0.0)
-        return stop.train_error is not None or (awaited > 0 and stops.check_due(awaited, batch_loss))
-
+    Negative, as no loss is, where there is nothing to wait for, or the loss cannot have come down to it yet.
+    """
+    awaited = torch.full_like(batch_loss, -1)
     each = zip(live.stops, live.waiting, batch_loss.tolist(), strict=True)
-    return any(due(*one) for k, one in enumerate(each) if k not in live.resting)
+    for k, (stop, waiting, mean) in enumerate(each):
+        if k in live.resting:
+            continue
+        level = max(stop.train_loss, *waiting, 0.0)
+        if stop.train_error is not None:
+            awaited[k] = torch.inf
+        elif level > 0 and stops.check_due(level, mean):
+            awaited[k] = level
+    return awaited
 
 
-def _snapshot(live: Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss, compute: bool) -> Snapshot:
+def _snapshot(
+    live: Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss, awaited: Tensor | None = None
+) -> Snapshot:
+    """The state after an epoch; without the training losses where they are above all those awaited [K]."""
     train_loss = train_error = share = torch.full_like(batch_loss, torch.nan)
-    if compute:
-        train_loss, train_error = (values.cpu() for values in train_metrics(live.stack, live.data, loss))
+    if awaited is None or bool((awaited >= 0).any()):
+        bound = None if awaited is None else awaited.to(live.stack.device)
+        train_loss, train_error = (values.cpu() for values in train_metrics(live.stack, live.data, loss, bound))
     if epoch > 0 and any(stop.fraction > 0 for stop in live.stops):
         wanted = [torch.nan if stop.margin is None else stop.margin for stop in live.stops]
         margin = torch.tensor(wanted, dtype=torch.float64, device=live.stack.device)

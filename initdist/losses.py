@@ -1,4 +1,4 @@
-"""Losses of one sample, by their config name. Inputs: logits [B, C], labels [B] int64. Returns [B].
+"""Losses of one sample, by their config name. Inputs: logits [B, C], labels [B] int64. Returns [B], never negative.
 
 Squared error is sum_c (f_c - 1[y = c])^2, without a factor 1/2 and without a mean over classes.
 """

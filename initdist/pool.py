@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from initdist import division
 from initdist.errors import DeviceError
 from initdist.events import Done, Event, Failed, Result, Task
 from initdist.schema import Config
@@ -126,10 +127,7 @@ class Pool:
         if not self._workers:
             self._start(self.devices[0])
         most = self._ask(self._workers[0], "capacity", configs[0])
-        count = max(-(-len(configs) // most), min(len(self.devices), len(configs)))
-        # Dealt out by expected effort, so that stacks take about equally long.
-        order = sorted(range(len(configs)), key=lambda i: (configs[i].noise.level, -configs[i].optimizer.lr))
-        parts = [tuple(order[k::count]) for k in range(count)]
+        parts = division.stacks(configs, most, self.devices)
         return [
             Task(part, tuple(configs[i] for i in part), tuple(weight_files[i] for i in part if weight_files))
             for part in parts

@@ -17,7 +17,7 @@ Function = Callable[..., tuple[Tensor, ...]]
 
 # Recording costs as much as some hundred calls: shapes that come up less often are not worth it.
 WORTHWHILE = 40
-KEPT = 8
+KEPT = 64
 
 
 class Recorded:
@@ -45,7 +45,7 @@ class Recorded:
             return recording(*given)
 
     def _keep(self, key: Any, recording: Function) -> Function:
-        if len(self._recordings) == KEPT:  # the oldest belongs to a stack that has shrunk since
+        if len(self._recordings) == KEPT:  # the oldest belongs to stacks that trained long ago
             del self._recordings[next(iter(self._recordings))]
         self._recordings[key] = recording
         return recording

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from initdist import initialization, models
 from initdist.losses import Loss
 from initdist.recording import Recorded
-from initdist.schema import Config
+from initdist.schema import Config, ModelConfig
 
 Parameters = dict[str, Tensor]
 
@@ -140,19 +141,37 @@ class Stack:
 def build(configs: Sequence[Config], input_shape: tuple[int, ...], classes: int, device: torch.device) -> Stack:
     """The initial stack of networks whose configs differ only in stackable axes, on a device."""
     model = configs[0].model
-    with torch.device("meta"):
-        module = models.build(model, input_shape, classes)
-    shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
-    form = Form(
-        module,
-        initialization.multipliers(model, shapes),
-        model.output_scale,
-        separate(module, device),
-        models.is_chain(model),
-    )
+    form = _form(_Shape(repr(model), input_shape, classes, device.type, model))
+    shapes = {name: tuple(p.shape) for name, p in form.module.named_parameters()}
     drawn = [initialization.draw(config, shapes) for config in configs]
     parameters = {name: torch.stack([one[name] for one in drawn]).to(device) for name in shapes}
     return Stack(form, parameters, parameters if form.output_scale is not None else {})
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What a form depends on, in words that can be compared."""
+
+    described: str
+    input_shape: tuple[int, ...]
+    classes: int
+    device_type: str
+    model: ModelConfig = field(compare=False)
+
+
+@lru_cache(maxsize=8)
+def _form(shape: _Shape) -> Form:
+    """The form of networks of a shape: the same one for the next stack, which finds the recordings there."""
+    with torch.device("meta"):
+        module = models.build(shape.model, shape.input_shape, shape.classes)
+    sizes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+    return Form(
+        module,
+        initialization.multipliers(shape.model, sizes),
+        shape.model.output_scale,
+        separate(module, torch.device(shape.device_type)),
+        models.is_chain(shape.model),
+    )
 
 
 def separate(module: nn.Module, device: torch.device) -> bool:

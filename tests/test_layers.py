@@ -36,7 +36,7 @@ LAYERS = (
         "stops",
     ),
     ("estimate", "plan", "tracking", "training", "worker"),
-    ("jobs", "pool", "progress", "records", "restore", "sweep"),
+    ("division", "jobs", "pool", "progress", "records", "restore", "sweep"),
     ("api", "measure", "train", "ui"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -108,7 +108,7 @@ def test_what_trains_knows_no_hydra_and_no_mlflow(name: str) -> None:
             assert parts[:2] != ("initdist", "tracking")
 
 
-@pytest.mark.parametrize("name", ["tracking", "records", "sweep", "plan", "jobs", "pool", "progress"])
+@pytest.mark.parametrize("name", ["tracking", "records", "sweep", "plan", "division", "jobs", "pool", "progress"])
 def test_the_process_that_plans_and_tracks_knows_no_torch(name: str) -> None:
     for file in [f for f in FILES if _unit(f) == name]:
         for parts in _imports(ast.parse(file.read_text())):

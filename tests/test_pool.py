@@ -62,7 +62,7 @@ def test_every_network_comes_back_with_its_own_result_and_weights(two: pool.Pool
 def test_events_come_in_order(two: pool.Pool) -> None:
     events = list(two.train(seeds(4)))
     started = [set(one.networks) for one in events if isinstance(one, Started)]
-    assert sorted(map(sorted, started)) == [[0, 2], [1, 3]]
+    assert sorted(map(sorted, started)) == [[0, 1], [2, 3]]
     for network in range(4):
         mine = [one for one in events if network in _about(one)]
         assert isinstance(mine[0], Started)
@@ -92,13 +92,13 @@ def test_no_networks_no_events_and_no_weights_where_none_are_wanted(two: pool.Po
 
 def test_an_error_in_one_stack_fails_only_its_networks(two: pool.Pool, tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("a file where a folder should be")
-    files = [str(tmp_path / ("blocked" if i == 1 else "free") / f"{i}.safetensors") for i in range(4)]
+    files = [str(tmp_path / ("blocked" if i == 0 else "free") / f"{i}.safetensors") for i in range(4)]
     events = list(two.train(seeds(4), files))
-    assert sorted(results(events)) == [0, 2]
+    assert sorted(results(events)) == [2, 3]
     failed = failures(events)
-    assert sorted(failed) == [1, 3]  # the stack of 1 and 3
-    assert "Traceback" in failed[1]
-    assert re.search(r"(FileExists|NotADirectory)Error: .*blocked", failed[1])
+    assert sorted(failed) == [0, 1]  # the stack of 0 and 1
+    assert "Traceback" in failed[0]
+    assert re.search(r"(FileExists|NotADirectory)Error: .*blocked", failed[0])
     assert sorted(results(list(two.train(seeds(4))))) == [0, 1, 2, 3]  # the process lives on
 
 
@@ -123,12 +123,12 @@ def test_the_neighbours_of_a_killed_process_finish() -> None:
     events: list[Event] = []
     try:
         for event in both.train(seeds(4, {"stop.max_epochs": 150, "stop.train_loss": 0.0})):
-            if isinstance(event, Started) and 1 in event.networks:
-                (owner,) = [worker for worker in both._workers if 1 in worker.left]
+            if isinstance(event, Started) and 2 in event.networks:
+                (owner,) = [worker for worker in both._workers if 2 in worker.left]
                 os.kill(owner.process.pid, signal.SIGKILL)
             events.append(event)
-        assert failures(events) == dict.fromkeys((1, 3), "the training process ended by signal 9")
-        assert sorted(results(events)) == [0, 2]
+        assert failures(events) == dict.fromkeys((2, 3), "the training process ended by signal 9")
+        assert sorted(results(events)) == [0, 1]
     finally:
         both.close()
 

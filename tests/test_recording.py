@@ -23,6 +23,7 @@ VARIANTS = [
 
 
 def built(model, changes, networks):
+    stack._form.cache_clear()  # else all have their recordings in common
     return stack.build(
         [make({"model.width": 8, "seed": seed} | changes, f"model={model}") for seed in range(networks)],
         SHAPE,

@@ -145,8 +145,9 @@ def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int)
         f"  {network.name:<{width}}  {network.identity[:12]}  {'finished' if network.identity in done else 'to train'}"
         for network in networks
     ]
+    plural = "" if len(networks) == 1 else "s"
     lines.append(
-        f"dry run: {len(networks)} networks, {len(networks) - len(done)} to train, {len(done)} finished before"
+        f"dry run: {len(networks)} network{plural}, {len(networks) - len(done)} to train, {len(done)} finished before"
     )
     if rest := [network for network in networks if network.identity not in done]:
         lines.append(f"to train: {estimate(rest, workers or cores()).describe()}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from typing import cast
 
 import hydra
@@ -17,8 +18,16 @@ from multirun_analysis.errors import AnalysisError
 register()
 
 
+def main() -> None:
+    """Console entry."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"initdist {version('initdist')}")
+    else:
+        _main()
+
+
 @hydra.main(config_path=conf_dir(), config_name="analysis", version_base="1.3")
-def main(cfg: DictConfig) -> None:
+def _main(cfg: DictConfig) -> None:
     """Writes runs.csv, statistics.json, figures, report.md and report.html; exit code 2 for a user's mistake."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")

@@ -106,6 +106,8 @@ def require_some(networks: Networks, target: str) -> None:
     message = f"none of the {len(networks.frame)} runs can be used: {reasons}"
     if target == names.GAP_NOISY and NO_TARGET in counts(networks):
         message += f". {target} exists for noise=labels only: try target={names.GAP}"
+    elif NOT_CONVERGED in counts(networks):
+        message += ". They reached stop.max_epochs before their own stopping rule: train longer, or at a higher lr"
     raise AnalysisError(message)
 
 

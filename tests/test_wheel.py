@@ -46,7 +46,8 @@ def call(scripts: Path, folder: Path, *command: str, **environment: str) -> str:
 
 
 def test_trains_and_analyzes_with_the_configs_inside(scripts, tmp_path):
-    assert call(scripts, tmp_path, "initdist-train", "--version") == f"initdist {initdist.__version__}\n"
+    for script in ("initdist-train", "initdist-analyze"):
+        assert call(scripts, tmp_path, script, "--version") == f"initdist {initdist.__version__}\n"
     where = call(scripts, tmp_path, "python", "-c", "from initdist.paths import conf_dir; print(conf_dir())").strip()
     assert where.startswith(str(scripts.parent))
     assert where.endswith("initdist/conf")

@@ -21,8 +21,9 @@ from initdist.schema import StopConfig
 from initdist.stack import Stack
 
 # So large a share of a stack's networks must have ended before it shrinks. On CUDA every new shape is captured anew,
-# and a few networks more cost little.
+# and a few networks more cost little; compiling one takes longer still.
 SHRINK = {"cpu": 0.0, "cuda": 0.25}
+SHRINK_COMPILED = 0.5
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def fit(
     live = Live(tuple(range(n)), stack, data, optimizer, plan.stops, plan.order_seeds, [levels] * n)
     batch_size = plan.batch_size or data.train_size
     steps_per_epoch = -(-data.train_size // batch_size)
+    shrink_at = SHRINK_COMPILED if stack.form.numerics.compile else SHRINK[stack.device.type]
     if 0 in record:
         unknown = torch.full((n,), torch.nan, dtype=torch.float64)
         yield _snapshot(live, 0, 0, unknown, loss)
@@ -88,7 +90,7 @@ def fit(
         live.resting |= ended.keys()
         if len(live.resting) == len(live.members):
             return
-        if len(live.resting) > SHRINK[live.stack.device.type] * len(live.members):
+        if len(live.resting) > shrink_at * len(live.members):
             keep = live.survivors()
             live, orders = live.shrink(keep), orders[keep]
             epochs = Epochs(live, batch_size, loss)

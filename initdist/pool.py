@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import multiprocessing
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from typing import Any
 from initdist import division
 from initdist.errors import DeviceError
 from initdist.events import Done, Event, Failed, Result, Task
-from initdist.schema import Config
+from initdist.schema import Config, NumericsConfig
 
+_COMPILERS = ("g++", "clang++", "c++")
 _METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 
 # What the training processes find in their environment, unless it is set already.
@@ -73,6 +75,7 @@ class Pool:
         """
         if not configs:
             return
+        self._refuse_impossible(configs[0].numerics)
         self._drop_dead()
         queue = self._stacks(configs, weight_files)
         try:
@@ -109,6 +112,16 @@ class Pool:
         if not wanted or int(wanted[-1].removeprefix("cuda:")) >= count:
             raise DeviceError(f"device must be there, got {device}: {count} CUDA devices found; use device=cpu")
         return wanted
+
+    def _refuse_impossible(self, numerics: NumericsConfig) -> None:
+        """Raises DeviceError for arithmetic that this machine cannot do."""
+        if numerics.precision == "tf32" and self.devices[0] == "cpu":
+            raise DeviceError("numerics.precision must be float32 or bfloat16 on a CPU, got tf32, which only CUDA has")
+        if numerics.compile and not any(shutil.which(name) for name in (os.environ.get("CXX", ""), *_COMPILERS)):
+            raise DeviceError(
+                f"numerics.compile must be false where there is no C++ compiler, got true: install one of "
+                f"{', '.join(_COMPILERS)}, or set CXX"
+            )
 
     def _drop_dead(self) -> None:
         """Forget processes that died since the last job, so that they are started anew."""

@@ -7,13 +7,13 @@ recording holds the same operations in the same order, so that a replay equals t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-Function = Callable[..., tuple[Tensor, ...]]
+from initdist import precision
+from initdist.precision import Function
 
 # Recording costs as much as some hundred calls: shapes that come up less often are not worth it.
 WORTHWHILE = 40
@@ -26,21 +26,24 @@ class Recorded:
     What it does must depend on the shapes, never on the values, and it must not write to its arguments.
     """
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, compiled: bool = False) -> None:
         self._function = function
+        self._compiled = compiled
         self._calls: Counter[Any] = Counter()
         self._recordings: dict[Any, Function] = {}
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
-        if given[0].is_cuda:  # there whole epochs are captured, which leaves out even more
+        cuda = given[0].is_cuda
+        if cuda and not self._compiled:  # there whole epochs are captured, which leaves out even more
             return self._function(*given)
         key = tuple((tensor.shape, tensor.stride()) for tensor in given)
         recording = self._recordings.get(key)
         if recording is None:
             self._calls[key] += 1
-            if self._calls[key] <= WORTHWHILE:
+            if self._calls[key] <= WORTHWHILE and not cuda:  # nothing can be compiled while an epoch is captured
                 return self._function(*given)
-            recording = self._keep(key, record(self._function, given))
+            recording = record(self._function, given)
+            recording = self._keep(key, precision.compiled(recording) if self._compiled else recording)
         with torch.no_grad():
             return recording(*given)
 

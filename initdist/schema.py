@@ -91,6 +91,12 @@ class SeedsConfig:
 
 
 @dataclass
+class NumericsConfig:
+    precision: str = option("float32", one_of("float32", "tf32", "bfloat16"), neutral="float32")
+    compile: bool = option(False, neutral=False)
+
+
+@dataclass
 class MeasuresConfig:
     names: list[str] = option(["core"], identity=False)
 
@@ -164,6 +170,7 @@ class Config:
     seed: int = option(0, at_least(0))
     seeds: SeedsConfig = field(default_factory=SeedsConfig)
     vary: Any = field(default_factory=Vary)
+    numerics: NumericsConfig = field(default_factory=NumericsConfig)
     measures: MeasuresConfig = field(default_factory=MeasuresConfig)
     history: int = option(25, at_least(0))
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -174,4 +181,4 @@ class Config:
 
 
 # The sections whose leaves decide a network's result.
-RESULT_SECTIONS = ("model", "dataset", "noise", "loss", "optimizer", "stop", "seeds")
+RESULT_SECTIONS = ("model", "dataset", "noise", "loss", "optimizer", "stop", "seeds", "numerics")

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from initdist import initialization, models
+from initdist import initialization, models, precision
 from initdist.losses import Loss
 from initdist.recording import Recorded
-from initdist.schema import Config, ModelConfig
+from initdist.schema import Config, ModelConfig, NumericsConfig
 
 Parameters = dict[str, Tensor]
 
@@ -28,6 +28,7 @@ class Form:
     multipliers: parameters are multiplied by these before use (NTK parametrization).
     output_scale: alpha of f = alpha (f_theta - f_theta0), with gradients of loss / alpha^2 (Chizat et al. 2019,
     arXiv 1812.07956); None = plain f_theta.
+    numerics: how its arithmetic is done.
     separate: whether the networks are computed one by one, where that is faster than together.
     chain: whether the module is its weight layers one after the other.
     """
@@ -35,6 +36,7 @@ class Form:
     module: nn.Module
     multipliers: Mapping[str, float] = field(default_factory=dict)
     output_scale: float | None = None
+    numerics: NumericsConfig = field(default_factory=NumericsConfig)
     separate: bool = False
     chain: bool = True
     _recorded: dict[Loss | None, Recorded] = field(default_factory=dict, repr=False, compare=False)
@@ -75,14 +77,18 @@ class Form:
 
     def _plain(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         used = {name: p * self.multipliers[name] if name in self.multipliers else p for name, p in parameters.items()}
-        return functional_call(self.module, used, (inputs,))
+        if self.numerics.precision != "bfloat16":
+            return functional_call(self.module, used, (inputs,))
+        with precision.bfloat16(inputs.device):
+            return functional_call(self.module, used, (inputs,)).float()
 
     def _over_networks(
         self, key: Loss | None, function: Callable[..., tuple[Tensor, ...]], given: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...]:
         """A function of one network's tensors, applied to those [N, ...] of a stack; the same function for a key."""
         if key not in self._recorded:
-            self._recorded[key] = Recorded(function if self.separate else vmap(function))
+            compiled = self.numerics.compile and key is not None  # steps; what is done once an epoch is not worth it
+            self._recorded[key] = Recorded(function if self.separate else vmap(function), compiled)
         recorded = self._recorded[key]
         if not self.separate:
             return recorded(*given)
@@ -140,8 +146,8 @@ class Stack:
 
 def build(configs: Sequence[Config], input_shape: tuple[int, ...], classes: int, device: torch.device) -> Stack:
     """The initial stack of networks whose configs differ only in stackable axes, on a device."""
-    model = configs[0].model
-    form = _form(_Shape(repr(model), input_shape, classes, device.type, model))
+    model, numerics = configs[0].model, configs[0].numerics
+    form = _form(_Shape(repr((model, numerics)), input_shape, classes, device.type, model, numerics))
     shapes = {name: tuple(p.shape) for name, p in form.module.named_parameters()}
     drawn = [initialization.draw(config, shapes) for config in configs]
     parameters = {name: torch.stack([one[name] for one in drawn]).to(device) for name in shapes}
@@ -157,6 +163,7 @@ class _Shape:
     classes: int
     device_type: str
     model: ModelConfig = field(compare=False)
+    numerics: NumericsConfig = field(compare=False)
 
 
 @lru_cache(maxsize=8)
@@ -169,6 +176,7 @@ def _form(shape: _Shape) -> Form:
         module,
         initialization.multipliers(shape.model, sizes),
         shape.model.output_scale,
+        shape.numerics,
         separate(module, torch.device(shape.device_type)),
         models.is_chain(shape.model),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from initdist import data, evaluation, measures, names, optim, stack
+from initdist import data, evaluation, measures, names, optim, precision, stack
 from initdist.events import Progress, Result
 from initdist.fit import Plan, Snapshot, fit
 from initdist.losses import LOSSES
@@ -61,6 +61,7 @@ def theta_hash(parameters: Parameters) -> str:
 def train(configs: Sequence[Config], device: torch.device) -> Iterator[Progress | Trained]:
     """Train networks whose configs differ only in stackable axes, as one stack on a device."""
     shared = configs[0]
+    precision.prepare(shared.numerics)
     samples = data.build(configs, device)
     about = samples.shared.description
     initial = stack.build(configs, about.input_shape, about.classes, device)

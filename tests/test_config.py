@@ -62,6 +62,7 @@ BROKEN = [
     ("optimizer.weight_decay", -0.1, "optimizer.weight_decay must be at least 0, got -0.1"),
     ("optimizer.clip_norm", math.inf, "optimizer.clip_norm must be at least 0, got inf"),
     ("optimizer.schedule", "linear", "optimizer.schedule must be one of constant, cosine, step, got 'linear'"),
+    ("numerics.precision", "float16", "numerics.precision must be one of float32, tf32, bfloat16, got 'float16'"),
     ("optimizer.schedule_epochs", -1, "optimizer.schedule_epochs must be at least 0, got -1"),
     ("optimizer.schedule_factor", 0.0, "optimizer.schedule_factor must be a finite number above 0, got 0.0"),
     ("noise.name", "blur", "noise.name must be one of labels, shuffled_pixels, random_pixels, gaussian, got 'blur'"),

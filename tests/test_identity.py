@@ -55,6 +55,8 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "stop.fraction": (0.5, True),
     "stop.train_error": (0.0, True),
     "stop.max_epochs": (7, True),
+    "numerics.precision": ("bfloat16", True),
+    "numerics.compile": (True, True),
     "seed": (5, False),  # a default of seeds.*
     "seeds.init": (5, True),
     "seeds.data": (5, True),

@@ -31,6 +31,7 @@ LAYERS = (
         "models",
         "noise",
         "optim",
+        "precision",
         "recording",
         "stack",
         "stops",

@@ -7,14 +7,13 @@
 Everything runs as a user would run it, by the command line, into a fresh store. The grid needs MNIST: 150 networks,
 n = 1024, widths 64, 128 and 256, noise 0, 0.1, 0.25, 0.5 and 1.0, ten seeds, each to the threshold. It is held against
 plain PyTorch loops, one single-threaded process a core, which train the same networks on the same data with the same
-stop rule, and track nothing.
+stop rule: bare, and with the same history, measures and MLflow runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import sqlite3
 import statistics
@@ -22,14 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import plain_grid
 from machine import cores, machine
+from plain_grid import LEVELS, SEEDS, WIDTHS
 
-WIDTHS, LEVELS, SEEDS = (64, 128, 256), (0.0, 0.1, 0.25, 0.5, 1.0), range(10)
 TINY = ("model.width=16", "dataset.train_size=64", "stop.max_epochs=1", "stop.train_loss=0")
 
 
@@ -41,6 +40,37 @@ def command(store: Path, *arguments: str) -> float:
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     return time.perf_counter() - started
+
+
+def peaks(store: Path, *arguments: str) -> dict[str, float]:
+    """Largest resident memory, in MiB, of the command's own process and of all its processes together."""
+    line = [sys.executable, "-m", "initdist.train", *arguments, f"tracking.uri=sqlite:///{store}"]
+    own = whole = 0.0
+    with subprocess.Popen(line, cwd=store.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            try:
+                tree = family(process.pid)
+                own, whole = max(own, resident(process.pid)), max(whole, sum(map(resident, tree)))
+            except OSError:  # one of them has just ended
+                pass
+            time.sleep(0.1)
+    if process.returncode:
+        raise SystemExit(f"initdist ended with {process.returncode}")
+    return {"main process": own, "all processes": whole}
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants (Linux)."""
+    children = [
+        int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()
+    ]
+    return [pid, *(one for child in children for one in family(child))]
+
+
+def resident(pid: int) -> float:
+    """Private and shared memory of a process, the shared in equal parts to those who share it, in MiB (Linux)."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(one.split()[1]) for one in rollup if one.startswith("Pss:")) / 1024
 
 
 def query(store: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -105,13 +135,15 @@ def grid(folder: Path, rounds: int) -> dict[str, Any]:
         f"noise.level={','.join(map(str, LEVELS))}",
         f"seed=range(0,{len(SEEDS)})",
     )
-    ours, plain, loops = [], [], []
+    seconds: dict[str, list[float]] = {"initdist": [], "plain": [], "plain, tracked": []}
     for i in range(rounds):
         store = folder / f"grid{i}.db"
-        ours.append(command(store, "-m", *axes, *settings))
-        started = time.perf_counter()
-        loops = plain_grid(settings)
-        plain.append(time.perf_counter() - started)
+        seconds["initdist"].append(command(store, "-m", *axes, *settings))
+        for name, own in (("plain", None), ("plain, tracked", folder / f"plain{i}.db")):
+            started = time.perf_counter()
+            loops = plain_grid.train(settings, own)
+            seconds[name].append(time.perf_counter() - started)
+    ours = seconds["initdist"]
     rows = query(
         store,
         "select d.value, e.value from latest_metrics d join latest_metrics e on d.run_uuid = e.run_uuid "
@@ -120,9 +152,11 @@ def grid(folder: Path, rounds: int) -> dict[str, Any]:
     theirs = sorted((one["distance"], one["epochs"]) for one in loops)
     return {
         "networks": len(rows),
-        "initdist": statistics.median(ours),
-        "plain": statistics.median(plain),
-        "times faster": statistics.median(p / o for p, o in zip(plain, ours, strict=True)),
+        **{name: statistics.median(each) for name, each in seconds.items()},
+        **{
+            f"times faster than {name}": statistics.median(p / o for p, o in zip(seconds[name], ours, strict=True))
+            for name in ("plain", "plain, tracked")
+        },
         "plain networks": len(theirs),
         "mean distance": statistics.mean(d for d, _ in rows),
         "plain mean distance": statistics.mean(d for d, _ in theirs),
@@ -131,49 +165,25 @@ def grid(folder: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def plain_grid(settings: Sequence[str]) -> list[dict[str, float]]:
-    """The networks of the grid, one after the other in each of as many processes as there are cores."""
-    cases = [(width, level, seed) for level, seed, width in product(reversed(LEVELS), SEEDS, reversed(WIDTHS))]
-    with multiprocessing.get_context("spawn").Pool(cores()) as pool:
-        return pool.starmap(plain_network, [(settings, *case) for case in cases], chunksize=1)
-
-
-def plain_network(settings: Sequence[str], width: int, level: float, seed: int) -> dict[str, float]:
-    """One network to its threshold, by a plain loop."""
-    import torch
-    from hydra import compose as hydra
-    from hydra import initialize_config_dir
-    from plain import CHECK_FACTOR, Plain
-
-    from initdist import compose, config, data, models, paths, rng, stack
-
-    torch.set_num_threads(1)
-    device = torch.device("cpu")
-    compose.register()
-    with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
-        own = [f"model.width={width}", f"noise.level={level}", f"seed={seed}"]
-        (one,) = config.networks(hydra("config", [*settings, *own]))
-    samples = data.build([one], device)
-    inputs, labels = (part[0] for part in samples.train_slice(0, samples.train_size))
-    about = samples.shared.description
-    initial = stack.build([one], about.input_shape, about.classes, device).network(0)
-    module = models.build(one.model, about.input_shape, about.classes)
-    module.load_state_dict(initial)
-    network = Plain(module, inputs, labels, one.optimizer.lr, one.optimizer.batch_size)
-    for epoch in range(1, one.stop.max_epochs + 1):
-        mean = network.epoch(torch.from_numpy(rng.epoch_order(one.seeds.order, epoch, samples.train_size)))
-        if mean <= CHECK_FACTOR * one.stop.train_loss and network.evaluate(inputs, labels)[0] <= one.stop.train_loss:
-            break
-    tests = [part[0] for part in samples.test_slice(0, samples.test_size)]
-    _, test_error = network.evaluate(*tests)
-    moved = sum(float((p.detach() - initial[name]).double().square().sum()) for name, p in module.named_parameters())
-    return {"distance": moved**0.5, "epochs": epoch, "test_error": test_error}
+def memory(folder: Path, rounds: int) -> dict[str, float]:
+    """Peak memory of the command's processes after 100 networks, and after 1,000: it must not grow with them."""
+    del rounds
+    found = {}
+    for n in (100, 1000):
+        store = folder / f"memory{n}.db"
+        line = ("-m", f"seed=range(0,{n})", *TINY)
+        before = time.perf_counter()
+        for name, size in peaks(store, *line).items():
+            found[f"{name} of {n:,} networks, MiB"] = size
+        found[f"{n:,} networks"] = time.perf_counter() - before
+    return found
 
 
 PARTS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "start": start,
     "jobs": jobs,
     "overhead": overhead,
+    "memory": memory,
     "grid": grid,
 }
 

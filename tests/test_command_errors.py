@@ -86,7 +86,11 @@ def test_a_signal_ends_the_running_as_killed_and_keeps_the_finished(tmp_path, nu
     quick, endless = "stop.train_loss=0.5", "stop.max_epochs=1000000"
     overrides = ("-m", "model.width=4,5", "optimizer.lr=0.1,1e-9", quick, endless, "device=cpu", "workers=2")
     command = [sys.executable, "-m", "initdist.train", *overrides]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+
+    def heed() -> None:  # as from a terminal, even where these tests run in the background of a shell
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, preexec_fn=heed)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if (tmp_path / "mlflow.db").exists() and client(tmp_path).get_experiment_by_name("initdist") is not None:

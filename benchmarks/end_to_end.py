@@ -188,6 +188,9 @@ PARTS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
 }
 
 
+HEAD = "| | seconds, or as named |\n|---|---|"
+
+
 def lines(part: str, found: dict[str, Any]) -> Iterator[str]:
     for name, value in found.items():
         yield f"| {part}: {name} | {value:,.3f} |" if isinstance(value, float) else f"| {part}: {name} | {value:,} |"
@@ -200,7 +203,7 @@ def main() -> None:
     parser.add_argument("--grid-rounds", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures here")
     chosen = parser.parse_args()
-    print("| | seconds |\n|---|---|", flush=True)
+    print(HEAD, flush=True)
     results: dict[str, Any] = {"machine": machine("cpu")}
     with tempfile.TemporaryDirectory() as folder:
         for part in chosen.only.split(","):

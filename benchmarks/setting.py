@@ -45,17 +45,18 @@ def _dataset() -> ModuleType:
 registry.entries("initdist.datasets")["synthetic"] = _dataset()
 
 
-def config(model: str, width: int, seed: int, train_size: int = 1024, max_epochs: int = 10**6) -> schema.Config:
+def config(model: str, width: int, seed: int, compiled: bool = False) -> schema.Config:
     """A network that never stops by itself: its rate is too small to come near a threshold."""
     models = {"mlp": mlp.Config(width=width, depth=2), "cnn": cnn.Config(width=width, depth=2)}
     return schema.Config(
         model=models[model],
-        dataset=schema.DatasetConfig(name="synthetic", train_size=train_size),
+        dataset=schema.DatasetConfig(name="synthetic", train_size=1024),
         noise=schema.NoiseConfig(name="labels", level=0.0),
         loss=schema.LossConfig(name="cross_entropy"),
         optimizer=schema.OptimizerConfig(name="sgd", lr=1e-6, batch_size=64),
-        stop=schema.StopConfig(train_loss=0.0, max_epochs=max_epochs),
+        stop=schema.StopConfig(train_loss=0.0, max_epochs=10**6),
         seed=seed,
         seeds=schema.SeedsConfig(seed, seed, seed, seed),
+        numerics=schema.NumericsConfig(compile=compiled),
         history=0,
     )

@@ -2,12 +2,14 @@
 
     python benchmarks/steps.py                      # every core of this machine, one single-threaded process each
     python benchmarks/steps.py --device cuda        # one GPU; needs only torch and numpy beside this repository
-    python benchmarks/steps.py --widths 64 --stacks 1,16 --rounds 3
+    python benchmarks/steps.py --widths 64 --stacks 1,16 --rounds 3 --compiled 64
 
 All contestants take turns in every round, the processes of one all at once, and each figure is the median over the
 rounds. `plain` is one network after the other in each process, `threads` one process with all cores, and `products`
 the matrix products that a step needs, in the shapes that it needs them in: what cannot be undercut. The MLPs have two
-hidden layers, 784 inputs and batches of 64, in float32.
+hidden layers, 784 inputs and batches of 64, in float32. On CUDA, `limit` is the larger of the time that the operations
+take at the rate of a large matrix product, and that which it takes to read the parameters twice and to write them once
+at the rate of a large copy, both measured in the same run.
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ from collections.abc import Callable
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from machine import cores, machine
+
+if TYPE_CHECKING:
+    import torch
 
 SECONDS = 0.4  # of one turn
 ROLES = ("stacked", "plain", "threads", "products")
@@ -50,7 +55,7 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
     from initdist.losses import LOSSES
 
     device = torch.device(case["device"])
-    configs = [setting.config(case["model"], case["width"], seed) for seed in range(case["stack"])]
+    configs = [setting.config(case["model"], case["width"], seed, case["compiled"]) for seed in range(case["stack"])]
     built = stack.build(configs, setting.SHAPE, setting.CLASSES, device)
     live = Live(
         members=tuple(range(len(configs))),
@@ -69,6 +74,40 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
 
     run.count = 0  # type: ignore[attr-defined]
     return run
+
+
+def limits(device: torch.device) -> tuple[float, float]:
+    """Float32 operations and bytes a second, at best."""
+    import torch
+
+    size = 8192 if device.type == "cuda" else 1024
+    a, b, c = (torch.randn(size, size, device=device) for _ in range(3))
+    big = torch.empty(size * size * 8, device=device), torch.zeros(size * size * 8, device=device)
+    flop = _best(lambda: torch.mm(a, b, out=c), device)
+    copied = _best(lambda: big[0].copy_(big[1]), device)
+    return 2 * size**3 / flop, 2 * 4 * big[0].numel() / copied
+
+
+def _best(action: Callable[[], object], device: torch.device) -> float:
+    """Seconds, the least of several."""
+    import torch
+
+    seconds = []
+    for _ in range(12):
+        started = time.perf_counter()
+        action()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def steps_at_best(case: dict[str, Any], flop_rate: float, byte_rate: float) -> float:
+    """Networks x steps per second of an MLP that no implementation exceeds."""
+    width = case["width"]
+    first, rest = 784 * width, width * width + 10 * width
+    flop = 2 * BATCH * (2 * first + 3 * rest)  # the inputs need no gradient
+    return 1 / max(flop / flop_rate, 3 * 4 * (first + rest) / byte_rate)
 
 
 def _plain(case: dict[str, Any]) -> Callable[[], None]:
@@ -132,6 +171,9 @@ def serve(connection: Connection, threads: int) -> None:
         message = connection.recv()
         if message is None:
             return
+        if message == "limits":
+            connection.send(limits(torch.device("cuda")))
+            continue
         if isinstance(message, dict):
             run, amount = epoch(message)
             for _ in range(4):
@@ -177,6 +219,12 @@ class Contestant:
         """Networks x steps per second, of all processes together."""
         return sum(self._each("turn"))
 
+    def limits(self) -> tuple[float, float]:
+        """Of the first process."""
+        self.ends[0].send("limits")
+        flop_rate, byte_rate = self.ends[0].recv()
+        return flop_rate, byte_rate
+
     def close(self) -> None:
         for end in self.ends:
             end.send(None)
@@ -204,6 +252,8 @@ def measure(case: dict[str, Any], field: dict[str, Contestant], rounds: int) -> 
     for _ in range(rounds):
         for role, one in taking.items():
             turns[role].append(one.turn())
+    if case["model"] == "mlp" and case["device"] != "cpu":
+        turns["limit"] = [steps_at_best(case, *field["products"].limits())] * rounds
     median = {role: statistics.median(values) for role, values in turns.items()}
     against = {
         role: statistics.median(a / b for a, b in zip(turns["stacked"], values, strict=True))
@@ -213,21 +263,25 @@ def measure(case: dict[str, Any], field: dict[str, Contestant], rounds: int) -> 
     return {**case, "steps_per_second": median, "ratio": against}
 
 
+def name(row: dict[str, Any]) -> str:
+    return f"{row['model']} {row['width']}" + (", compiled" if row["compiled"] else "")
+
+
 def line(row: dict[str, Any]) -> str:
     rate, ratio = row["steps_per_second"], row["ratio"]
     own = 1e3 / rate["stacked"]
     products = f"{1 / ratio['products']:.2f}" if "products" in ratio else "-"
     threads = f"{ratio['threads']:.2f}" if "threads" in ratio else "-"
-    name = f"{row['model']} {row['width']}"
+    limit = f"{1 / ratio['limit']:.2f}" if "limit" in ratio else "-"
     return (
-        f"| {name} | {row['stack']} | {rate['stacked']:,.0f} | {own:.3f} | {rate['plain']:,.0f} "
-        f"| {ratio['plain']:.2f} | {threads} | {products} |"
+        f"| {name(row)} | {row['stack']} | {rate['stacked']:,.0f} | {own:.3f} | {rate['plain']:,.0f} "
+        f"| {ratio['plain']:.2f} | {threads} | {products} | {limit} |"
     )
 
 
 HEAD = (
     "| network | stack | networks x steps / s | ms each | plain loop / s "
-    "| x plain | x plain, all threads | time / products |\n|---|---|---|---|---|---|---|---|"
+    "| x plain | x plain, all threads | time / products | time / limit |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -239,20 +293,22 @@ def main() -> None:
     parser.add_argument("--stacks", default="1,4,16,64,256", help="networks in the stack of one process")
     parser.add_argument("--parameters", type=float, default=3e7, help="leave out stacks of more parameters than this")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--compiled", default="", help="widths of the MLPs to measure with numerics.compile as well")
     parser.add_argument("--json", type=Path, help="write the figures here")
     chosen = parser.parse_args()
     field = contestants(chosen.device, cores())
     stacks = [int(n) for n in chosen.stacks.split(",")]
-    cases = [("mlp", int(w)) for w in chosen.widths.split(",") if w]
-    cases += [("cnn", int(w)) for w in chosen.channels.split(",") if w]
+    cases = [("mlp", int(w), False) for w in chosen.widths.split(",") if w]
+    cases += [("mlp", int(w), True) for w in chosen.compiled.split(",") if w]
+    cases += [("cnn", int(w), False) for w in chosen.channels.split(",") if w]
     print(HEAD, flush=True)
     rows = []
-    for model, width in cases:
+    for model, width, compiled in cases:
         size = 784 * width + width**2 + 10 * width if model == "mlp" else 8000
         for n in stacks:
             if n > 1 and n * size > chosen.parameters:
                 continue
-            case = {"model": model, "width": width, "stack": n, "device": chosen.device}
+            case = {"model": model, "width": width, "stack": n, "device": chosen.device, "compiled": compiled}
             rows.append(measure(case, field, chosen.rounds))
             print(line(rows[-1]), flush=True)
     for one in field.values():

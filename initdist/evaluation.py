@@ -27,10 +27,12 @@ def slices(fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int) -> Ite
 def train_metrics(stack: Stack, data: StackData, loss: Loss, awaited: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Mean loss [N] and error [N], a fraction, on each network's training set, against the labels trained on.
 
-    The error of a network whose loss is not finite is NaN. With `awaited` [N], everything is NaN once it is certain
-    that each network's loss is above its own: often few samples tell, since losses are not negative.
+    The error of a network whose loss is not finite is NaN. With `awaited` [N], both are NaN for a network whose loss is
+    certainly above its own: often few samples tell, since losses are not negative.
     """
-    return _metrics(stack, loss, data.train_slice, data.train_size, awaited)
+    if awaited is None:
+        return _metrics(stack, loss, data.train_slice, data.train_size)
+    return _awaited_metrics(stack, loss, data, awaited)
 
 
 def test_metrics(stack: Stack, data: StackData, loss: Loss, samples: int | None) -> tuple[Tensor, Tensor]:
@@ -80,21 +82,39 @@ def sum_in_order(terms: Iterable[Tensor]) -> Tensor:
 
 
 def _metrics(
-    stack: Stack,
-    loss: Loss,
-    fetch: Callable[[int, int], tuple[Tensor, Tensor]],
-    size: int,
-    awaited: Tensor | None = None,
+    stack: Stack, loss: Loss, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
 ) -> tuple[Tensor, Tensor]:
-    total = torch.zeros(len(stack), dtype=torch.float64, device=stack.device)
-    wrong = torch.zeros(len(stack), dtype=torch.int64, device=stack.device)
+    total = torch.zeros(2, len(stack), dtype=torch.float64, device=stack.device)
     for inputs, labels in slices(fetch, size):
-        logits = stack.forward(inputs)
-        losses = torch.vmap(loss)(logits, labels)
-        total += losses.double().sum(1)
-        wrong += (logits.argmax(-1) != labels).sum(1)
-        if awaited is not None and bool((total / size > awaited).all()):
-            nothing = torch.full_like(total, torch.nan)
-            return nothing, nothing
-    error = wrong.double() / size
-    return total / size, error.where(total.isfinite(), torch.nan)  # the argmax of NaN is a class too
+        total += _sums(stack, loss, inputs, labels)
+    return _means(total, size)
+
+
+def _awaited_metrics(stack: Stack, loss: Loss, data: StackData, awaited: Tensor) -> tuple[Tensor, Tensor]:
+    """As `_metrics`; a network is left out as soon as its sum of losses tells enough."""
+    bound = awaited * data.train_size
+    part, members = stack, torch.arange(len(stack), device=stack.device)
+    total = torch.zeros(2, len(stack), dtype=torch.float64, device=stack.device)
+    for inputs, labels in slices(data.train_slice, data.train_size):
+        undecided = total[0] <= bound[members]
+        if not undecided.all():
+            part, members, total = part.select(undecided), members[undecided], total[:, undecided]
+        if len(members) == 0:
+            break
+        every = len(members) == len(stack)
+        total += _sums(part, loss, *((inputs, labels) if every else (inputs[members], labels[members])))
+    metrics = torch.full((2, len(stack)), torch.nan, dtype=torch.float64, device=stack.device)
+    metrics[:, members] = torch.stack(_means(total, data.train_size))
+    return metrics[0], metrics[1]
+
+
+def _sums(stack: Stack, loss: Loss, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Sum of the losses and number of the errors in a micro-batch [2, N]."""
+    logits = stack.forward(inputs)
+    losses = torch.vmap(loss)(logits, labels)
+    return torch.stack((losses.double().sum(1), (logits.argmax(-1) != labels).sum(1).double()))
+
+
+def _means(total: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    loss, error = total / size
+    return loss, error.where(loss.isfinite(), torch.nan)  # the argmax of NaN is a class too

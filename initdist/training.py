@@ -184,7 +184,7 @@ class _Observer:
         self, snapshot: Snapshot, trained: Stack, positions: list[int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """From the snapshot, or computed where the loop did not (a network that diverged between two checks)."""
-        if not snapshot.train_loss.isnan().all():
+        if not snapshot.train_loss[positions].isnan().any():
             return snapshot.train_loss[positions], snapshot.train_error[positions]
         index = torch.tensor(positions, device=self.initial.device)
         loss, error = evaluation.train_metrics(trained, snapshot.data.select(index), self.loss)

@@ -162,6 +162,20 @@ def test_a_snapshot_of_every_epoch() -> None:
     assert [one.ended for one in found] == [{}, {}, {}, {}, {0: names.STOP_MAX_EPOCHS}]
 
 
+def test_an_awaited_loss_is_that_of_the_whole_training_set_or_certainly_not_there_yet() -> None:
+    configs = [tiny({"seed": seed, "dataset.train_size": 1000}) for seed in range(4)]
+    samples, built = data.build(configs, CPU), stack.build(configs, (1, 8, 8), 10, CPU)
+    loss = LOSSES["cross_entropy"]
+    full_loss, full_error = evaluation.train_metrics(built, samples, loss)
+    awaited = full_loss * torch.tensor([1.01, 0.5, -1.0, torch.inf])
+    some_loss, some_error = evaluation.train_metrics(built, samples, loss, awaited)
+    for some, full in ((some_loss, full_loss), (some_error, full_error)):
+        assert torch.equal(some[[0, 3]], full[[0, 3]])
+        assert some[[1, 2]].isnan().all()
+    nothing = evaluation.train_metrics(built, samples, loss, torch.full((4,), -1.0))
+    assert all(values.isnan().all() for values in nothing)
+
+
 def test_training_losses_are_known_where_they_are_recorded_or_low_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the others are given up after a few samples makes no difference to any other value."""
     monkeypatch.setattr(evaluation, "ROWS", 16)
@@ -169,14 +183,15 @@ def test_training_losses_are_known_where_they_are_recorded_or_low_enough(monkeyp
     known = snapshots(configs, record=range(41))
     given_up = 0
     for one, full in zip(snapshots(configs, record=(0, 2)), known, strict=True):
-        crossing = any(full.crossed.values()) or bool(full.ended)
-        if one.epoch in (0, 2, 40) or crossing:
-            assert torch.equal(one.train_loss, full.train_loss)
-            assert torch.equal(one.train_error, full.train_error)
-        else:
-            assert one.train_loss.isnan().all()
-            assert one.train_error.isnan().all()
-            given_up += 1
+        known_here = ~one.train_loss.isnan()
+        needed = [
+            one.epoch in (0, 2, 40) or bool(full.crossed.get(k)) or k in full.ended for k in range(len(known_here))
+        ]
+        assert known_here[needed].all()
+        assert torch.equal(one.train_loss[known_here], full.train_loss[known_here])
+        assert torch.equal(one.train_error[known_here], full.train_error[known_here])
+        assert torch.equal(one.train_error.isnan(), ~known_here)
+        given_up += int((~known_here).sum())
         assert (one.crossed, one.ended) == (full.crossed, full.ended)
     assert given_up > 2
     assert sum(bool(full.crossed) for full in known) > 2

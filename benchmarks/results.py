@@ -1,0 +1,95 @@
+"""Write RESULTS.md and its figure from the JSON files in benchmarks/results/: python benchmarks/results.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import end_to_end
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+import steps
+
+HERE = Path(__file__).resolve().parent
+FOLDER = HERE / "results"
+FIGURE = FOLDER / "throughput_{device}.png"
+
+INTRODUCTION = """# Benchmark results
+
+Written by `make bench`; for a GPU run `python benchmarks/steps.py --device cuda --json
+benchmarks/results/steps_cuda.json` there, and then `python benchmarks/results.py`. Speeds vary with the machine and its
+load: the ratios are of contestants that took turns in one run.
+"""
+
+
+def main() -> None:
+    parts = [INTRODUCTION]
+    for device in ("cpu", "cuda"):
+        if (file := FOLDER / f"steps_{device}.json").exists():
+            parts.append(throughput(json.loads(file.read_text()), device))
+    if (file := FOLDER / "end_to_end.json").exists():
+        parts.append(whole_commands(json.loads(file.read_text())))
+    (HERE / "RESULTS.md").write_text("\n".join(parts))
+    print(f"Results: {HERE / 'RESULTS.md'}")
+
+
+def measured_on(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    return (
+        f"{machine['device']}, {machine['cores']} cores, PyTorch {machine['torch']}, Python {machine['python']}, "
+        f"{machine['date']}.\n"
+    )
+
+
+def throughput(found: dict[str, Any], device: str) -> str:
+    draw(found["rows"], device)
+    about = (steps.__doc__ or "").partition("\n\n    All")[0].split("\n\n")
+    return "\n".join(
+        [
+            f"## Training steps, {device.upper() if device == 'cpu' else 'CUDA'}\n",
+            measured_on(found),
+            f"{about[2]}\n",
+            f"![Throughput against stack size]({FIGURE.relative_to(HERE)})\n".format(device=device),
+            steps.HEAD,
+            *[steps.line(row) for row in found["rows"]],
+            "",
+        ]
+    )
+
+
+def draw(rows: list[dict[str, Any]], device: str) -> None:
+    """Networks x steps per second against the stack's size, times the plain loop's in the same run."""
+    frame = pd.DataFrame(
+        {
+            "network": steps.name(row),
+            "networks in a stack": row["stack"],
+            "times the plain loop": row["ratio"]["plain"],
+        }
+        for row in rows
+    )
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+        sns.lineplot(
+            frame, x="networks in a stack", y="times the plain loop", hue="network", style="network", markers=True,
+            dashes=False, ax=axes,
+        )  # fmt: skip
+        axes.axhline(1, color="black", linestyle=":", linewidth=1)
+        axes.set_xscale("log", base=4)
+        sizes = sorted(frame["networks in a stack"].unique())
+        axes.set_xticks(sizes, [str(n) for n in sizes])
+        axes.set_ylim(bottom=0)
+        sns.move_legend(axes, "upper left", bbox_to_anchor=(1, 1), frameon=False)
+        figure.savefig(str(FIGURE).format(device=device), dpi=150)
+    plt.close(figure)
+
+
+def whole_commands(found: dict[str, Any]) -> str:
+    rows = [line for part in end_to_end.PARTS if part in found for line in end_to_end.lines(part, found[part])]
+    about = (end_to_end.__doc__ or "").split("\n\n")
+    return "\n".join(["## Whole commands\n", measured_on(found), f"{about[2]}\n", end_to_end.HEAD, *rows, ""])
+
+
+if __name__ == "__main__":
+    main()

@@ -228,12 +228,14 @@ def test_what_is_left_behind_is_shown_and_removed_when_told(tmp_path):
     left_over = finished.parent / identity
     left_over.mkdir()
     (left_over / names.CHECKPOINT_FILE).write_bytes(b"its network is finished")
-    shown = run(tmp_path, "initdist.clean", "--days", "0").stdout
+    shown = run(tmp_path, "initdist.clean", "--days", "0", "--cache", "none").stdout
     assert "4 leftovers" in shown
     assert len(kept(tmp_path, names.CHECKPOINT_FILE)) == 4
-    assert "1 leftovers" in run(tmp_path, "initdist.clean", "--yes").stdout  # the others are not old enough
+    assert (
+        "1 leftovers" in run(tmp_path, "initdist.clean", "--yes", "--cache", "none").stdout
+    )  # the others are not old enough
     assert not left_over.exists()
-    assert "3 leftovers" in run(tmp_path, "initdist.clean", "--yes", "--days", "0").stdout
+    assert "3 leftovers" in run(tmp_path, "initdist.clean", "--yes", "--days", "0", "--cache", "none").stdout
     assert not kept(tmp_path, "*")
     assert len(by_identity(tmp_path)) == 1
     assert "RUNNING" not in {one.info.status for one in runs(tmp_path)}

@@ -14,14 +14,16 @@ class Counts:
     diverged: int = 0
     failed: int = 0
     untrained: int = 0  # left when the command was stopped
+    elsewhere: int = 0  # in training by another command
 
     @property
     def total(self) -> int:
-        return self.finished + self.skipped + self.failed + self.untrained
+        return self.finished + self.skipped + self.failed + self.untrained + self.elsewhere
 
     def sentence(self, seconds: float) -> str:
         """The closing line."""
         stopped = f", {self.untrained} not trained" if self.untrained else ""
+        stopped += f", {self.elsewhere} in training by another command" if self.elsewhere else ""
         plural = "" if self.total == 1 else "s"
         return (
             f"{self.total} network{plural}: {self.finished} finished ({self.diverged} diverged), "

@@ -10,11 +10,12 @@ from initdist.schema import Config
 
 @dataclass(frozen=True)
 class Task:
-    """One stack to train: the positions of its networks, their configs, and where their weights go."""
+    """One stack to train: the positions of its networks, their configs, and where their files go."""
 
     networks: tuple[int, ...]
     configs: tuple[Config, ...]
     weight_files: tuple[str, ...]  # empty = keep none
+    checkpoints: tuple[str, ...] = ()  # likewise
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -34,11 +34,13 @@ class Plan:
     max_epochs: int
     stops: tuple[StopConfig, ...]  # N
     order_seeds: tuple[int, ...]  # N seeds of the epochs' orders
+    begun: int = 0  # epochs that are behind the networks already
+    waiting: tuple[tuple[float, ...], ...] | None = None  # N what each had not crossed by then; None = nothing yet
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state after an epoch. `stack` and `data` are live views: read them before asking for the next snapshot."""
+    """The state after an epoch. `stack` to `waiting` are live views: read them before asking for the next snapshot."""
 
     epoch: int
     step: int  # gradient steps so far
@@ -52,6 +54,8 @@ class Snapshot:
     ended: dict[int, str]  # position in members -> stop reason
     stack: Stack
     data: StackData
+    optimizer: Optimizer
+    waiting: Sequence[tuple[float, ...]]  # K loss levels not yet crossed
 
     @property
     def running(self) -> list[int]:
@@ -64,21 +68,24 @@ def fit(
 ) -> Iterator[Snapshot]:
     """Train a stack in place and yield a Snapshot after each epoch, until every network has ended.
 
+    Stack and optimizer are at the end of epoch `plan.begun`.
+
     At the epochs in `record` (0 = before training) the training loss and error are computed for every live network.
     A network that has ended never touches its neighbours. It leaves the stack at once on a CPU, and soon on CUDA.
     """
     n = len(stack)
     levels = tuple(sorted(names.CROSSINGS, reverse=True))
-    live = Live(tuple(range(n)), stack, data, optimizer, plan.stops, plan.order_seeds, [levels] * n)
+    waiting = list(plan.waiting or [levels] * n)
+    live = Live(tuple(range(n)), stack, data, optimizer, plan.stops, plan.order_seeds, waiting)
     batch_size = plan.batch_size or data.train_size
     steps_per_epoch = -(-data.train_size // batch_size)
     shrink_at = SHRINK_COMPILED if stack.form.numerics.compile else SHRINK[stack.device.type]
-    if 0 in record:
+    if 0 in record and plan.begun == 0:
         unknown = torch.full((n,), torch.nan, dtype=torch.float64)
         yield _snapshot(live, 0, 0, unknown, loss)
     epochs = Epochs(live, batch_size, loss)
-    orders = epoch_orders(live, 1)
-    for epoch in range(1, plan.max_epochs + 1):
+    orders = epoch_orders(live, plan.begun + 1)
+    for epoch in range(plan.begun + 1, plan.max_epochs + 1):
         last = epoch == plan.max_epochs
         mean = epochs.run(epoch, orders)
         orders = orders if last else epoch_orders(live, epoch + 1)  # while a CUDA device is still at work
@@ -127,7 +134,8 @@ def _snapshot(
         margin = torch.tensor(wanted, dtype=torch.float64, device=live.stack.device)
         share = share_with_margin(live.stack, live.data, margin).cpu()
     facts = (batch_loss, train_loss, train_error, share)
-    return Snapshot(epoch, step, live.members, *facts, frozenset(live.resting), {}, {}, live.stack, live.data)
+    views = (live.stack, live.data, live.optimizer, live.waiting)
+    return Snapshot(epoch, step, live.members, *facts, frozenset(live.resting), {}, {}, *views)
 
 
 def _decide(live: Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:

@@ -54,6 +54,7 @@ MEASURE_GROUPS = ("core",)
 
 # Artifacts.
 WEIGHTS_FILE = "weights.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"  # never an artifact
 NETWORKS_FILE = "networks.json"
 
 

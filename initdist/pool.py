@@ -68,8 +68,12 @@ class Pool:
         self._workers: list[_Worker] = []
         self.devices = self._resolve(device, workers)
 
-    def train(self, configs: Sequence[Config], weight_files: Sequence[str] = ()) -> Iterator[Event]:
+    def train(
+        self, configs: Sequence[Config], weight_files: Sequence[str] = (), checkpoints: Sequence[str] = ()
+    ) -> Iterator[Event]:
         """Train networks whose configs differ only in stackable axes; events refer to their positions.
+
+        A network whose checkpoint is there goes on from it.
 
         An exception, or the death of a process, fails the networks of its stack alone.
         """
@@ -77,7 +81,7 @@ class Pool:
             return
         self._refuse_impossible(configs[0].numerics)
         self._drop_dead()
-        queue = self._stacks(configs, weight_files)
+        queue = self._stacks(configs, weight_files, checkpoints)
         try:
             for device in self._unused()[: max(0, len(queue) - len(self._workers))]:
                 self._start(device)
@@ -136,13 +140,18 @@ class Pool:
             unused.remove(worker.device)
         return unused
 
-    def _stacks(self, configs: Sequence[Config], weight_files: Sequence[str]) -> list[Task]:
+    def _stacks(self, configs: Sequence[Config], weight_files: Sequence[str], checkpoints: Sequence[str]) -> list[Task]:
         if not self._workers:
             self._start(self.devices[0])
         most = self._ask(self._workers[0], "capacity", configs[0])
         parts = division.stacks(configs, most, self.devices)
         return [
-            Task(part, tuple(configs[i] for i in part), tuple(weight_files[i] for i in part if weight_files))
+            Task(
+                part,
+                tuple(configs[i] for i in part),
+                tuple(weight_files[i] for i in part if weight_files),
+                tuple(checkpoints[i] for i in part if checkpoints),
+            )
             for part in parts
         ]
 

@@ -102,10 +102,17 @@ class MeasuresConfig:
 
 
 @dataclass
+class CheckpointConfig:
+    every_minutes: float = option(10.0, at_least(0), identity=False)  # 0 = never
+    dir: str = option("checkpoints", identity=False)
+
+
+@dataclass
 class TrackingConfig:
     uri: str = MISSING
     experiment: str = option("initdist", matching("a non-empty name", lambda v: bool(v.strip())))
     save_weights: bool = True
+    patience: float = option(300.0, at_least(0))  # seconds to wait for a store that does not answer
     sweep: str | None = None
 
 
@@ -174,6 +181,7 @@ class Config:
     measures: MeasuresConfig = field(default_factory=MeasuresConfig)
     history: int = option(25, at_least(0))
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     device: str = option("auto", matching("auto, cpu, cuda or cuda:<index>", _is_device))
     workers: int = option(0, at_least(0))
     resume: bool = True

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from initdist import names, tracking
+from initdist import claims, names, records, tracking
 from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.plan import Network
@@ -51,6 +51,7 @@ def session(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
     after Ctrl-C or SIGTERM.
     """
     started, status = time.monotonic(), "FAILED"
+    records.check_folder(networks[0].config)
     sweep = _begin(networks, settings, resume)
     exit_on_sigterm()
     try:
@@ -63,12 +64,22 @@ def session(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
         status = "KILLED"
         raise
     finally:
+        failed = _end(networks, sweep, status, started)
+    if failed:
+        raise SystemExit(1)
+
+
+def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float) -> bool:
+    """Close the parent run and print the closing line; returns whether a network failed."""
+    try:
         counts = _count(networks, sweep, complete=status == "FINISHED")
         summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
         tracking.close_sweep(sweep.store, sweep.run_id, "FAILED" if counts.failed else status, summary)
-        print(counts.sentence(time.monotonic() - started), flush=True)
-    if counts.failed:
-        raise SystemExit(1)
+    except Exception as error:  # the store went away; why the sweep ends is the news, not this
+        print(f"initdist: the sweep's end could not be written to {sweep.store.uri}: {error}", file=sys.stderr)
+        return True
+    print(counts.sentence(time.monotonic() - started), flush=True)
+    return bool(counts.failed)
 
 
 def exit_on_sigterm() -> None:
@@ -85,13 +96,16 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> Counts:
     """How the networks ended, read from the store, which alone knows what jobs that broke off had finished."""
     finished = sweep.todo & tracking.finished(sweep.store, since_ms=sweep.opened_ms).keys()
     diverged = tracking.finished(sweep.store, since_ms=sweep.opened_ms, stop_reason=names.STOP_DIVERGED).keys()
-    rest = len(sweep.todo) - len(finished)
+    base = records.folder(networks[0].config.checkpoint.dir, sweep.store)
+    elsewhere = claims.elsewhere(base, sweep.todo - finished)
+    rest = len(sweep.todo) - len(finished) - len(elsewhere)
     return Counts(
         finished=len(finished),
         skipped=len(networks) - len(sweep.todo),
         diverged=len(finished & diverged),
         failed=rest if complete else 0,
         untrained=0 if complete else rest,
+        elsewhere=len(elsewhere),
     )
 
 
@@ -114,16 +128,13 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
 
 
 def join(directory: Path, settings: TrackingConfig) -> Sweep:
-    """The sweep that the starting process saved. Networks that finished since are no longer to do."""
+    """The sweep that the starting process saved."""
     file = directory / FILE
     if not file.is_file():
         raise ConfigError(f"tracking.sweep is set by the sweeper and must not be set by hand, got {settings.sweep!r}")
     saved = json.loads(file.read_text())
     store = tracking.Store(**saved.pop("store"))
-    todo = frozenset(saved.pop("todo"))
-    if saved["resume"]:
-        todo -= tracking.finished(store, since_ms=saved["opened_ms"]).keys()
-    return Sweep(store=store, todo=todo, **saved)
+    return Sweep(store=store, todo=frozenset(saved.pop("todo")), **saved)
 
 
 def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> set[str]:

@@ -7,8 +7,8 @@ calls it once for each tensor shape of a multirun.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from initdist.paths import conf_dir
 if TYPE_CHECKING:
     from initdist.plan import Network
     from initdist.sweep import Sweep
+    from initdist.tracking import Writer
 
 compose.register()
 
@@ -72,34 +73,60 @@ def run(cfg: DictConfig) -> None:
 
 
 def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> None:
-    """Train those of these networks that the sweep still lacks, and write each one's run as it ends."""
-    from initdist import records, tracking
-    from initdist.events import Failed, Result, Started
-    from initdist.progress import Display
+    """Train those of these networks that the sweep still lacks, and write each one's run as it ends.
+
+    An outcome is on disk before the store has it: what was trained is never trained again.
+    """
+    from initdist import claims, records, tracking, unwritten
 
     todo = [network for network in networks if network.identity in sweep.todo]
     if not todo:
         return
-    configs = [network.config for network in todo]
-    training = pool.shared(configs[0].device, configs[0].workers)
-    title = records.title(configs[0], job)
+    base = records.folder(todo[0].config.checkpoint.dir, sweep.store)
+    patience = todo[0].config.tracking.patience
     with (
-        tempfile.TemporaryDirectory(prefix="initdist-") as staging,
-        tracking.Writer(sweep.store, sweep.run_id, sweep.id) as writer,
-        Display(title, configs) as display,
+        claims.held(base, [network.identity for network in todo]) as mine,
+        tracking.Writer(sweep.store, sweep.run_id, sweep.id, patience) as writer,
     ):
-        files = records.weight_files(todo, Path(staging))
-        for event in training.train(configs, files):
+        if sweep.resume:  # another command may have finished some since
+            mine -= tracking.finished(sweep.store, since_ms=sweep.opened_ms).keys()
+        rest = []
+        for network in (network for network in todo if network.identity in mine):
+            folder = base / network.identity
+            if not sweep.resume:
+                unwritten.discard(folder)
+            if outcome := unwritten.find(folder):
+                writer.start(network.identity, records.network(network))
+                writer.finish(network.identity, outcome, partial(unwritten.forget, folder))
+            else:
+                rest.append(network)
+        if rest:
+            _train(rest, base, writer, records.title(rest[0].config, job))
+
+
+def _train(todo: Sequence[Network], base: Path, writer: Writer, title: str) -> None:
+    from initdist import records, unwritten
+    from initdist.events import Failed, Result, Started
+    from initdist.progress import Display
+
+    configs = [network.config for network in todo]
+    files = records.weight_files(todo, base)
+    training = pool.shared(configs[0].device, configs[0].workers)
+    with Display(title, configs) as display:
+        for event in training.train(configs, files, records.checkpoints(todo, base)):
             display.show(event)
             match event:
                 case Started():
                     for i in event.networks:
-                        writer.start(i, records.network(todo[i]))
+                        writer.start(todo[i].identity, records.network(todo[i]))
                 case Result():
-                    writer.finish(event.network, records.outcome(event, files))
+                    network, outcome = todo[event.network], records.outcome(event, files)
+                    folder = base / network.identity
+                    unwritten.keep(folder, outcome)
+                    writer.finish(network.identity, outcome, partial(unwritten.forget, folder))
                 case Failed():
                     for i in event.networks:
-                        writer.fail(i, event.error)
+                        writer.fail(todo[i].identity, event.error)
                     print(f"{title}: {len(event.networks)} networks failed: {event.error}", file=sys.stderr)
 
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from initdist import data, evaluation, measures, names, optim, precision, stack
+from initdist.checkpoint import State
 from initdist.events import Progress, Result
 from initdist.fit import Plan, Snapshot, fit
 from initdist.losses import LOSSES
 from initdist.noise import noisy_error
+from initdist.optim import Optimizer
 from initdist.schema import Config
 from initdist.stack import Parameters, Stack
 
@@ -33,6 +36,14 @@ class Trained:
     parameters: Parameters
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Where a network stands, to go on from later."""
+
+    network: int
+    state: State
+
+
 @dataclass
 class _Record:
     """What is gathered about one network while it trains."""
@@ -40,6 +51,12 @@ class _Record:
     history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     crossings: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @staticmethod
+    def of(plain: Mapping[str, Any]) -> _Record:
+        """From what `asdict` made of one, through JSON."""
+        history = [(step, values) for step, values in plain["history"]]
+        return _Record(history, dict(plain["crossings"]), plain["seconds"])
 
 
 def recorded_epochs(points: int, max_epochs: int) -> frozenset[int]:
@@ -58,8 +75,14 @@ def theta_hash(parameters: Parameters) -> str:
     return digest.hexdigest()
 
 
-def train(configs: Sequence[Config], device: torch.device) -> Iterator[Progress | Trained]:
-    """Train networks whose configs differ only in stackable axes, as one stack on a device."""
+def train(
+    configs: Sequence[Config], device: torch.device, states: Sequence[State] = (), every: float = 0.0
+) -> Iterator[Progress | Trained | Kept]:
+    """Train networks whose configs differ only in stackable axes, as one stack on a device.
+
+    From their beginning, or from states that they were in at the end of one and the same epoch. With `every`, yields
+    the state of each running network every so many seconds.
+    """
     shared = configs[0]
     precision.prepare(shared.numerics)
     samples = data.build(configs, device)
@@ -70,22 +93,38 @@ def train(configs: Sequence[Config], device: torch.device) -> Iterator[Progress 
         max_epochs=shared.stop.max_epochs,
         stops=tuple(c.stop for c in configs),
         order_seeds=tuple(c.seeds.order for c in configs),
+        begun=states[0].epoch if states else 0,
+        waiting=tuple(state.waiting for state in states) or None,
     )
     observer = _Observer(configs, initial, about.classes)
+    stacked, optimizer = initial.clone(), optim.build(configs, device)
+    if states:
+        _restore(stacked, optimizer, states)
+        observer.records = [_Record.of(state.record) for state in states]
     snapshots = fit(
-        initial.clone(),
+        stacked,
         samples,
-        optim.build(configs, device),
+        optimizer,
         LOSSES[shared.loss.name],
         plan,
         recorded_epochs(shared.history, shared.stop.max_epochs),
     )
+    kept = time.perf_counter()
     for snapshot in snapshots:
         running = snapshot.running
         yield Progress(
             tuple(snapshot.members[k] for k in running), snapshot.epoch, tuple(snapshot.batch_loss[running].tolist())
         )
         yield from observer.observe(snapshot)
+        if every and time.perf_counter() - kept >= every:
+            yield from (observer.state(snapshot, k) for k in running if k not in snapshot.ended)
+            kept = time.perf_counter()
+
+
+def _restore(stacked: Stack, optimizer: Optimizer, states: Sequence[State]) -> None:
+    for name, p in stacked.parameters.items():
+        p.copy_(torch.stack([state.parameters[name] for state in states]))
+    optimizer.restore([state.optimizer for state in states])
 
 
 class _Observer:
@@ -116,6 +155,19 @@ class _Observer:
                 self._record(snapshot, k).history.append((snapshot.step, values[k]))
         if snapshot.ended:
             yield from self._results(snapshot, values)
+
+    def state(self, snapshot: Snapshot, k: int) -> Kept:
+        """All that the further training of a running network depends on."""
+        return Kept(
+            snapshot.members[k],
+            State(
+                snapshot.epoch,
+                snapshot.stack.network(k),
+                snapshot.optimizer.network(k),
+                snapshot.waiting[k],
+                asdict(self._record(snapshot, k)),
+            ),
+        )
 
     def _record(self, snapshot: Snapshot, k: int) -> _Record:
         return self.records[snapshot.members[k]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import traceback
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from initdist import datasets, models, names, stack, training
+from initdist import checkpoint, datasets, models, names, stack, training
+from initdist.checkpoint import State
 from initdist.events import Done, Failed, Progress, Started, Task
 from initdist.schema import Config
 
@@ -88,8 +90,12 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
         connection.send(Started(task.networks))
         while waiting:
             left = waiting.pop(0)
+            states = _states(task, left)
+            if len(alike := _by_epoch(left, states)) > 1:
+                waiting[:0] = alike
+                continue
             try:
-                _train_stack(connection, task, left, device)
+                _train_stack(connection, task, left, states, device)
             except Exception as error:
                 if not _out_of_memory(error) or len(left) == 1:
                     waiting.insert(0, left)
@@ -105,10 +111,41 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
     connection.send(Done())
 
 
-def _train_stack(connection: Connection, task: Task, left: list[int], device: torch.device) -> None:
+def _states(task: Task, positions: list[int]) -> list[State | None]:
+    """Where networks stood when they were last written down; None for those that begin."""
+    if not task.checkpoints:
+        return [None] * len(positions)
+    found: list[State | None] = []
+    for file in (Path(task.checkpoints[i]) for i in positions):
+        try:
+            found.append(checkpoint.load(file, file.parent.name))
+        except checkpoint.CheckpointError as error:
+            print(f"initdist: {error}. The network is trained from its beginning", file=sys.stderr, flush=True)
+            file.unlink()
+            found.append(None)
+    return found
+
+
+def _by_epoch(positions: list[int], states: list[State | None]) -> list[list[int]]:
+    """The positions of networks that are equally far: only these can train as one stack."""
+    alike: dict[int, list[int]] = {}
+    for position, state in zip(positions, states, strict=True):
+        alike.setdefault(state.epoch if state else 0, []).append(position)
+    return list(alike.values())
+
+
+def _train_stack(
+    connection: Connection, task: Task, left: list[int], states: list[State | None], device: torch.device
+) -> None:
     """Train the networks at these positions of a task as one stack, and take from the list what has ended."""
     members = tuple(left)
-    for event in training.train([task.configs[i] for i in members], device):
+    configs = [task.configs[i] for i in members]
+    every = 60 * configs[0].checkpoint.every_minutes if task.checkpoints else 0.0
+    for event in training.train(configs, device, [state for state in states if state], every):
+        if isinstance(event, training.Kept):
+            file = Path(task.checkpoints[members[event.network]])
+            checkpoint.save(file, file.parent.name, event.state)
+            continue
         if isinstance(event, Progress):
             running = tuple(task.networks[members[i]] for i in event.networks)
             connection.send(replace(event, networks=running))

@@ -67,6 +67,8 @@ BROKEN = [
     ("optimizer.schedule_factor", 0.0, "optimizer.schedule_factor must be a finite number above 0, got 0.0"),
     ("noise.name", "blur", "noise.name must be one of labels, shuffled_pixels, random_pixels, gaussian, got 'blur'"),
     ("loss.name", "hinge", "loss.name must be one of cross_entropy, squared_error, got 'hinge'"),
+    ("tracking.patience", -1.0, "tracking.patience must be at least 0, got -1.0"),
+    ("checkpoint.every_minutes", -1.0, "checkpoint.every_minutes must be at least 0, got -1.0"),
     ("loss.threshold", -1.0, "loss.threshold must be at least 0, got -1.0"),
     ("loss.sgd_lr", 0.0, "loss.sgd_lr must be a finite number above 0, got 0.0"),
     ("loss.momentum_lr", 0.0, "loss.momentum_lr must be a finite number above 0, got 0.0"),

@@ -57,6 +57,9 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "stop.max_epochs": (7, True),
     "numerics.precision": ("bfloat16", True),
     "numerics.compile": (True, True),
+    "checkpoint.every_minutes": (1.0, False),
+    "checkpoint.dir": ("elsewhere", False),
+    "tracking.patience": (1.0, False),
     "seed": (5, False),  # a default of seeds.*
     "seeds.init": (5, True),
     "seeds.data": (5, True),

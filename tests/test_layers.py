@@ -36,9 +36,9 @@ LAYERS = (
         "stack",
         "stops",
     ),
-    ("estimate", "plan", "tracking", "training", "worker"),
-    ("division", "jobs", "pool", "progress", "records", "restore", "sweep"),
-    ("api", "measure", "train", "ui"),
+    ("checkpoint", "estimate", "plan", "tracking", "training", "worker"),
+    ("claims", "division", "jobs", "pool", "progress", "records", "restore", "sweep", "unwritten"),
+    ("api", "clean", "measure", "train", "ui"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -52,6 +53,23 @@ class Optimizer:
             views = {key: per_network(values, parameter) for key, values in prepared.items()}
             gradient = self._effective(parameter, gradients[name], decay, scale, scratch)
             self.rule.update(Step(parameter, gradient, scratch, slots, views, self.nesterov))
+
+    def network(self, index: int) -> dict[str, Tensor]:
+        """What steps have changed for one network: its part of every slot and power, as copies on the CPU."""
+        powers = {f"{name}^t": self.coefficients[f"{name}^t"] for name in self.rule.powers}
+        slots = {f"{slot}/{name}": values for slot, parts in self.state.items() for name, values in parts.items()}
+        return {name: values[index].detach().cpu().clone() for name, values in (powers | slots).items()}
+
+    def restore(self, networks: Sequence[dict[str, Tensor]]) -> None:
+        """Go on where networks were, each as `network` gave it."""
+        device = self.coefficients["lr"].device
+        for key in networks[0]:
+            values = torch.stack([one[key] for one in networks]).to(device)
+            slot, _, name = key.partition("/")
+            if name:
+                self.state.setdefault(slot, {})[name] = values
+            else:
+                self.coefficients[key].copy_(values)
 
     def select(self, keep: Tensor) -> Optimizer:
         """The optimizer of the networks at these positions, with a copy of their state."""

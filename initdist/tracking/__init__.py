@@ -1,7 +1,8 @@
 """MLflow: the store, the sweep's parent run, and one run a network. Knows no torch and no Hydra."""
 
+from initdist.tracking.process import is_dead, this_process
 from initdist.tracking.records import DatasetInfo, Network, Outcome, Store, TrackingError
-from initdist.tracking.runs import close_stale, close_sweep, finished, open_sweep, sweep_id
+from initdist.tracking.runs import close_stale, close_sweep, finished, open_sweep, stale, sweep_id
 from initdist.tracking.store import prepare
 from initdist.tracking.writer import Writer
 
@@ -15,7 +16,10 @@ __all__ = [
     "close_stale",
     "close_sweep",
     "finished",
+    "is_dead",
     "open_sweep",
     "prepare",
+    "stale",
     "sweep_id",
+    "this_process",
 ]

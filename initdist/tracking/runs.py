@@ -48,14 +48,18 @@ def finished(store: Store, since_ms: int | None = None, stop_reason: str | None 
     return found
 
 
+def stale(store: Store) -> list[Any]:
+    """RUNNING runs of dead processes of this host."""
+    running = search(store, "attributes.status = 'RUNNING'")
+    return [run for run in running if is_dead(run.data.tags.get(names.PROCESS, ""))]
+
+
 def close_stale(store: Store) -> int:
-    """End RUNNING runs of dead processes of this host as KILLED; returns how many."""
-    closed = 0
-    for run in search(store, "attributes.status = 'RUNNING'"):
-        if is_dead(run.data.tags.get(names.PROCESS, "")):
-            client(store.uri).set_terminated(run.info.run_id, "KILLED")
-            closed += 1
-    return closed
+    """End these as KILLED; returns how many."""
+    closed = stale(store)
+    for run in closed:
+        client(store.uri).set_terminated(run.info.run_id, "KILLED")
+    return len(closed)
 
 
 def sweep_id(identities: Iterable[str]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from initdist.tracking.store import client
 WAITING = 64  # outcomes that may wait to be written before training has to
 METRICS_A_CALL = 1000  # MLflow's limit
 ATTEMPTS = 5  # at what two processes may both try to insert
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between attempts while the store is away
 PARAM_LENGTH = 6000  # MLflow cuts longer values silently
 NONFINITE = "initdist.nonfinite"  # tag: metrics left out because they are not finite
 
@@ -29,7 +32,8 @@ class Writer:
     then runs that have not ended become KILLED after Ctrl-C or a signal, and FAILED after any other exception.
     """
 
-    def __init__(self, store: Store, parent: str | None, sweep: str | None) -> None:
+    def __init__(self, store: Store, parent: str | None, sweep: str | None, patience: float = 0.0) -> None:
+        """`patience`: seconds to wait for a store that does not answer, trying again and again."""
         self.store = store
         self.parent = parent
         self.sweep = sweep
@@ -38,9 +42,12 @@ class Writer:
         self._open: set[Any] = set()
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
         self._error: BaseException | None = None
+        self._patience = patience
+        self._leaving = threading.Event()  # an exception is on its way: what fails now is not tried again
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
 
     def __enter__(self) -> Writer:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the waiting is done here
         self._client = client(self.store.uri)
         self._thread.start()
         return self
@@ -48,6 +55,8 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._leaving.set()
         self._queue.put(None)
         self._thread.join()
         status = "KILLED" if kind is not None and not issubclass(kind, Exception) else "FAILED"
@@ -60,9 +69,10 @@ class Writer:
         """Create a network's run, RUNNING, with its params, tags and datasets."""
         self._put(lambda: self._start(key, network))
 
-    def finish(self, key: Any, outcome: Outcome) -> None:
-        """Write a network's artifacts, history and final values, and then end its run FINISHED."""
-        self._put(lambda: self._finish(key, outcome))
+    def finish(self, key: Any, outcome: Outcome, then: Callable[[], None] = lambda: None) -> None:
+        """Write a network's artifacts, history and final values, end its run FINISHED, and then do what is given."""
+        metrics = list(_metrics(outcome))  # once: written again, they must be the same ones
+        self._put(lambda: self._finish(key, outcome, metrics, then))
 
     def fail(self, key: Any, error: str) -> None:
         """End a network's run FAILED, with the error as an artifact."""
@@ -74,7 +84,10 @@ class Writer:
 
     def _raise(self) -> None:
         if self._error is not None:
-            raise TrackingError(f"writing to {self.store.uri} failed: {self._error}") from self._error
+            raise TrackingError(
+                f"writing to {self.store.uri} failed: {self._error}. Nothing that was trained is lost: once the store "
+                "can be written to, the same command writes it without training it again"
+            ) from self._error
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
@@ -82,10 +95,24 @@ class Writer:
                 self._guard(job)
 
     def _guard(self, job: Callable[[], None]) -> None:
-        try:
-            job()
-        except Exception as error:  # surfaced by the next call
-            self._error = self._error or error
+        deadline, pause = time.monotonic() + self._patience, FIRST_PAUSE
+        while True:
+            try:
+                return job()
+            except Exception as error:
+                left = deadline - time.monotonic()
+                if left <= 0 or self._error or self._leaving.is_set() or not _may_pass(error):
+                    self._error = self._error or error  # surfaced by the next call
+                    return None
+                if pause == FIRST_PAUSE:
+                    text = " ".join(str(error).split())[:200]
+                    print(
+                        f"initdist: {self.store.uri} cannot be written to, trying again for {left:.0f} s: {text}",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+                self._leaving.wait(min(pause, left))
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     def _start(self, key: Any, network: Network) -> None:
         from mlflow.entities import Param
@@ -96,10 +123,12 @@ class Writer:
         tags = {**run_tags(names.KIND_NETWORK, self.sweep), names.IDENTITY: network.identity, **network.tags}
         if self.parent is not None:
             tags[names.PARENT_RUN] = self.parent
-        info = self._client.create_run(self.store.experiment_id, tags=tags, run_name=network.name).info
-        run_id = self.run_ids[key] = info.run_id
-        self._artifacts[key] = info.artifact_uri
-        self._open.add(key)
+        if key not in self.run_ids:  # else the rest is tried again
+            info = self._client.create_run(self.store.experiment_id, tags=tags, run_name=network.name).info
+            self.run_ids[key] = info.run_id
+            self._artifacts[key] = info.artifact_uri
+            self._open.add(key)
+        run_id = self.run_ids[key]
         self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in network.params.items()])
         self._log_inputs(run_id, list(_inputs(network)))
 
@@ -116,14 +145,13 @@ class Writer:
                     raise
                 time.sleep(0.05 * 2**attempt)
 
-    def _finish(self, key: Any, outcome: Outcome) -> None:
+    def _finish(self, key: Any, outcome: Outcome, metrics: list[Any], then: Callable[[], None]) -> None:
         from mlflow.entities import RunTag
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         run_id = self.run_ids[key]
         for file in outcome.files:  # the client's own log_artifact would ask the store for the run again
             get_artifact_repository(self._artifacts[key], tracking_uri=self.store.uri).log_artifact(str(file))
-        metrics = list(_metrics(outcome))
         tags = dict(outcome.tags)
         if dropped := sorted(k for k, v in outcome.metrics.items() if not math.isfinite(v)):
             tags[NONFINITE] = ",".join(dropped)
@@ -134,6 +162,7 @@ class Writer:
                 tags=[RunTag(k, v) for k, v in tags.items()] if first == 0 else (),
             )
         self._end(key, "FINISHED")
+        then()
 
     def _fail(self, key: Any, error: str) -> None:
         if key not in self.run_ids:  # it broke before it began: there is no run to end
@@ -145,6 +174,15 @@ class Writer:
         self._client.set_terminated(self.run_ids[key], status)
         self._open.discard(key)
         self._artifacts.pop(key, None)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same call may succeed later: the store is away, locked or full, not asked for something wrong."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        return error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+    return isinstance(error, OSError)
 
 
 def _metrics(outcome: Outcome) -> Iterator[Any]:

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TextIO
 
+from initdist import bars
 from initdist.counts import duration
 from initdist.events import Event, Failed, Progress, Result
 from initdist.schema import Config
-
-PLAIN_EVERY_SECONDS = 10.0
 
 
 class State:
@@ -72,50 +71,23 @@ class Display:
         self.title = title
         self.state = State(configs)
         self.stream = stream or sys.stderr
-        self.live = self.stream.isatty()
         self._shown = time.monotonic()
 
     def __enter__(self) -> Display:
-        if self.live:
-            self._open_bar()
-        else:
-            count = len(self.state.configs)
-            self._line(f"training {count} network{'' if count == 1 else 's'}")
+        count = len(self.state.configs)
+        self._bar = bars.bar(self.title, self.stream)
+        self._bar.show(0.0, f"training {count} network{'' if count == 1 else 's'}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.live:
-            self._refresh()
-            self._bar.stop()
-        else:
-            self._line(self.state.describe())
+        self._bar.close(self.state.fraction, self.state.describe())
 
     def show(self, event: Event) -> None:
         """Take an event in, and refresh what is shown when it is time to."""
         self.state.update(event)
         now = time.monotonic()
-        if now - self._shown < (0.2 if self.live else PLAIN_EVERY_SECONDS):
-            return
-        self._shown = now
-        if self.live:
-            self._refresh()
-        else:
-            self._line(self.state.describe())
-
-    def _line(self, text: str) -> None:
-        print(f"{self.title}: {text}", file=self.stream, flush=True)
-
-    def _open_bar(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bar
-
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TimeElapsedColumn())
-        self._bar = Bar(*columns, TextColumn("{task.fields[status]}"), console=Console(file=self.stream))
-        self._task = self._bar.add_task(self.title, total=1.0, status=self.state.describe())
-        self._bar.start()
-
-    def _refresh(self) -> None:
-        self._bar.update(self._task, completed=self.state.fraction, status=self.state.describe())
+        if now - self._shown >= self._bar.seconds:
+            self._shown = now
+            self._bar.show(self.state.fraction, self.state.describe())

@@ -37,7 +37,7 @@ LAYERS = (
         "stops",
     ),
     ("checkpoint", "estimate", "plan", "tracking", "training", "worker"),
-    ("claims", "division", "jobs", "pool", "progress", "records", "restore", "sweep", "unwritten"),
+    ("bars", "claims", "division", "jobs", "pool", "progress", "records", "restore", "sweep", "unwritten"),
     ("api", "clean", "measure", "train", "ui"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -8,7 +8,7 @@ import math
 import pytest
 from helpers import tiny
 
-from initdist import progress
+from initdist import bars
 from initdist.counts import Counts, duration
 from initdist.events import Failed, Progress, Result, Started
 from initdist.progress import Display, State
@@ -70,10 +70,10 @@ def test_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch)
     stream = io.StringIO()
     with Display("width", [tiny()] * 2, stream) as display:
         display.show(Progress((0, 1), 1, (2.0, 1.0)))  # too soon for another line
-        monkeypatch.setattr(progress, "PLAIN_EVERY_SECONDS", 0.0)
+        monkeypatch.setattr(bars.Lines, "seconds", 0.0)
         display.show(Progress((0, 1), 2, (2.0, 1.0)))
         display.show(result(0))
-        monkeypatch.setattr(progress, "PLAIN_EVERY_SECONDS", 1000.0)
+        monkeypatch.setattr(bars.Lines, "seconds", 1000.0)
         display.show(result(1))
     assert stream.getvalue().splitlines() == [
         "width: training 2 networks",
@@ -93,6 +93,20 @@ def test_a_bar_on_a_terminal() -> None:
         display.show(result(0))
     assert "width" in stream.getvalue()
     assert "1/1 networks" in stream.getvalue()
+
+
+def test_a_bar_in_a_notebook() -> None:
+    """In a real kernel, where Jupyter is installed."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    code = (
+        "from tests.helpers import tiny\nfrom initdist import train_networks\ntrain_networks([tiny()])[0].stop_reason"
+    )
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    shown = [one["data"]["text/html"] for one in book.cells[0].outputs if "text/html" in one.get("data", {})]
+    assert len(shown) == 1  # one bar, updated in place
+    assert shown[0] == '<progress value="1.000" max="1"></progress> mlp w16 n100: 1/1 networks'
 
 
 def test_diverged_networks_are_counted_once() -> None:

@@ -55,10 +55,15 @@ class Recorded:
 
 
 def record(function: Function, given: tuple[Tensor, ...]) -> Function:
-    """The operations that `function` performs on tensors like these, as a function of its own."""
+    """The operations that `function` performs on tensors like these, as a function of its own.
+
+    The function itself where some of them write to a tensor: leaving others out would not be safe then.
+    """
     from torch.fx.experimental.proxy_tensor import make_fx  # slow to import, and not needed by short runs
 
     recorded = make_fx(function)(*given)
+    if any(_mutates(node) for node in recorded.graph.nodes):  # group normalization in some versions of PyTorch
+        return function
     _simplify(recorded.graph)
     recorded.recompile()
     return recorded
@@ -69,12 +74,15 @@ def _simplify(graph: torch.fx.Graph) -> None:
     for node in list(graph.nodes):
         if not isinstance(node.target, torch._ops.OpOverload):
             continue  # arguments, results, parts of a tuple
-        assert not node.target._schema.is_mutable, node.target
         source = _equal(node)
         if source is not None:
             node.replace_all_uses_with(source)
             graph.erase_node(node)
     graph.eliminate_dead_code()
+
+
+def _mutates(node: torch.fx.Node) -> bool:
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
 def _equal(node: torch.fx.Node) -> torch.fx.Node | None:

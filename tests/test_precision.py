@@ -71,6 +71,7 @@ def test_a_network_trains_in_bfloat16_and_is_another_one():
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, in some versions
 def test_compiled_steps_are_those_of_the_recording_to_rounding(monkeypatch):
     full, fast = built({}), built({"numerics.compile": True})
     inputs, labels = batch()

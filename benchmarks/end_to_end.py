@@ -32,11 +32,15 @@ from plain_grid import LEVELS, SEEDS, WIDTHS
 TINY = ("model.width=16", "dataset.train_size=64", "stop.max_epochs=1", "stop.train_loss=0")
 
 
+def line(store: Path, *arguments: str) -> list[str]:
+    """The command that trains into a store."""
+    return [sys.executable, "-m", "initdist.train", *arguments, f"tracking.uri=sqlite:///{store}"]
+
+
 def command(store: Path, *arguments: str) -> float:
     """Seconds that `python -m initdist.train` takes with a store."""
     started = time.perf_counter()
-    line = [sys.executable, "-m", "initdist.train", *arguments, f"tracking.uri=sqlite:///{store}"]
-    done = subprocess.run(line, cwd=store.parent, capture_output=True, text=True)
+    done = subprocess.run(line(store, *arguments), cwd=store.parent, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     return time.perf_counter() - started
@@ -44,9 +48,9 @@ def command(store: Path, *arguments: str) -> float:
 
 def peaks(store: Path, *arguments: str) -> dict[str, float]:
     """Largest resident memory, in MiB, of the command's own process and of all its processes together."""
-    line = [sys.executable, "-m", "initdist.train", *arguments, f"tracking.uri=sqlite:///{store}"]
     own = whole = 0.0
-    with subprocess.Popen(line, cwd=store.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(line(store, *arguments), cwd=store.parent, **quiet) as process:
         while process.poll() is None:
             try:
                 tree = family(process.pid)
@@ -171,9 +175,8 @@ def memory(folder: Path, rounds: int) -> dict[str, float]:
     found = {}
     for n in (100, 1000):
         store = folder / f"memory{n}.db"
-        line = ("-m", f"seed=range(0,{n})", *TINY)
         before = time.perf_counter()
-        for name, size in peaks(store, *line).items():
+        for name, size in peaks(store, "-m", f"seed=range(0,{n})", *TINY).items():
             found[f"{name} of {n:,} networks, MiB"] = size
         found[f"{n:,} networks"] = time.perf_counter() - before
     return found

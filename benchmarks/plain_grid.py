@@ -19,7 +19,7 @@ from machine import cores
 from plain import CHECK_FACTOR, Plain
 from torch import nn
 
-from initdist import data, measures, models, names, rng, stack, training
+from initdist import data, measures, models, names, network_configs, rng, stack, training
 
 if TYPE_CHECKING:
     from initdist.schema import Config
@@ -41,25 +41,12 @@ def train(settings: Sequence[str], store: Path | None = None) -> list[dict[str, 
         return pool.starmap(_network, [(settings, tracked, *case) for case in cases], chunksize=1)
 
 
-def _config(settings: Sequence[str], width: int, level: float, seed: int) -> Config:
-    from hydra import compose as hydra
-    from hydra import initialize_config_dir
-
-    from initdist import compose, config, paths
-
-    compose.register()
-    with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
-        own = [f"model.width={width}", f"noise.level={level}", f"seed={seed}"]
-        (one,) = config.networks(hydra("config", [*settings, *own]))
-    return one
-
-
 def _network(
     settings: Sequence[str], tracked: tuple[str, str] | None, width: int, level: float, seed: int
 ) -> dict[str, float]:
     """One network to its threshold."""
     torch.set_num_threads(1)
-    one = _config(settings, width, level, seed)
+    (one,) = network_configs(*settings, f"model.width={width}", f"noise.level={level}", f"seed={seed}")
     samples = data.build([one], CPU)
     inputs, labels = (part[0] for part in samples.train_slice(0, samples.train_size))
     tests = [part[0] for part in samples.test_slice(0, samples.test_size)]

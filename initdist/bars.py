@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import html
 import sys
-from typing import Protocol, TextIO
+from abc import ABC, abstractmethod
+from typing import ClassVar, TextIO
 
 
-class Bar(Protocol):
+class Bar(ABC):
     """Something that shows how far a job is. `seconds` is how often it is worth showing."""
 
-    seconds: float
+    seconds: ClassVar[float]
 
-    def show(self, fraction: float, status: str) -> None: ...
+    @abstractmethod
+    def show(self, fraction: float, status: str) -> None:
+        """Show a fraction in [0, 1] of the work and what there is to say about it."""
 
-    def close(self, fraction: float, status: str) -> None: ...
+    def close(self, fraction: float, status: str) -> None:
+        """Show this for good."""
+        self.show(fraction, status)
 
 
 def bar(title: str, stream: TextIO) -> Bar:
@@ -33,7 +38,7 @@ def _in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-class Lines:
+class Lines(Bar):
     seconds = 10.0
 
     def __init__(self, title: str, stream: TextIO) -> None:
@@ -42,11 +47,8 @@ class Lines:
     def show(self, fraction: float, status: str) -> None:
         print(f"{self.title}: {status}", file=self.stream, flush=True)
 
-    def close(self, fraction: float, status: str) -> None:
-        self.show(fraction, status)
 
-
-class TerminalBar:
+class TerminalBar(Bar):
     seconds = 0.2
 
     def __init__(self, title: str, stream: TextIO) -> None:
@@ -62,11 +64,11 @@ class TerminalBar:
         self._bar.update(self._task, completed=fraction, status=status)
 
     def close(self, fraction: float, status: str) -> None:
-        self.show(fraction, status)
+        super().close(fraction, status)
         self._bar.stop()
 
 
-class NotebookBar:
+class NotebookBar(Bar):
     seconds = 0.5
 
     def __init__(self, title: str) -> None:
@@ -81,6 +83,3 @@ class NotebookBar:
 
     def show(self, fraction: float, status: str) -> None:
         self._handle.update(self._html(self._text(fraction, status)))
-
-    def close(self, fraction: float, status: str) -> None:
-        self.show(fraction, status)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from initdist.files import replaced
 from initdist.stack import Parameters
 
 _STATE, _CHECKSUM = "initdist.state", "initdist.checksum"
@@ -44,17 +44,12 @@ def save(file: Path, identity: str, state: State) -> None:
 
     parts = {"parameters": state.parameters, "optimizer": state.optimizer}
     tensors = {f"{part}/{name}": t.contiguous() for part, values in parts.items() for name, t in values.items()}
-    plain = {name: value for name, value in asdict(_without_tensors(state)).items() if name not in parts}
+    plain = {"epoch": state.epoch, "waiting": state.waiting, "record": state.record}
     text = json.dumps(plain | {"identity": identity, "torch": torch.__version__})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    try:
+    with replaced(file) as beside:
         save_file(tensors, beside, metadata={_STATE: text, _CHECKSUM: _checksum(text, tensors)})
         with beside.open("rb") as written:
             os.fsync(written.fileno())
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def load(file: Path, identity: str) -> State | None:
@@ -82,10 +77,6 @@ def load(file: Path, identity: str) -> State | None:
         parts[part][rest] = tensor
     where = plain["epoch"], parts["parameters"], parts["optimizer"], tuple(plain["waiting"]), plain["record"]
     return State(*where)
-
-
-def _without_tensors(state: State) -> State:
-    return State(state.epoch, {}, {}, state.waiting, state.record)
 
 
 def _checksum(text: str, tensors: dict[str, Tensor]) -> str:

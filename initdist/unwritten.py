@@ -10,11 +10,10 @@ import hashlib
 import json
 import shutil
 import sys
-import uuid
-from dataclasses import replace
 from pathlib import Path
 
 from initdist import claims
+from initdist.files import replaced
 from initdist.tracking import Outcome
 
 FILE = "outcome.json"
@@ -31,10 +30,8 @@ def keep(folder: Path, outcome: Outcome) -> None:
         "files": files,
     }
     text = json.dumps(plain)
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{FILE}.{uuid.uuid4().hex}"
-    beside.write_text(json.dumps({"outcome": text, "checksum": hashlib.sha256(text.encode()).hexdigest()}))
-    beside.replace(folder / FILE)
+    with replaced(folder / FILE) as beside:
+        beside.write_text(json.dumps({"outcome": text, "checksum": hashlib.sha256(text.encode()).hexdigest()}))
 
 
 def find(folder: Path) -> Outcome | None:
@@ -50,8 +47,8 @@ def find(folder: Path) -> Outcome | None:
         for name, expected in plain["files"].items():
             if _hash(folder / name) != expected:
                 raise ValueError(f"{name} is not the file that was written")
-        outcome = Outcome(**{**plain, "history": [(step, values) for step, values in plain["history"]], "files": []})
-        return replace(outcome, files=[folder / name for name in plain["files"]])
+        history = [(step, values) for step, values in plain["history"]]
+        return Outcome(**{**plain, "history": history, "files": [folder / name for name in plain["files"]]})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         print(f"initdist: {file} cannot be used: {error}. The network is trained again", file=sys.stderr, flush=True)
         return None

@@ -27,11 +27,22 @@ def train(folder: Path, *overrides: str, check: bool = True) -> subprocess.Compl
 
 def run(folder: Path, module: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *arguments]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
+    """As `train`, without waiting for it; what it prints is in its `stdout`."""
+    command = [sys.executable, "-m", "initdist.train", *overrides]
+    return subprocess.Popen(
+        command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
 
 
 def client(folder: Path) -> MlflowClient:

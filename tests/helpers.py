@@ -75,9 +75,9 @@ def tiny(changes: dict[str, Any] | None = None, *choices: str) -> Config:
     return make(TINY | (changes or {}), *choices)
 
 
-def train(configs: Sequence[Config]) -> list[training.Trained]:
+def train(configs: Sequence[Config], device: torch.device = CPU) -> list[training.Trained]:
     """Train one stack in this process; the networks' ends in the order of the configs."""
-    ended = [event for event in training.train(configs, CPU) if isinstance(event, training.Trained)]
+    ended = [event for event in training.train(configs, device) if isinstance(event, training.Trained)]
     assert sorted(one.result.network for one in ended) == list(range(len(configs)))
     return sorted(ended, key=lambda one: one.result.network)
 

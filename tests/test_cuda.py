@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from initdist import epochs, fit, pool, training
+from initdist import epochs, fit, pool
 from initdist.events import Result
+from tests import helpers
 from tests.helpers import tiny
-from tests.helpers import train as train_on_cpu
 
 DEVICE = torch.device("cuda")
 MODELS = ["mlp", "cnn", "resnet"]
@@ -14,10 +14,8 @@ MODELS = ["mlp", "cnn", "resnet"]
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
 
-def train(configs, device=DEVICE):
-    ended = [event for event in training.train(configs, device) if isinstance(event, training.Trained)]
-    assert sorted(one.result.network for one in ended) == list(range(len(configs)))
-    return sorted(ended, key=lambda one: one.result.network)
+def train(configs):
+    return helpers.train(configs, DEVICE)
 
 
 def differing(model, networks=5, **changes):
@@ -43,7 +41,7 @@ def close(one, other, tolerance=2e-3):
 @pytest.mark.parametrize("model", MODELS)
 def test_networks_are_those_of_a_cpu(model):
     configs = differing(model, **{"stop.train_loss": 0.0, "stop.max_epochs": 3})
-    for one, other in zip(train(configs), train_on_cpu(configs), strict=True):
+    for one, other in zip(train(configs), helpers.train(configs), strict=True):
         close(one, other)
 
 
@@ -133,7 +131,7 @@ def test_stacks_go_to_every_device():
         assert len(training_pool._workers) == min(8, torch.cuda.device_count())
     finally:
         training_pool.close()
-    for i, one in enumerate(train_on_cpu(configs)):
+    for i, one in enumerate(helpers.train(configs)):
         assert found[i].metrics["distance_from_init"] == pytest.approx(
             one.result.metrics["distance_from_init"], rel=0.02
         )

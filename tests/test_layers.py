@@ -14,7 +14,20 @@ ROOT = Path(__file__).parent.parent
 
 # Lowest first. A module imports from its own layer and from those before it. A package stands for what is inside.
 LAYERS = (
-    ("config", "consistency", "counts", "errors", "events", "names", "paths", "registry", "rng", "rules", "schema"),
+    (
+        "config",
+        "consistency",
+        "counts",
+        "errors",
+        "events",
+        "files",
+        "names",
+        "paths",
+        "registry",
+        "rng",
+        "rules",
+        "schema",
+    ),
     (
         "activations",
         "blocks",

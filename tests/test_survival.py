@@ -11,11 +11,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from mlflow.tracking import MlflowClient
 
 from initdist import claims, names, unwritten
 from initdist.tracking import Outcome
-from tests.command import TINY, by_identity, run, runs, train
+from tests.command import TINY, by_identity, client, run, runs, start, train
 
 # Networks that train for some seconds, written down all the time.
 LONG = (
@@ -28,14 +27,6 @@ LONG = (
     "checkpoint.every_minutes=1e-4",
 )
 GRID = ("-m", "model.width=16", "seed=range(0,3)", *LONG)
-
-
-def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "initdist.train", *overrides]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
 
 
 def wait_for(condition, seconds=60.0) -> None:
@@ -71,15 +62,11 @@ def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(tmp_path)
     assert {identity: values(one) for identity, one in found.items()} == {k: values(v) for k, v in expected.items()}
     for identity, one in found.items():
         history = [
-            [(point.step, point.value) for point in client.get_metric_history(each.info.run_id, names.DISTANCE)]
-            for client, each in ((store(killed), one), (store(whole), expected[identity]))
+            [(point.step, point.value) for point in store.get_metric_history(each.info.run_id, names.DISTANCE)]
+            for store, each in ((client(killed), one), (client(whole), expected[identity]))
         ]
         assert history[0] == history[1]
     assert not list((killed / "checkpoints").glob("*/*/*"))  # nothing is left of what is finished
-
-
-def store(folder: Path) -> MlflowClient:
-    return MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
 
 
 def test_trainings_written_down_are_those_never_written_down(tmp_path):

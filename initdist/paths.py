@@ -14,6 +14,11 @@ def conf_dir() -> str:
     raise FileNotFoundError(f"no conf/config.yaml beside or inside {package}: reinstall initdist")
 
 
+def measure_catalogue() -> Path:
+    """JSON file of what is known about each measure: what the analysis reads in place of the registry."""
+    return Path(__file__).resolve().parent / "measures" / "catalogue.json"
+
+
 def default_tracking_uri(directory: str | Path) -> str:
     """SQLite store in a directory, as an absolute URI: `sqlite:////abs/path/mlflow.db`."""
     return f"sqlite:///{Path(directory).resolve() / DEFAULT_STORE}"

@@ -22,3 +22,13 @@ def _one_thread() -> None:
 def _no_store_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller's own tracking store is not the tests' business."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """What a test draws from the global generators is the same in every run."""
+    import numpy as np
+    import torch
+
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - libraries draw from it

@@ -15,6 +15,8 @@ from initdist import config as configs
 from initdist import data, evaluation, measures, stack
 from initdist.errors import ConfigError
 from initdist.measures import REGISTRY, Subject
+from initdist.measures._catalogue import catalogue
+from initdist.paths import measure_catalogue
 from initdist.stack import Form, Parameters, Stack
 
 NAMES = list(REGISTRY)
@@ -252,3 +254,7 @@ def test_a_name_cannot_be_registered_twice() -> None:
 
     with pytest.raises(ValueError, match=r"^measure param_norm is registered twice$"):
         measures.measure(group="core", formula="0", source="none")(param_norm)
+
+
+def test_the_catalogue_is_the_registry_s():
+    assert measure_catalogue().read_text(encoding="utf-8") == catalogue(), "run python -m initdist.measures"

@@ -20,6 +20,7 @@ class Measure:
     """A measure and what its values mean.
 
     orientation: +1 where a larger value predicts a larger generalization gap, -1 where it predicts a smaller one.
+    normalization: how values mu are made comparable across training sizes m, one of NORMALIZATIONS.
     """
 
     name: str
@@ -28,14 +29,24 @@ class Measure:
     source: str
     orientation: int
     function: Callable[[Subject], Values]
+    normalization: str = "none"
     chain: bool = False  # defined only for models that are their layers one after the other
 
+
+# "root": mu / sqrt(m); "square": sqrt(mu / m); "log": (mu - ln m) / 2; "none": as it is.
+NORMALIZATIONS = ("none", "root", "square", "log")
 
 REGISTRY: dict[str, Measure] = {}
 
 
 def measure(
-    *, group: str, formula: str, source: str, orientation: int = 1, chain: bool = False
+    *,
+    group: str,
+    formula: str,
+    source: str,
+    orientation: int = 1,
+    normalization: str = "none",
+    chain: bool = False,
 ) -> Callable[[Callable[[Subject], Values]], Callable[[Subject], Values]]:
     """Register a function under its own name. It returns [N], or layer label -> [N]; NaN where it is undefined."""
 
@@ -43,7 +54,9 @@ def measure(
         name = function.__name__
         if name in REGISTRY:
             raise ValueError(f"measure {name} is registered twice")
-        REGISTRY[name] = Measure(name, group, formula, source, orientation, function, chain)
+        if normalization not in NORMALIZATIONS:
+            raise ValueError(f"measure {name}: normalization must be one of {NORMALIZATIONS}, got {normalization!r}")
+        REGISTRY[name] = Measure(name, group, formula, source, orientation, function, normalization, chain)
         return function
 
     return register

@@ -20,7 +20,7 @@ def _quantile_margin(subject: Subject, part: int) -> Tensor:
     return subject.margins[:, max(1, m // part) - 1]
 
 
-@measure(group="core", formula="||D_k||_F", source=_NAGARAJAN)
+@measure(group="core", formula="||D_k||_F", source=_NAGARAJAN, normalization="root")
 def distance_from_init(subject: Subject) -> Values:
     return {layer: norm([movement]) for layer, movement in subject.movements.items()}
 
@@ -35,22 +35,22 @@ def distance_relative(subject: Subject) -> Values:
     return evaluation.distance(subject.trained, subject.initial) / norm(subject.initial.parameters.values())
 
 
-@measure(group="core", formula="sum_k ||W_k||_F^2", source=_JIANG + "42")
+@measure(group="core", formula="sum_k ||W_k||_F^2", source=_JIANG + "42", normalization="square")
 def param_norm(subject: Subject) -> Values:
     return norm(subject.weights.values()).square()
 
 
-@measure(group="core", formula="||W_k||_2", source=_JIANG + "32")
+@measure(group="core", formula="||W_k||_2", source=_JIANG + "32", normalization="root")
 def spectral_norm(subject: Subject) -> Values:
     return subject.spectral_norms
 
 
-@measure(group="core", formula="||D_k||_2", source=_JIANG + "41")
+@measure(group="core", formula="||D_k||_2", source=_JIANG + "41", normalization="root")
 def spectral_distance(subject: Subject) -> Values:
     return {layer: _subject.spectral_norm(movement) for layer, movement in subject.movements.items()}
 
 
-@measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32", chain=True)
+@measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32", normalization="log", chain=True)
 def log_prod_of_spec(subject: Subject) -> Values:
     return 2 * sum_in_order(spectral.log() for spectral in subject.spectral_norms.values())
 

@@ -44,6 +44,17 @@ def test_metrics(stack: Stack, data: StackData, loss: Loss, samples: int | None)
     return _metrics(stack, loss, partial(data.test_slice, every=every), -(-data.test_size // every))
 
 
+def test_results(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
+    """As `test_metrics` on the whole test set, and which of its samples are classified correctly [N, T], in order."""
+    total = torch.zeros(2, len(stack), dtype=torch.float64, device=stack.device)
+    correct = []
+    for inputs, labels in slices(data.test_slice, data.test_size):
+        sums, right = _scored(stack, loss, inputs, labels)
+        total += sums
+        correct.append(right)
+    return *_means(total, data.test_size), torch.cat(correct, dim=1)
+
+
 def train_logits(stack: Stack, data: StackData) -> Tensor:
     """Logits [N, m, C] on each network's training set."""
     return torch.cat([stack.forward(inputs) for inputs, _ in slices(data.train_slice, data.train_size)], dim=1)
@@ -110,9 +121,15 @@ def _awaited_metrics(stack: Stack, loss: Loss, data: StackData, awaited: Tensor)
 
 def _sums(stack: Stack, loss: Loss, inputs: Tensor, labels: Tensor) -> Tensor:
     """Sum of the losses and number of the errors in a micro-batch [2, N]."""
+    return _scored(stack, loss, inputs, labels)[0]
+
+
+def _scored(stack: Stack, loss: Loss, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of the losses and number of the errors in a micro-batch [2, N], and which samples are right [N, B]."""
     logits = stack.forward(inputs)
     losses = torch.vmap(loss)(logits, labels)
-    return torch.stack((losses.double().sum(1), (logits.argmax(-1) != labels).sum(1).double()))
+    right = logits.argmax(-1) == labels
+    return torch.stack((losses.double().sum(1), (~right).sum(1).double())), right
 
 
 def _means(total: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,9 @@
 `network` and `networks` are positions in the list of networks that training was asked for.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from initdist.schema import Config
 
@@ -16,6 +18,17 @@ class Task:
     configs: tuple[Config, ...]
     weight_files: tuple[str, ...]  # empty = keep none
     checkpoints: tuple[str, ...] = ()  # likewise
+
+
+@dataclass(frozen=True)
+class MeasureTask:
+    """One stack to measure after its training: the positions of its networks, their configs, where their weights are,
+    and the hashes of their initial parameters. `measures` of the configs names what to compute."""
+
+    networks: tuple[int, ...]
+    configs: tuple[Config, ...]
+    weight_files: tuple[str, ...]
+    theta0: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,15 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """What is known of one network's measures."""
+
+    metrics: Mapping[str, float]  # values under their metric names; NaN where undefined for this network
+    options: Mapping[str, Mapping[str, Any]]  # measure -> the options it was computed with, undefined ones too
+    seconds: Mapping[str, float]  # measure -> its share of its stack's time
+
+
+@dataclass(frozen=True)
 class Result:
     """A network ended by its own criterion."""
 
@@ -50,14 +72,32 @@ class Result:
     history: list[tuple[int, dict[str, float]]]  # (gradient step, values), before the final ones
     theta0: str  # hash of the initial parameters
     seconds: float  # its share of its stack's training time
+    measured: Measurement = field(default_factory=lambda: Measurement({}, {}, {}))
+    correct: bytes = b""  # numpy.packbits of which samples of the clean test set are right; empty where not known
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A network was measured after its training."""
+
+    network: int
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A network whose weights or start are not what they should be, and why."""
+
+    network: int
+    reason: str
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Networks that could not be trained to their end, and why."""
+    """Networks that could not be trained or measured to their end, and why."""
 
     networks: tuple[int, ...]
     error: str
 
 
-Event = Started | Progress | Result | Failed
+Event = Started | Progress | Result | Measured | Refused | Failed

@@ -37,6 +37,7 @@ TEST_SIZE = "initdist.test_size"
 DEVICE = "initdist.device"
 TRAINING_SECONDS = "initdist.training_seconds"
 MEASURES = "initdist.measures"  # JSON: measure -> the options (draws, subset size) that its value was computed with
+MEASURE_SECONDS = "initdist.measure_seconds"  # JSON: measure -> the network's share of the time it took
 TEST_CORRECT = "initdist.test_correct"  # base64 of numpy.packbits: which samples of the clean test set are right
 PARENT_RUN = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -21,7 +21,7 @@ from typing import Any
 
 from initdist import division
 from initdist.errors import DeviceError
-from initdist.events import Done, Event, Failed, Result, Task
+from initdist.events import Done, Event, Failed, Measured, MeasureTask, Refused, Result, Task
 from initdist.schema import Config, NumericsConfig
 
 _COMPILERS = ("g++", "clang++", "c++")
@@ -79,13 +79,26 @@ class Pool:
         """
         if not configs:
             return
+        queue = self._stacks(configs, weight_files, checkpoints)
+        yield from self.work(queue, len(queue))
+
+    def parts(self, configs: Sequence[Config]) -> list[tuple[int, ...]]:
+        """The positions of networks of one shape, stack by stack. Raises DeviceError for what cannot be computed
+        here."""
         self._refuse_impossible(configs[0].numerics)
         self._drop_dead()
-        queue = self._stacks(configs, weight_files, checkpoints)
+        if not self._workers:
+            self._start(self.devices[0])
+        return division.stacks(configs, self._ask(self._workers[0], "capacity", configs[0]), self.devices)
+
+    def work(self, tasks: Iterable[Task | MeasureTask], most: int) -> Iterator[Event]:
+        """Have stacks trained or measured, at most so many; each is taken when a process is free for it."""
+        self._drop_dead()
+        queue = iter(tasks)
         try:
-            for device in self._unused()[: max(0, len(queue) - len(self._workers))]:
+            for device in self._unused()[: max(0, most - len(self._workers))]:
                 self._start(device)
-            for worker in self._workers[: len(queue)]:
+            for worker in self._workers[:most]:
                 self._give(worker, queue)
             while any(worker.busy for worker in self._workers):
                 for worker in self._ready():
@@ -141,10 +154,6 @@ class Pool:
         return unused
 
     def _stacks(self, configs: Sequence[Config], weight_files: Sequence[str], checkpoints: Sequence[str]) -> list[Task]:
-        if not self._workers:
-            self._start(self.devices[0])
-        most = self._ask(self._workers[0], "capacity", configs[0])
-        parts = division.stacks(configs, most, self.devices)
         return [
             Task(
                 part,
@@ -152,7 +161,7 @@ class Pool:
                 tuple(weight_files[i] for i in part if weight_files),
                 tuple(checkpoints[i] for i in part if checkpoints),
             )
-            for part in parts
+            for part in self.parts(configs)
         ]
 
     def _start(self, device: str) -> _Worker:
@@ -173,10 +182,10 @@ class Pool:
             worker.process.join()
             raise RuntimeError(f"a training process could not start: {_cause(worker.process)}") from None
 
-    def _give(self, worker: _Worker, queue: list[Task]) -> None:
-        worker.busy = bool(queue)
-        if queue:
-            task = queue.pop(0)
+    def _give(self, worker: _Worker, queue: Iterator[Task | MeasureTask]) -> None:
+        task = next(queue, None)
+        worker.busy = task is not None
+        if task is not None:
             worker.left = set(task.networks)
             worker.connection.send(task)
 
@@ -185,18 +194,18 @@ class Pool:
         ready = wait([worker.connection for worker in busy])
         return [worker for worker in busy if worker.connection in ready]
 
-    def _receive(self, worker: _Worker, queue: list[Task]) -> Iterator[Event]:
+    def _receive(self, worker: _Worker, queue: Iterator[Task | MeasureTask]) -> Iterator[Event]:
         try:
             message = worker.connection.recv()
         except (EOFError, ConnectionResetError):
             yield self._bury(worker)
-            if queue:
-                self._give(self._start(worker.device), queue)
+            if (task := next(queue, None)) is not None:
+                self._give(self._start(worker.device), iter([task]))
             return
         if isinstance(message, Done):
             self._give(worker, queue)
             return
-        if isinstance(message, Result):
+        if isinstance(message, (Result, Measured, Refused)):
             worker.left.discard(message.network)
         elif isinstance(message, Failed):
             worker.left.difference_update(message.networks)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 from initdist import config as configs
 from initdist import names, tracking
 from initdist.errors import ConfigError
-from initdist.events import Result
+from initdist.events import Measurement, Result
 from initdist.plan import Network
 from initdist.schema import Config
 
@@ -84,6 +86,14 @@ def outcome(result: Result, files: Sequence[str]) -> tracking.Outcome:
             names.STOP_REASON: result.stop_reason,
             names.THETA0: result.theta0,
             names.TRAINING_SECONDS: f"{result.seconds:.3f}",
+            **measure_tags(result.measured),
+            **({names.TEST_CORRECT: base64.b64encode(result.correct).decode()} if result.correct else {}),
         },
         files=[Path(files[result.network])] if files else [],
     )
+
+
+def measure_tags(measurement: Measurement) -> dict[str, str]:
+    """What a run says of its measures beside their values."""
+    seconds = {name: float(f"{value:.3g}") for name, value in measurement.seconds.items()}
+    return {names.MEASURES: json.dumps(measurement.options), names.MEASURE_SECONDS: json.dumps(seconds)}

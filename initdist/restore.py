@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -28,17 +29,20 @@ def load_network(run_id: str, tracking_uri: str | None = None) -> tuple[nn.Modul
     Both expect inputs as `load_data` gives them. Raises UserError for a run without weights, for weights that do not
     match its config, and where the initial parameters drawn here are not those that the run began with.
     """
-    from initdist import datasets, initialization, training
+    from initdist import datasets, initialization, weights
 
     config, run = _run_config(run_id, tracking_uri)
     about = datasets.describe(config.dataset)
-    module = models.build(config.model, about.input_shape, about.classes)
-    theta0 = initialization.draw(config, {name: tuple(p.shape) for name, p in module.named_parameters()})
-    if training.theta_hash(theta0) != run.data.tags[names.THETA0]:
-        raise UserError(f"run {run_id}: the initial parameters drawn here are not those of the run ({_versions(run)})")
-    initial = models.build(config.model, about.input_shape, about.classes)
-    _fill(initial, theta0, run_id)
-    _fill(module, _weights(run_id, tracking_uri), run_id)
+    module, initial = (models.build(config.model, about.input_shape, about.classes).eval() for _ in range(2))
+    shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+    theta0 = initialization.draw(config, shapes)
+    try:
+        weights.check_start(theta0, run.data.tags[names.THETA0])
+        initial.load_state_dict(theta0)
+        module.load_state_dict(_weights(run, tracking_uri, shapes))
+    except UserError as error:
+        version = run.data.tags.get(names.VERSION)
+        raise UserError(f"run {run_id}, trained by initdist {version}: {error}") from error
     return module, initial
 
 
@@ -68,34 +72,17 @@ def _run_config(run_id: str, tracking_uri: str | None) -> tuple[Config, Any]:
     return from_params(run.data.params), run
 
 
-def _weights(run_id: str, tracking_uri: str | None) -> dict[str, Tensor]:
+def _weights(run: Any, tracking_uri: str | None, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
     from mlflow.exceptions import MlflowException
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+
+    from initdist import weights
 
     with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
         try:
-            file = _client(tracking_uri).download_artifacts(run_id, names.WEIGHTS_FILE, folder)
-            weights: dict[str, Tensor] = load_file(file)
+            file = _client(tracking_uri).download_artifacts(run.info.run_id, names.WEIGHTS_FILE, folder)
         except (MlflowException, OSError) as error:
-            raise UserError(f"run {run_id} has no weights: it was trained with tracking.save_weights=false") from error
-        except SafetensorError as error:
-            raise UserError(f"run {run_id}: {names.WEIGHTS_FILE} is corrupt: {error}") from error
-    return weights
-
-
-def _fill(module: nn.Module, parameters: Mapping[str, Tensor], run_id: str) -> None:
-    try:
-        module.load_state_dict(parameters)
-    except RuntimeError as error:
-        raise UserError(f"run {run_id}: its weights do not match its config: {error}") from error
-    module.eval()
-
-
-def _versions(run: Any) -> str:
-    import numpy as np
-
-    return f"trained by initdist {run.data.tags.get(names.VERSION)}; numpy here is {np.__version__}"
+            raise UserError("it has no weights: it was trained with tracking.save_weights=false") from error
+        return weights.load(Path(file), shapes)
 
 
 def from_params(params: Mapping[str, str]) -> Config:

@@ -5,7 +5,6 @@ Yields `Progress` after every epoch and one `Trained` a network, all plain value
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from initdist import data, evaluation, measures, names, optim, precision, stack
+from initdist import data, evaluation, measures, measuring, names, optim, precision, stack, weights
 from initdist.checkpoint import State
 from initdist.events import Progress, Result
 from initdist.fit import Plan, Snapshot, fit
@@ -26,6 +25,8 @@ from initdist.stack import Parameters, Stack
 
 # Test samples behind the points of a history; the final values are of the whole test set.
 CURVE_SAMPLES = 1000
+# Test samples whose bits fit into a tag of MLflow.
+CORRECT_SAMPLES = 20_000
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,6 @@ def recorded_epochs(points: int, max_epochs: int) -> frozenset[int]:
     if points == 0:
         return frozenset()
     return frozenset({0, *np.geomspace(1, max_epochs, points).round().astype(int).tolist()})
-
-
-def theta_hash(parameters: Parameters) -> str:
-    """SHA-256 of parameters: names, shapes and float32 bytes in order."""
-    digest = hashlib.sha256()
-    for name, p in parameters.items():
-        digest.update(f"{name}{tuple(p.shape)}".encode())
-        digest.update(p.contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def train(
@@ -137,6 +129,7 @@ class _Observer:
         self.loss = LOSSES[configs[0].loss.name]
         self.records = [_Record() for _ in configs]
         self.recorded = recorded_epochs(configs[0].history, configs[0].stop.max_epochs)
+        self.correct: dict[int, bytes] = {}  # network -> which test samples it is right about, where it has ended
         self.clock = time.perf_counter()
 
     def observe(self, snapshot: Snapshot) -> Iterator[Trained]:
@@ -213,7 +206,11 @@ class _Observer:
         trained, _ = self._part(snapshot, positions)
         index = torch.tensor(positions, device=self.initial.device)
         tested = replace(snapshot.data, inputs=None).select(index)  # the training inputs are not needed
-        test_loss, test_error = evaluation.test_metrics(trained, tested, self.loss, samples)
+        if samples is None:
+            test_loss, test_error, correct = evaluation.test_results(trained, tested, self.loss)
+            self._keep_correct([snapshot.members[k] for k in positions], test_error, correct)
+        else:
+            test_loss, test_error = evaluation.test_metrics(trained, tested, self.loss, samples)
         train_loss, train_error = self._train_metrics(snapshot, trained, positions)
         values = {}
         for i, k in enumerate(positions):
@@ -232,6 +229,12 @@ class _Observer:
             values[k] = one
         return values
 
+    def _keep_correct(self, members: list[int], error: torch.Tensor, correct: torch.Tensor) -> None:
+        if correct.shape[1] <= CORRECT_SAMPLES:
+            bits = np.packbits(correct.cpu().numpy(), axis=1)
+            known = ~error.isnan().cpu().numpy()  # the argmax of NaN is a class too
+            self.correct |= {k: bits[i].tobytes() for i, k in enumerate(members) if known[i]}
+
     def _train_metrics(
         self, snapshot: Snapshot, trained: Stack, positions: list[int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -246,11 +249,11 @@ class _Observer:
         positions = sorted(snapshot.ended)
         trained, initial = self._part(snapshot, positions)
         index = torch.tensor(positions, device=self.initial.device)
-        subject = measures.Subject(trained, initial, snapshot.data.select(index))
-        measured = measures.compute(self.configs[0].measures.names, subject)
+        options = self.configs[0].measures
+        subject = measures.Subject(trained, initial, snapshot.data.select(index), self.loss, options)
+        measured = measuring.measure(subject)
         for i, k in enumerate(positions):
             record = self._record(snapshot, k)
-            final = {names.measure(name, layer): float(value[i]) for (name, layer), value in measured.items()}
             result = Result(
                 network=snapshot.members[k],
                 stop_reason=snapshot.ended[k],
@@ -260,10 +263,12 @@ class _Observer:
                     names.EPOCHS: snapshot.epoch,
                     names.STEPS: snapshot.step,
                     **record.crossings,
-                    **final,
+                    **measured[i].metrics,
                 },
                 history=record.history,
-                theta0=theta_hash(initial.network(i)),
+                theta0=weights.theta_hash(initial.network(i)),
                 seconds=record.seconds,
+                measured=measured[i],
+                correct=self.correct.pop(snapshot.members[k], b""),
             )
             yield Trained(result, trained.network(i))

@@ -1,4 +1,4 @@
-"""A training process: owns one device, trains the stacks it is sent, and sends back events.
+"""A training process: owns one device, trains or measures the stacks it is sent, and sends back events.
 
 On the CPU it uses one thread, and MKL in its reproducible mode: together they make a network's result independent of
 the stack it trains in.
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import torch
 
-from initdist import checkpoint, datasets, models, names, stack, training
+from initdist import checkpoint, datasets, measuring, memory, models, stack, training, weights
 from initdist.checkpoint import State
-from initdist.events import Done, Failed, Progress, Started, Task
+from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
 from initdist.schema import Config
 
 # Parameters, or activations of a batch, of one CPU stack: beyond this they leave the cache, and two smaller stacks are
@@ -38,6 +38,8 @@ def serve(connection: Connection, device: str) -> None:
             message = connection.recv()
             if isinstance(message, Task):
                 _train(connection, message, torch.device(device))
+            elif isinstance(message, MeasureTask):
+                _measure(connection, message, torch.device(device))
             else:
                 question, config = message
                 connection.send(_answer(question, config, device))
@@ -97,7 +99,7 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
             try:
                 _train_stack(connection, task, left, states, device)
             except Exception as error:
-                if not _out_of_memory(error) or len(left) == 1:
+                if not memory.exhausted(error) or len(left) == 1:
                     waiting.insert(0, left)
                     raise
                 waiting[:0] = [left[: len(left) // 2], left[len(left) // 2 :]]
@@ -108,6 +110,19 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
     except Exception:  # whatever went wrong in one stack must not take the others with it
         remaining = sorted(task.networks[i] for part in waiting for i in part)
         connection.send(Failed(tuple(remaining), traceback.format_exc()))
+    connection.send(Done())
+
+
+def _measure(connection: Connection, task: MeasureTask, device: torch.device) -> None:
+    left = set(task.networks)
+    try:
+        for event in measuring.afterwards(task, device):
+            connection.send(event)
+            left.discard(event.network)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception:
+        connection.send(Failed(tuple(sorted(left)), traceback.format_exc()))
     connection.send(Done())
 
 
@@ -152,19 +167,6 @@ def _train_stack(
             continue
         position = members[event.result.network]
         if task.weight_files:
-            _save(event, task.weight_files[position])
+            weights.save(event.parameters, event.result.theta0, Path(task.weight_files[position]))
         connection.send(replace(event.result, network=task.networks[position]))
         left.remove(position)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether a smaller stack may go through. PyTorch's allocator for the CPU raises a plain RuntimeError."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
-
-
-def _save(trained: training.Trained, file: str) -> None:
-    from safetensors.torch import save_file
-
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    # One entry only: safetensors writes several in any order, and equal networks shall give equal files.
-    save_file(trained.parameters, file, metadata={names.THETA0: trained.result.theta0})

@@ -452,7 +452,7 @@ def test_the_hash_of_the_initial_parameters_is_theirs() -> None:
     hashes = [one.result.theta0 for one in train(configs)]
     assert len(set(hashes)) == 2
     built = stack.build(configs, (1, 8, 8), 10, CPU)
-    assert hashes == [training.theta_hash(built.network(i)) for i in (0, 1)]
+    assert hashes == [weights.theta_hash(built.network(i)) for i in (0, 1)]
     same_start = train([tiny({"seeds.order": 5, "optimizer.lr": 0.3})])[0]
     assert same_start.result.theta0 == hashes[0]
 

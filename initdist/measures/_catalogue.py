@@ -20,6 +20,7 @@ def catalogue() -> str:
             "source": m.source,
             "orientation": m.orientation,
             "normalization": m.normalization,
+            "options": list(m.options),
         }
         for m in REGISTRY.values()
     ]

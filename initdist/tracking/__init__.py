@@ -2,7 +2,17 @@
 
 from initdist.tracking.process import is_dead, this_process
 from initdist.tracking.records import DatasetInfo, Network, Outcome, Store, TrackingError
-from initdist.tracking.runs import close_stale, close_sweep, finished, open_sweep, stale, sweep_id
+from initdist.tracking.runs import (
+    artifact,
+    close_stale,
+    close_sweep,
+    finished,
+    finished_runs,
+    open_sweep,
+    stale,
+    sweep_id,
+    sweep_identities,
+)
 from initdist.tracking.store import prepare
 from initdist.tracking.writer import Writer
 
@@ -13,13 +23,16 @@ __all__ = [
     "Store",
     "TrackingError",
     "Writer",
+    "artifact",
     "close_stale",
     "close_sweep",
     "finished",
+    "finished_runs",
     "is_dead",
     "open_sweep",
     "prepare",
     "stale",
     "sweep_id",
+    "sweep_identities",
     "this_process",
 ]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from initdist import __version__, names
 from initdist.tracking.process import git_commit, is_dead, this_process
-from initdist.tracking.records import Store
+from initdist.tracking.records import Store, TrackingError
 from initdist.tracking.store import client
 
 PAGE = 1000
@@ -37,14 +41,19 @@ def _tag(name: str, value: str) -> str:
 
 def finished(store: Store, since_ms: int | None = None, stop_reason: str | None = None) -> dict[str, str]:
     """Identity -> run id of FINISHED networks, the latest of each: all, or those that ended since, or so."""
+    return {identity: run.info.run_id for identity, run in finished_runs(store, since_ms, stop_reason).items()}
+
+
+def finished_runs(store: Store, since_ms: int | None = None, stop_reason: str | None = None) -> dict[str, Any]:
+    """As `finished`, the runs themselves."""
     condition = f"attributes.status = 'FINISHED' and {_tag(names.KIND, names.KIND_NETWORK)}"
     if since_ms is not None:
         condition += f" and attributes.end_time >= {since_ms}"
     if stop_reason is not None:
         condition += f" and {_tag(names.STOP_REASON, stop_reason)}"
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     for run in search(store, condition):
-        found.setdefault(run.data.tags[names.IDENTITY], run.info.run_id)
+        found.setdefault(run.data.tags[names.IDENTITY], run)
     return found
 
 
@@ -84,9 +93,8 @@ def open_sweep(
     tags = run_tags(names.KIND_SWEEP, sweep)
     if command is not None:
         tags["initdist.command"] = command
-    condition = f"{_tag(names.KIND, names.KIND_SWEEP)} and {_tag(names.SWEEP, sweep)}"
     mlflow = client(store.uri)
-    for run in search(store, condition):
+    for run in _parents(store, sweep):
         run_id: str = run.info.run_id
         mlflow.update_run(run_id, status="RUNNING")
         for key, value in tags.items():
@@ -95,6 +103,39 @@ def open_sweep(
     run_id = mlflow.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id
     mlflow.log_dict(run_id, {"sweep": sweep, "networks": [dict(network) for network in networks]}, names.NETWORKS_FILE)
     return run_id
+
+
+def sweep_identities(store: Store, sweep: str) -> set[str] | None:
+    """The identities of all networks of a sweep, those that had finished before too; None where there is no such sweep.
+
+    Raises TrackingError where its list cannot be read.
+    """
+    for run in _parents(store, sweep):
+        with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
+            try:
+                file = artifact(store, run, names.NETWORKS_FILE, Path(folder))
+                return {one["identity"] for one in json.loads(file.read_text())["networks"]} if file else set()
+            except Exception as error:  # an artifact store may raise anything
+                raise TrackingError(f"the networks of sweep {sweep} cannot be read: {error}") from error
+    return None
+
+
+def _parents(store: Store, sweep: str) -> Iterator[Any]:
+    return search(store, f"{_tag(names.KIND, names.KIND_SWEEP)} and {_tag(names.SWEEP, sweep)}")
+
+
+def artifact(store: Store, run: Any, name: str, folder: Path) -> Path | None:
+    """A file of a run: where it lies if that is on this machine, else a copy in a folder; None if the run has none."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    where = urlparse(run.info.artifact_uri)
+    if where.scheme in ("", "file"):
+        file = Path(unquote(where.path)) / name
+        return file if file.is_file() else None
+    repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
+    if name not in {one.path for one in repository.list_artifacts()}:
+        return None
+    return Path(repository.download_artifacts(name, str(folder)))
 
 
 def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, float]) -> None:

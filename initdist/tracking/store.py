@@ -40,6 +40,16 @@ def prepare(uri: str, experiment: str) -> Store:
         return _experiment(uri, experiment, artifacts=None)
 
 
+@contextlib.contextmanager
+def amending(store: Store) -> Iterator[None]:
+    """Of the processes of this machine, only one at a time is in here with a SQLite store. A server has no such lock."""
+    from filelock import FileLock
+
+    path = sqlite_path(store.uri)
+    with contextlib.nullcontext() if path is None else FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+        yield
+
+
 def sqlite_path(uri: str) -> Path | None:
     """File of a SQLite store; None for any other."""
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 from initdist import names
 from initdist.tracking.records import Network, Outcome, Store, TrackingError
 from initdist.tracking.runs import run_tags
-from initdist.tracking.store import client
+from initdist.tracking.store import amending, client
 
 WAITING = 64  # outcomes that may wait to be written before training has to
 METRICS_A_CALL = 1000  # MLflow's limit
@@ -73,6 +74,12 @@ class Writer:
         """Write a network's artifacts, history and final values, end its run FINISHED, and then do what is given."""
         metrics = list(_metrics(outcome))  # once: written again, they must be the same ones
         self._put(lambda: self._finish(key, outcome, metrics, then))
+
+    def amend(self, run_id: str, outcome: Outcome, merged: Sequence[str]) -> None:
+        """Add final values and tags to a run that has ended. The tags named here hold JSON objects, and keep what else
+        they have in the store; their entries are there only together with all metrics."""
+        metrics = list(_metrics(outcome))
+        self._put(lambda: self._amend(run_id, outcome, metrics, merged))
 
     def fail(self, key: Any, error: str) -> None:
         """End a network's run FAILED, with the error as an artifact."""
@@ -153,7 +160,7 @@ class Writer:
         for file in outcome.files:  # the client's own log_artifact would ask the store for the run again
             get_artifact_repository(self._artifacts[key], tracking_uri=self.store.uri).log_artifact(str(file))
         tags = dict(outcome.tags)
-        if dropped := sorted(k for k, v in outcome.metrics.items() if not math.isfinite(v)):
+        if dropped := sorted(k for k, v in outcome.metrics.items() if not _kept(k, v)):
             tags[NONFINITE] = ",".join(dropped)
         for first in range(0, len(metrics), METRICS_A_CALL):
             self._client.log_batch(
@@ -163,6 +170,23 @@ class Writer:
             )
         self._end(key, "FINISHED")
         then()
+
+    def _amend(self, run_id: str, outcome: Outcome, metrics: list[Any], merged: Sequence[str]) -> None:
+        from mlflow.entities import RunTag
+
+        with amending(self.store):  # what another command adds at the same time must stay
+            known = self._client.get_run(run_id).data.tags
+            before = {key: _entries(known.get(key)) for key in merged}
+            for key, entries in before.items():
+                new = json.loads(outcome.tags[key])
+                if renewed := entries.keys() & new.keys():  # these values are about to change
+                    entries = {name: value for name, value in entries.items() if name not in renewed}
+                    self._client.set_tag(run_id, key, json.dumps(entries))
+                before[key] = entries | new
+            for first in range(0, len(metrics), METRICS_A_CALL):
+                self._client.log_batch(run_id, metrics=metrics[first : first + METRICS_A_CALL])
+            tags = dict(outcome.tags) | {key: json.dumps(entries) for key, entries in before.items()}
+            self._client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
 
     def _fail(self, key: Any, error: str) -> None:
         if key not in self.run_ids:  # it broke before it began: there is no run to end
@@ -174,6 +198,15 @@ class Writer:
         self._client.set_terminated(self.run_ids[key], status)
         self._open.discard(key)
         self._artifacts.pop(key, None)
+
+
+def _entries(text: str | None) -> dict[str, Any]:
+    """A tag's JSON object; empty where there is none, or nothing that can be read."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _may_pass(error: Exception) -> bool:
@@ -190,7 +223,12 @@ def _metrics(outcome: Outcome) -> Iterator[Any]:
 
     now = int(time.time() * 1000)
     for step, values in [*outcome.history, (outcome.step, outcome.metrics)]:
-        yield from (Metric(k, float(v), now, step) for k, v in values.items() if math.isfinite(v))
+        yield from (Metric(k, float(v), now, step) for k, v in values.items() if _kept(k, v))
+
+
+def _kept(name: str, value: float) -> bool:
+    """Whether a value is one: finite, or a measure's statement that a network has no margin."""
+    return math.isfinite(value) or (value == math.inf and name.startswith(names.MEASURE))
 
 
 def _inputs(network: Network) -> Iterator[Any]:

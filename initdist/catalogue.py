@@ -1,0 +1,50 @@
+"""The measures as their catalogue file knows them, and which of them a run has: without importing torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from initdist import names
+from initdist.errors import ConfigError
+from initdist.paths import measure_catalogue
+from initdist.registry import unknown
+from initdist.schema import MeasuresConfig
+
+Options = Mapping[str, Mapping[str, Any]]  # measure -> the options that its value is computed with
+
+
+@cache
+def entries() -> dict[str, dict[str, Any]]:
+    """Measure -> what the catalogue says of it, in the order of the registry."""
+    return {one["name"]: one for one in json.loads(measure_catalogue().read_text(encoding="utf-8"))["measures"]}
+
+
+def selected(config: MeasuresConfig) -> dict[str, dict[str, Any]]:
+    """The measures that a config's groups and names stand for, each with its options. Raises ConfigError."""
+    known = {*entries(), *names.MEASURE_GROUPS, names.ALL_MEASURES}
+    for entry in config.names:
+        if entry not in known:
+            raise ConfigError(unknown("measures.names", entry, known))
+    return {
+        name: {key: getattr(config, key) for key in one["options"]}
+        for name, one in entries().items()
+        if {name, one["group"], names.ALL_MEASURES} & {*config.names}
+    }
+
+
+def recorded(tags: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The measures that a run's tags say it has, those undefined for its network too. None where no tag can be read."""
+    try:
+        found = json.loads(tags.get(names.MEASURES, "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def missing(wanted: Options, tags: Mapping[str, str]) -> list[str]:
+    """Those measures that a run lacks, or that were computed with other options."""
+    have = recorded(tags)
+    return [name for name, options in wanted.items() if have.get(name) != options]

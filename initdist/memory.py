@@ -1,0 +1,28 @@
+"""Going on in halves where the networks of a stack do not fit into memory together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+def exhausted(error: Exception) -> bool:
+    """Whether a smaller stack may go through. PyTorch's allocator for the CPU raises a plain RuntimeError."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+
+
+def in_halves(work: Callable[[list[int]], list[T]], positions: list[int]) -> list[T]:
+    """What `work` gives for networks at these positions: for all at once, or in halves where they do not fit."""
+    try:
+        return work(positions)
+    except Exception as error:
+        if not exhausted(error) or len(positions) == 1:
+            raise
+    if torch.cuda.is_available():  # only here, where the error no longer holds on to its tensors
+        torch.cuda.empty_cache()
+    middle = len(positions) // 2
+    return [*in_halves(work, positions[:middle]), *in_halves(work, positions[middle:])]

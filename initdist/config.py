@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -15,6 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 from initdist import consistency, names
 from initdist.errors import ConfigError
 from initdist.schema import RESULT_SECTIONS, STACKABLE, Config
+
+T = TypeVar("T")
 
 # Bump when a change of code alters the results of an unchanged config. See CONTRIBUTING.md.
 NUMERICS_VERSION = 1
@@ -50,11 +52,18 @@ def networks(cfg: DictConfig) -> list[Config]:
 
 
 def _resolved(cfg: DictConfig) -> Config:
+    config = resolved(cfg, Config)
+    consistency.check(config)
+    return config
+
+
+def resolved(cfg: DictConfig, schema: type[T]) -> T:
+    """An instance of a schema from a composed config. Raises ConfigError."""
     try:
         config = OmegaConf.to_object(cfg)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or 'config'}: {error.msg or error}".splitlines()[0]) from error
-    assert isinstance(config, Config)
+    assert isinstance(config, schema)
     check_rules(config)
     return config
 
@@ -69,12 +78,11 @@ def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
 
 
 def check_rules(config: Any) -> None:
-    """Raise ConfigError for the first leaf whose value breaks its rule, or does not go with the others."""
+    """Raise ConfigError for the first leaf whose value breaks its rule."""
     for key, value, metadata in leaves(config):
         rule = metadata.get("rule")
         if rule is not None and not rule.holds(value):
             raise ConfigError(f"{key} must be {rule.text}, got {value!r}")
-    consistency.check(config)
 
 
 def result_leaves(config: Config) -> dict[str, Any]:

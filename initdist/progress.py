@@ -11,7 +11,7 @@ from typing import TextIO
 
 from initdist import bars
 from initdist.counts import duration
-from initdist.events import Event, Failed, Progress, Result
+from initdist.events import Event, Failed, Measured, Progress, Refused, Result
 from initdist.schema import Config
 
 
@@ -28,7 +28,7 @@ class State:
         if isinstance(event, Progress):
             for network, loss in zip(event.networks, event.batch_loss, strict=True):
                 self.running[network] = (event.epoch, loss)
-        elif isinstance(event, Result | Failed):
+        elif isinstance(event, Result | Measured | Refused | Failed):
             for network in event.networks if isinstance(event, Failed) else (event.network,):
                 self.running.pop(network, None)
                 self.ended.add(network)
@@ -65,10 +65,12 @@ def _span(low: float, high: float) -> str:
 
 
 class Display:
-    """Shows a State while a job trains; a context manager."""
+    """Shows a State while networks are trained, or whatever else is done to them; a context manager."""
 
-    def __init__(self, title: str, configs: Sequence[Config], stream: TextIO | None = None) -> None:
-        self.title = title
+    def __init__(
+        self, title: str, configs: Sequence[Config], stream: TextIO | None = None, doing: str = "training"
+    ) -> None:
+        self.title, self.doing = title, doing
         self.state = State(configs)
         self.stream = stream or sys.stderr
         self._shown = time.monotonic()
@@ -76,7 +78,7 @@ class Display:
     def __enter__(self) -> Display:
         count = len(self.state.configs)
         self._bar = bars.bar(self.title, self.stream)
-        self._bar.show(0.0, f"training {count} network{'' if count == 1 else 's'}")
+        self._bar.show(0.0, f"{self.doing} {count} network{'' if count == 1 else 's'}")
         return self
 
     def __exit__(

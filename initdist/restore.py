@@ -103,9 +103,14 @@ def from_params(params: Mapping[str, str]) -> Config:
     return config
 
 
+def data_root() -> str:
+    """Where datasets are on this machine, unless a command says otherwise."""
+    return os.environ.get("INITDIST_DATA", "data")
+
+
 # What a config needs to resolve and no result depends on.
 _UNUSED = {
-    "dataset": {"root": os.environ.get("INITDIST_DATA", "data")},
+    "dataset": {"root": data_root()},
     "loss": {spec.name: 1.0 for spec in fields(LossConfig) if not spec.metadata.get("identity", True)},
     "tracking": {"uri": ""},
 }

@@ -161,7 +161,7 @@ def _vary_schema(axes: dict[str, type]) -> type:
 Vary = _vary_schema(STACKABLE)
 
 
-def _is_device(name: str) -> bool:
+def is_device(name: str) -> bool:
     return re.fullmatch(r"auto|cpu|cuda(:\d+)?", name) is not None
 
 
@@ -183,7 +183,7 @@ class Config:
     history: int = option(25, at_least(0))
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    device: str = option("auto", matching("auto, cpu, cuda or cuda:<index>", _is_device))
+    device: str = option("auto", matching("auto, cpu, cuda or cuda:<index>", is_device))
     workers: int = option(0, at_least(0))
     resume: bool = True
     dry_run: bool = False

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from initdist import claims, names, records, tracking
+from initdist import claims, names, records, remeasure, tracking
 from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.plan import Network
@@ -52,7 +52,7 @@ def session(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
     """
     started, status = time.monotonic(), "FAILED"
     records.check_folder(networks[0].config)
-    sweep = _begin(networks, settings, resume)
+    sweep, advice = _begin(networks, settings, resume)
     exit_on_sigterm()
     try:
         yield sweep
@@ -65,6 +65,8 @@ def session(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
         raise
     finally:
         failed = _end(networks, sweep, status, started)
+        if advice:
+            print(advice, flush=True)
     if failed:
         raise SystemExit(1)
 
@@ -109,12 +111,13 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> Counts:
     )
 
 
-def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Sweep:
-    """Prepare the store, look up what has finished, and open the parent run. Raises TrackingError."""
+def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> tuple[Sweep, str]:
+    """Prepare the store, look up what has finished, and open the parent run; also what to do for finished networks
+    that lack measures, if any do. Raises TrackingError."""
     opened_ms = int(time.time() * 1000)
     store = tracking.prepare(settings.uri, settings.experiment)
     tracking.close_stale(store)
-    finished = tracking.finished(store) if resume else {}
+    finished = tracking.finished_runs(store) if resume else {}
     identities = [network.identity for network in networks]
     sweep = tracking.sweep_id(identities)
     run_id = tracking.open_sweep(
@@ -124,7 +127,9 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
         [{"identity": network.identity, "name": network.name} for network in networks],
         command=shlex.join([Path(sys.executable).name, "-m", "initdist.train", *sys.argv[1:]]),
     )
-    return Sweep(sweep, store, run_id, frozenset(identities) - finished.keys(), opened_ms, resume)
+    opened = Sweep(sweep, store, run_id, frozenset(identities) - finished.keys(), opened_ms, resume)
+    before = [finished[identity] for identity in identities if identity in finished]
+    return opened, remeasure.advice(before, networks[0].config, sweep, store)
 
 
 def join(directory: Path, settings: TrackingConfig) -> Sweep:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from helpers import CPU, assert_same, facts, make, tiny, train
 
-from initdist import data, epochs, evaluation, fit, names, noise, optim, stack, training
+from initdist import data, epochs, evaluation, fit, names, noise, optim, stack, training, weights
 from initdist.losses import LOSSES
 from initdist.schema import Config
 

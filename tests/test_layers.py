@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 # Lowest first. A module imports from its own layer and from those before it. A package stands for what is inside.
 LAYERS = (
     (
+        "catalogue",
         "config",
         "consistency",
         "counts",
@@ -40,17 +41,21 @@ LAYERS = (
         "initialization",
         "input_noise",
         "losses",
+        "measure_config",
         "measures",
+        "memory",
         "models",
         "noise",
         "optim",
         "precision",
         "recording",
+        "selection",
         "stack",
         "stops",
+        "weights",
     ),
-    ("checkpoint", "estimate", "plan", "tracking", "training", "worker"),
-    ("bars", "claims", "division", "jobs", "pool", "progress", "records", "restore", "sweep", "unwritten"),
+    ("checkpoint", "estimate", "measuring", "plan", "tracking", "training", "worker"),
+    ("bars", "claims", "division", "jobs", "pool", "progress", "records", "remeasure", "restore", "sweep", "unwritten"),
     ("api", "clean", "measure", "train", "ui"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -8,12 +8,13 @@ from initdist.tracking.runs import (
     close_sweep,
     finished,
     finished_runs,
+    has_artifact,
     open_sweep,
     stale,
     sweep_id,
     sweep_identities,
 )
-from initdist.tracking.store import prepare
+from initdist.tracking.store import existing, prepare
 from initdist.tracking.writer import Writer
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "artifact",
     "close_stale",
     "close_sweep",
+    "existing",
     "finished",
     "finished_runs",
+    "has_artifact",
     "is_dead",
     "open_sweep",
     "prepare",

@@ -126,16 +126,31 @@ def _parents(store: Store, sweep: str) -> Iterator[Any]:
 
 def artifact(store: Store, run: Any, name: str, folder: Path) -> Path | None:
     """A file of a run: where it lies if that is on this machine, else a copy in a folder; None if the run has none."""
+    if not has_artifact(store, run, name):
+        return None
+    if (here := _folder(run)) is not None:
+        return here / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(_repository(store, run).download_artifacts(name, str(folder)))
+
+
+def has_artifact(store: Store, run: Any, name: str) -> bool:
+    """Whether a run has a file of this name."""
+    if (here := _folder(run)) is not None:
+        return (here / name).is_file()
+    return name in {one.path for one in _repository(store, run).list_artifacts()}
+
+
+def _folder(run: Any) -> Path | None:
+    """Where the files of a run are, if that is on this machine."""
+    where = urlparse(run.info.artifact_uri)
+    return Path(unquote(where.path)) if where.scheme in ("", "file") else None
+
+
+def _repository(store: Store, run: Any) -> Any:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    where = urlparse(run.info.artifact_uri)
-    if where.scheme in ("", "file"):
-        file = Path(unquote(where.path)) / name
-        return file if file.is_file() else None
-    repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
-    if name not in {one.path for one in repository.list_artifacts()}:
-        return None
-    return Path(repository.download_artifacts(name, str(folder)))
+    return get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
 
 
 def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, float]) -> None:

@@ -24,25 +24,33 @@ def client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def prepare(uri: str, experiment: str) -> Store:
+def existing(uri: str, experiment: str) -> Store:
+    """As `prepare`, for a store and an experiment that are there already: nothing is created."""
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        raise TrackingError(f"tracking.uri must be a store that is there, got {uri}")
+    return prepare(uri, experiment, create=False)
+
+
+def prepare(uri: str, experiment: str, create: bool = True) -> Store:
     """Create schema and experiment where they are missing, and check that the store takes writes.
 
     Raises TrackingError, before anything is written, for a store that is unreachable, read-only, corrupt or of another
     MLflow schema.
     """
     if uri.startswith(SQLITE):
-        return _prepare_sqlite(uri, experiment)
+        return _prepare_sqlite(uri, experiment, create)
     if not uri.startswith(("http://", "https://", "postgresql", "mysql", "mssql", "databricks")):
         raise TrackingError(
             f"tracking.uri must be a database or a server (sqlite:////path/mlflow.db, http://host:port), got {uri!r}"
         )
     with _patience():
-        return _experiment(uri, experiment, artifacts=None)
+        return _experiment(uri, experiment, None, create)
 
 
 @contextlib.contextmanager
 def amending(store: Store) -> Iterator[None]:
-    """Of the processes of this machine, only one at a time is in here with a SQLite store. A server has no such lock."""
+    """One process of this machine at a time, with a SQLite store. For a server there is no such lock."""
     from filelock import FileLock
 
     path = sqlite_path(store.uri)
@@ -55,7 +63,7 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
-def _prepare_sqlite(uri: str, experiment: str) -> Store:
+def _prepare_sqlite(uri: str, experiment: str, create: bool) -> Store:
     from filelock import FileLock, Timeout
 
     path = Path(uri.removeprefix(SQLITE))
@@ -66,7 +74,7 @@ def _prepare_sqlite(uri: str, experiment: str) -> Store:
             if not path.exists():
                 _create(path)
             _check_writable(path, uri)
-            return _experiment(uri, experiment, artifacts=path.parent / "mlartifacts")
+            return _experiment(uri, experiment, path.parent / "mlartifacts", create)
     except Timeout:
         raise TrackingError(f"tracking.uri {uri} is locked by another process for {LOCK_SECONDS:g} s") from None
     except OSError as error:
@@ -107,11 +115,13 @@ def _check_writable(path: Path, uri: str) -> None:
         raise TrackingError(f"tracking.uri must be {rule}, got {uri}: {error}") from error
 
 
-def _experiment(uri: str, name: str, artifacts: Path | None) -> Store:
+def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> Store:
     from mlflow.exceptions import MlflowException
 
     try:
         found = client(uri).get_experiment_by_name(name)
+        if found is None and not create:
+            raise TrackingError(f"tracking.experiment must be one of the store {uri}, got {name!r}")
         if found is None:
             location = None if artifacts is None else artifacts.resolve().as_uri()
             return Store(uri, name, client(uri).create_experiment(name, artifact_location=location))

@@ -23,6 +23,10 @@ METRICS_A_CALL = 1000  # MLflow's limit
 ATTEMPTS = 5  # at what two processes may both try to insert
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between attempts while the store is away
 PARAM_LENGTH = 6000  # MLflow cuts longer values silently
+REMEDY = (
+    "Nothing that was trained is lost: once the store can be written to, the same command writes it without training "
+    "it again"
+)
 NONFINITE = "initdist.nonfinite"  # tag: metrics left out because they are not finite
 
 
@@ -33,8 +37,11 @@ class Writer:
     then runs that have not ended become KILLED after Ctrl-C or a signal, and FAILED after any other exception.
     """
 
-    def __init__(self, store: Store, parent: str | None, sweep: str | None, patience: float = 0.0) -> None:
-        """`patience`: seconds to wait for a store that does not answer, trying again and again."""
+    def __init__(
+        self, store: Store, parent: str | None, sweep: str | None, patience: float = 0.0, remedy: str = REMEDY
+    ) -> None:
+        """`patience`: seconds to wait for a store that does not answer, trying again and again. `remedy`: what an
+        error of the store tells the user to do."""
         self.store = store
         self.parent = parent
         self.sweep = sweep
@@ -43,7 +50,7 @@ class Writer:
         self._open: set[Any] = set()
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
         self._error: BaseException | None = None
-        self._patience = patience
+        self._patience, self._remedy = patience, remedy
         self._leaving = threading.Event()  # an exception is on its way: what fails now is not tried again
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
 
@@ -75,11 +82,11 @@ class Writer:
         metrics = list(_metrics(outcome))  # once: written again, they must be the same ones
         self._put(lambda: self._finish(key, outcome, metrics, then))
 
-    def amend(self, run_id: str, outcome: Outcome, merged: Sequence[str]) -> None:
-        """Add final values and tags to a run that has ended. The tags named here hold JSON objects, and keep what else
-        they have in the store; their entries are there only together with all metrics."""
+    def amend(self, run_id: str, outcome: Outcome, merged: Sequence[str], then: Callable[[], None]) -> None:
+        """Add final values and tags to a run that has ended, and then do what is given. The tags named in `merged` hold
+        JSON objects, and keep what else they have in the store; a new entry is there only with all metrics."""
         metrics = list(_metrics(outcome))
-        self._put(lambda: self._amend(run_id, outcome, metrics, merged))
+        self._put(lambda: self._amend(run_id, outcome, metrics, merged, then))
 
     def fail(self, key: Any, error: str) -> None:
         """End a network's run FAILED, with the error as an artifact."""
@@ -91,10 +98,7 @@ class Writer:
 
     def _raise(self) -> None:
         if self._error is not None:
-            raise TrackingError(
-                f"writing to {self.store.uri} failed: {self._error}. Nothing that was trained is lost: once the store "
-                "can be written to, the same command writes it without training it again"
-            ) from self._error
+            raise TrackingError(f"writing to {self.store.uri} failed: {self._error}. {self._remedy}") from self._error
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
@@ -171,7 +175,14 @@ class Writer:
         self._end(key, "FINISHED")
         then()
 
-    def _amend(self, run_id: str, outcome: Outcome, metrics: list[Any], merged: Sequence[str]) -> None:
+    def _amend(
+        self,
+        run_id: str,
+        outcome: Outcome,
+        metrics: list[Any],
+        merged: Sequence[str],
+        then: Callable[[], None],
+    ) -> None:
         from mlflow.entities import RunTag
 
         with amending(self.store):  # what another command adds at the same time must stay
@@ -187,6 +198,7 @@ class Writer:
                 self._client.log_batch(run_id, metrics=metrics[first : first + METRICS_A_CALL])
             tags = dict(outcome.tags) | {key: json.dumps(entries) for key, entries in before.items()}
             self._client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+        then()
 
     def _fail(self, key: Any, error: str) -> None:
         if key not in self.run_ids:  # it broke before it began: there is no run to end

@@ -108,9 +108,10 @@ class Counts:
     def sentence(self, found: Found, seconds: float) -> str:
         """The closing line."""
         rest = len(found.todo) - self.measured - self.failed - self.without - self.refused
+        refused = self.refused + len(found.refused)
         return (
             f"{found.total} network{'' if found.total == 1 else 's'}: {self.measured} measured, "
-            f"{found.complete} had everything, {self.without} lack weights, {self.refused + len(found.refused)} refused, "
+            f"{found.complete} had everything, {self.without} lack weights, {refused} refused, "
             f"{self.failed} failed{f', {rest} not measured' if rest else ''}, in {duration(seconds)}"
         )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -183,8 +184,8 @@ def advice(finished: Sequence[Any], config: Config, sweep: str, store: tracking.
 def command(config: Config, sweep: str, store: tracking.Store) -> str:
     """The shell line that computes what networks of a sweep lack of the measures that a config names."""
     own = config.measures
-    values: dict[str, Any] = {"sweep": sweep, "measures.names": own.names}
     standard = MeasuresConfig()
+    values: dict[str, Any] = {"sweep": sweep}
     for key, value in vars(own).items():
         if key != "names" and value != getattr(standard, key):
             values[f"measures.{key}"] = value
@@ -194,13 +195,24 @@ def command(config: Config, sweep: str, store: tracking.Store) -> str:
         values["tracking.uri"] = store.uri
     if Path(config.dataset.root) != Path(restore.data_root()):
         values["dataset.root"] = config.dataset.root
-    return shlex.join(["python", "-m", "initdist.measure", *(f"{key}={_text(v)}" for key, v in values.items())])
+    given = [f"measures={','.join(own.names)}", *(f"{key}={_text(value)}" for key, value in values.items())]
+    return shlex.join(["python", "-m", "initdist.measure", *given])
 
 
 def _text(value: Any) -> str:
-    """A value as Hydra's command line reads it: strings in quotes where they could be read as anything else."""
-    if isinstance(value, list):
-        return f"[{','.join(map(_text, value))}]"
-    if isinstance(value, str) and not value.isidentifier():
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """A value as Hydra's command line reads it: in quotes where it could be read as anything but this string."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value)
+    plain = re.fullmatch(r"[\w./][\w./:@%+-]*", text) and text.lower() not in ("null", "true", "false")
+    if not isinstance(value, str) or (plain and not _is_number(text)):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -51,8 +51,9 @@ STOP_ERROR = "error"  # stop.train_error
 STOP_MAX_EPOCHS = "max_epochs"  # also where a fixed number of epochs was asked for, without a criterion
 STOP_DIVERGED = "diverged"
 
-# Groups of measures; a test holds them against the registry.
-MEASURE_GROUPS = ("core",)
+# Groups of measures, of which a command can name one or all; a test holds them against the registry.
+MEASURE_GROUPS = ("core", "norms", "margins", "bounds", "pacbayes", "curvature", "ntk")
+ALL_MEASURES = "all"
 
 # Artifacts.
 WEIGHTS_FILE = "weights.safetensors"

@@ -58,7 +58,7 @@ def _check_model(config: Config) -> None:
 
 
 def _check_measures(selection: Sequence[str]) -> None:
-    if any(entry not in names.MEASURE_GROUPS for entry in selection):
+    if any(entry not in (*names.MEASURE_GROUPS, names.ALL_MEASURES) for entry in selection):
         from initdist import measures  # imports torch, so only where a single measure is named
 
         measures.expand(selection)

@@ -99,6 +99,7 @@ class NumericsConfig:
 @dataclass
 class MeasuresConfig:
     names: list[str] = option(["core"], identity=False)
+    margin: str = option("p10", one_of("p5", "p10", "median"), identity=False)  # gamma: this quantile of the margins
 
 
 @dataclass

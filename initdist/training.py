@@ -246,8 +246,9 @@ class _Observer:
         positions = sorted(snapshot.ended)
         trained, initial = self._part(snapshot, positions)
         index = torch.tensor(positions, device=self.initial.device)
-        subject = measures.Subject(trained, initial, snapshot.data.select(index))
-        measured = measures.compute(self.configs[0].measures.names, subject)
+        config = self.configs[0].measures
+        subject = measures.Subject(trained, initial, snapshot.data.select(index), self.loss, config)
+        measured = measures.compute(config.names, subject)
         for i, k in enumerate(positions):
             record = self._record(snapshot, k)
             final = {names.measure(name, layer): float(value[i]) for (name, layer), value in measured.items()}

@@ -70,6 +70,7 @@ BY_HAND = {
     ("param_norm", None): 9 + 4 + 9 + 4,
     ("spectral_norm", "layer1"): 3,
     ("spectral_norm", "layer2"): 4,  # [[2, 3], [0, 2]]: W^T W = [[4, 6], [6, 13]], eigenvalues 16 and 1
+    ("spectral_distance", None): 4 + 9,
     ("spectral_distance", "layer1"): 2,
     ("spectral_distance", "layer2"): 3,
     ("log_prod_of_spec", None): math.log(9) + math.log(16),
@@ -92,7 +93,7 @@ def test_the_distance_counts_biases() -> None:
 def test_a_network_at_its_initialization_has_moved_nowhere() -> None:
     values = measures.compute(["core"], Subject(_two(INITIAL), _two(INITIAL), FOUR))
     moved = {key: value.item() for key, value in values.items() if "distance" in key[0]}
-    assert len(moved) == 6
+    assert len(moved) == 7
     assert set(moved.values()) == {0.0}
     assert evaluation.distance(_two(INITIAL), _two(INITIAL)).item() == 0
 

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
+from initdist import names
 from initdist.errors import ConfigError
+from initdist.measures._needs import NEEDS, Need
 from initdist.measures._subject import Subject
 from initdist.registry import unknown
+from initdist.schema import MeasuresConfig
+from initdist.stack import Form
 
-# One value a network [N], or such values by layer label.
-Values = Tensor | Mapping[str, Tensor]
+# One value a network [N], or such values by layer label; the total beside its layers under None.
+Values = Tensor | Mapping[str, Tensor] | dict[str | None, Tensor]
 
 
 @dataclass(frozen=True)
 class Measure:
     """A measure and what its values mean.
 
+    formula: of the total; of a layer where there is no total.
     orientation: +1 where a larger value predicts a larger generalization gap, -1 where it predicts a smaller one.
-    normalization: how values mu are made comparable across training sizes m, one of NORMALIZATIONS.
+    normalization: how totals mu are made comparable across training sizes m, one of NORMALIZATIONS.
+    needs: what a network must be for the measure to be defined.
+    options: the fields of MeasuresConfig that its value depends on.
     """
 
     name: str
@@ -30,7 +38,11 @@ class Measure:
     orientation: int
     function: Callable[[Subject], Values]
     normalization: str = "none"
-    chain: bool = False  # defined only for models that are their layers one after the other
+    needs: Need = NEEDS["any"]
+    options: tuple[str, ...] = ()
+
+    def defined(self, form: Form) -> bool:
+        return self.needs.met(form)
 
 
 # "root": mu / sqrt(m); "square": sqrt(mu / m); "log": (mu - ln m) / 2; "none": as it is.
@@ -46,17 +58,29 @@ def measure(
     source: str,
     orientation: int = 1,
     normalization: str = "none",
-    chain: bool = False,
+    needs: str = "any",
+    options: Sequence[str] = (),
 ) -> Callable[[Callable[[Subject], Values]], Callable[[Subject], Values]]:
-    """Register a function under its own name. It returns [N], or layer label -> [N]; NaN where it is undefined."""
+    """Register a function under its own name. It returns [N], layer label -> [N], or both with the total under None.
+
+    NaN is a value that is undefined for this network; what is undefined for a whole model is said by `needs`, a key
+    of NEEDS. Raises ValueError for what the registry does not know.
+    """
 
     def register(function: Callable[[Subject], Values]) -> Callable[[Subject], Values]:
         name = function.__name__
         if name in REGISTRY:
             raise ValueError(f"measure {name} is registered twice")
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(f"measure {name}: normalization must be one of {NORMALIZATIONS}, got {normalization!r}")
-        REGISTRY[name] = Measure(name, group, formula, source, orientation, function, normalization, chain)
+        known = {"group": names.MEASURE_GROUPS, "normalization": NORMALIZATIONS, "needs": tuple(NEEDS)}
+        for key, value in (("group", group), ("normalization", normalization), ("needs", needs)):
+            if value not in known[key]:
+                raise ValueError(f"measure {name}: {key} must be one of {known[key]}, got {value!r}")
+        fields = MeasuresConfig.__dataclass_fields__
+        if wrong := [option for option in options if option not in fields]:
+            raise ValueError(f"measure {name}: options must be fields of MeasuresConfig, got {wrong}")
+        REGISTRY[name] = Measure(
+            name, group, formula, source, orientation, function, normalization, NEEDS[needs], tuple(options)
+        )
         return function
 
     return register
@@ -64,20 +88,25 @@ def measure(
 
 def expand(selection: Sequence[str]) -> list[str]:
     """Measure names of a list of groups and names; `all` is every measure. Raises ConfigError for an unknown one."""
-    groups = {m.group for m in REGISTRY.values()}
+    known = {*REGISTRY, *names.MEASURE_GROUPS, names.ALL_MEASURES}
     chosen: dict[str, None] = {}
     for entry in selection:
-        if entry not in REGISTRY and entry not in groups and entry != "all":
-            raise ConfigError(unknown("measures.names", entry, {*REGISTRY, *groups, "all"}))
-        chosen |= dict.fromkeys(m.name for m in REGISTRY.values() if entry in (m.name, m.group, "all"))
+        if entry not in known:
+            raise ConfigError(unknown("measures.names", entry, known))
+        chosen |= dict.fromkeys(m.name for m in REGISTRY.values() if entry in (m.name, m.group, names.ALL_MEASURES))
     return list(chosen)
+
+
+def options(selection: Sequence[str], config: MeasuresConfig) -> dict[str, dict[str, Any]]:
+    """Measure -> the options that its value is computed with, for the tag `names.MEASURES`."""
+    return {name: {key: getattr(config, key) for key in REGISTRY[name].options} for name in expand(selection)}
 
 
 def compute(selection: Sequence[str], subject: Subject) -> dict[tuple[str, str | None], Tensor]:
     """(measure, layer or None) -> values [N] in float64, on the CPU. A measure undefined for the model is absent."""
     values: dict[tuple[str, str | None], Tensor] = {}
     for name in expand(selection):
-        if REGISTRY[name].chain and not subject.trained.form.chain:
+        if not REGISTRY[name].defined(subject.trained.form):
             continue
         result = REGISTRY[name].function(subject)
         by_layer = result.items() if isinstance(result, Mapping) else [(None, result)]

@@ -6,7 +6,7 @@ N networks, m training samples, C classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -14,16 +14,20 @@ from torch import Tensor
 
 from initdist.data import StackData
 from initdist.evaluation import margins, train_logits
+from initdist.losses import Loss, cross_entropy
+from initdist.schema import MeasuresConfig
 from initdist.stack import Stack
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained stack under measurement."""
+    """A trained stack under measurement; the loss is the one that it was trained with."""
 
     trained: Stack
     initial: Stack
     data: StackData
+    loss: Loss = cross_entropy
+    options: MeasuresConfig = field(default_factory=MeasuresConfig)
 
     @cached_property
     def weights(self) -> Mapping[str, Tensor]:

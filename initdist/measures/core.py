@@ -45,12 +45,19 @@ def spectral_norm(subject: Subject) -> Values:
     return subject.spectral_norms
 
 
-@measure(group="core", formula="||D_k||_2", source=_JIANG + "41", normalization="root")
+@measure(
+    group="core",
+    formula="sum_k ||D_k||_2^2; of a layer ||D_k||_2",
+    source=_JIANG + "41",
+    normalization="square",
+)
 def spectral_distance(subject: Subject) -> Values:
-    return {layer: _subject.spectral_norm(movement) for layer, movement in subject.movements.items()}
+    layers = {layer: _subject.spectral_norm(movement) for layer, movement in subject.movements.items()}
+    total = sum_in_order(value.square() for value in layers.values())
+    return dict([(None, total), *layers.items()])
 
 
-@measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32", normalization="log", chain=True)
+@measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32", normalization="log", needs="chain")
 def log_prod_of_spec(subject: Subject) -> Values:
     return 2 * sum_in_order(spectral.log() for spectral in subject.spectral_norms.values())
 

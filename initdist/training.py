@@ -247,7 +247,8 @@ class _Observer:
         trained, initial = self._part(snapshot, positions)
         index = torch.tensor(positions, device=self.initial.device)
         config = self.configs[0].measures
-        subject = measures.Subject(trained, initial, snapshot.data.select(index), self.loss, config)
+        seeds = [self.configs[snapshot.members[k]].seeds.init for k in positions]
+        subject = measures.Subject(trained, initial, snapshot.data.select(index), self.loss, config, seeds)
         measured = measures.compute(config.names, subject)
         for i, k in enumerate(positions):
             record = self._record(snapshot, k)

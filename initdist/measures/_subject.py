@@ -5,9 +5,10 @@ N networks, m training samples, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,16 +19,30 @@ from initdist.losses import Loss, cross_entropy
 from initdist.schema import MeasuresConfig
 from initdist.stack import Stack
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained stack under measurement; the loss is the one that it was trained with."""
+    """A trained stack under measurement; the loss is the one that it was trained with.
+
+    seeds: of the random draws that some measures are estimated from, one a network: its `seeds.init`.
+    """
 
     trained: Stack
     initial: Stack
     data: StackData
     loss: Loss = cross_entropy
     options: MeasuresConfig = field(default_factory=MeasuresConfig)
+    seeds: Sequence[int] = ()
+    _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, function: Callable[[Subject], T]) -> T:
+        """What a function makes of this subject, computed at the first call: for what several measures share."""
+        if function not in self._known:
+            self._known[function] = function(self)
+        found: T = self._known[function]
+        return found
 
     @cached_property
     def weights(self) -> Mapping[str, Tensor]:

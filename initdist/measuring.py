@@ -68,6 +68,7 @@ def _subject(configs: Sequence[Config], parameters: Sequence[Parameters], device
         samples,
         LOSSES[configs[0].loss.name],
         configs[0].measures,
+        [config.seeds.init for config in configs],
     )
 
 
@@ -78,6 +79,7 @@ def _part(subject: Subject, positions: list[int]) -> Subject:
         trained=subject.trained.select(keep),
         initial=subject.initial.select(keep),
         data=subject.data.select(keep),
+        seeds=[subject.seeds[i] for i in positions],
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,6 +20,17 @@ def prepare(numerics: NumericsConfig) -> None:
     rounded = numerics.precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = rounded
     torch.backends.cudnn.allow_tf32 = rounded  # PyTorch's default is True
+
+
+@contextmanager
+def float32() -> Iterator[None]:
+    """CUDA matrix products and convolutions in full float32 for a while."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    prepare(NumericsConfig())
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def bfloat16(device: torch.device) -> torch.autocast:

@@ -13,6 +13,8 @@ INITIALIZATION = "initialization"
 SUBSET = "subset"
 NOISE = "noise"
 ORDER = "order"
+PERTURBATION = "perturbation"  # of trained parameters, by measures
+PROBE = "probe"  # of curvature, by measures
 
 
 def stream(seed: int, name: str, *counters: int) -> np.random.Generator:

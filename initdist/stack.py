@@ -5,13 +5,13 @@ N networks, B batch, C classes; `inputs_nb` is [N, B, *input_shape], `labels_nb`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, grad, grad_and_value, vmap
 
 from initdist import initialization, models, precision
 from initdist.losses import Loss
@@ -39,7 +39,7 @@ class Form:
     numerics: NumericsConfig = field(default_factory=NumericsConfig)
     separate: bool = False
     chain: bool = True
-    _recorded: dict[Loss | None, Recorded] = field(default_factory=dict, repr=False, compare=False)
+    _recorded: dict[Hashable, Recorded] = field(default_factory=dict, repr=False, compare=False)
 
     def logits(self, parameters: Parameters, reference: Parameters, inputs: Tensor) -> Tensor:
         """Logits [B, C] of one network; `reference` holds theta_0 where output_scale is given, else nothing."""
@@ -65,15 +65,43 @@ class Form:
         names = tuple(parameters), tuple(reference)
 
         def gradients(*given: Tensor) -> tuple[Tensor, ...]:
-            found, value = grad_and_value(batch_loss)(*_named(names, given), *given[-2:])
+            found, value = grad_and_value(self._batch_loss(loss))(*_named(names, given), *given[-2:])
             return (*found.values(), value)
-
-        def batch_loss(parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor) -> Tensor:
-            return loss(self.logits(parameters, reference, inputs), labels).mean()
 
         given = (*parameters.values(), *reference.values(), inputs, labels)
         *found, losses = self._over_networks(loss, gradients, given)
         return dict(zip(parameters, found, strict=True)), losses
+
+    def stacked_products(
+        self,
+        loss: Loss,
+        parameters: Parameters,
+        reference: Parameters,
+        inputs: Tensor,
+        labels: Tensor,
+        along: Parameters,
+    ) -> Parameters:
+        """Hessians of each network's mean batch loss times directions [N, ...]."""
+        names, many = (tuple(parameters), tuple(reference)), len(parameters)
+
+        def products(*given: Tensor) -> tuple[Tensor, ...]:
+            own, directions = given[:-many], given[-many:]
+
+            def slope(at: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor) -> Tensor:
+                found = grad(self._batch_loss(loss))(at, reference, inputs, labels)
+                return reduce(torch.add, ((found[name] * d).sum() for name, d in zip(at, directions, strict=True)))
+
+            return tuple(grad(slope)(*_named(names, own), *own[-2:]).values())
+
+        given = (*parameters.values(), *reference.values(), inputs, labels, *along.values())
+        found = self._over_networks(("products", loss), products, given)
+        return dict(zip(parameters, found, strict=True))
+
+    def _batch_loss(self, loss: Loss) -> Callable[[Parameters, Parameters, Tensor, Tensor], Tensor]:
+        def batch_loss(parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor) -> Tensor:
+            return loss(self.logits(parameters, reference, inputs), labels).mean()
+
+        return batch_loss
 
     def _plain(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         used = {name: p * self.multipliers[name] if name in self.multipliers else p for name, p in parameters.items()}
@@ -83,7 +111,7 @@ class Form:
             return functional_call(self.module, used, (inputs,)).float()
 
     def _over_networks(
-        self, key: Loss | None, function: Callable[..., tuple[Tensor, ...]], given: tuple[Tensor, ...]
+        self, key: Hashable, function: Callable[..., tuple[Tensor, ...]], given: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...]:
         """A function of one network's tensors, applied to those [N, ...] of a stack; the same function for a key."""
         if key not in self._recorded:
@@ -127,6 +155,10 @@ class Stack:
         if self.form.output_scale is not None:
             gradients = {name: g / self.form.output_scale**2 for name, g in gradients.items()}
         return gradients, losses
+
+    def products(self, loss: Loss, inputs_nb: Tensor, labels_nb: Tensor, along: Parameters) -> Parameters:
+        """Hessians of each network's mean batch loss times directions [N, ...]; not over alpha^2."""
+        return self.form.stacked_products(loss, self.parameters, self.reference, inputs_nb, labels_nb, along)
 
     def select(self, keep: Tensor) -> Stack:
         """The stack of the networks at these positions, as a copy."""

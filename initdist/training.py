@@ -249,8 +249,9 @@ class _Observer:
         positions = sorted(snapshot.ended)
         trained, initial = self._part(snapshot, positions)
         index = torch.tensor(positions, device=self.initial.device)
-        options = self.configs[0].measures
-        subject = measures.Subject(trained, initial, snapshot.data.select(index), self.loss, options)
+        config = self.configs[0].measures
+        seeds = [self.configs[snapshot.members[k]].seeds.init for k in positions]
+        subject = measures.Subject(trained, initial, snapshot.data.select(index), self.loss, config, seeds)
         measured = measuring.measure(subject)
         for i, k in enumerate(positions):
             record = self._record(snapshot, k)

@@ -8,9 +8,10 @@ multiplier. Convolutions are reshaped to [out, in * kernel]; biases and gains of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,17 +27,30 @@ from initdist.stack import Stack
 PARTS = {"p5": 20, "p10": 10, "median": 2}
 
 ByLayer = Mapping[str, Tensor]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained stack under measurement; the loss is the one that it was trained with."""
+    """A trained stack under measurement; the loss is the one that it was trained with.
+
+    seeds: of the random draws that some measures are estimated from, one a network: its `seeds.init`.
+    """
 
     trained: Stack
     initial: Stack
     data: StackData
     loss: Loss = cross_entropy
     options: MeasuresConfig = field(default_factory=MeasuresConfig)
+    seeds: Sequence[int] = ()
+    _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, function: Callable[[Subject], T]) -> T:
+        """What a function makes of this subject, computed at the first call: for what several measures share."""
+        if function not in self._known:
+            self._known[function] = function(self)
+        found: T = self._known[function]
+        return found
 
     @cached_property
     def weights(self) -> ByLayer:

@@ -1,0 +1,131 @@
+"""PAC-Bayes bounds and flatness (Jiang et al. 2020, arXiv 1912.02178, section C.3), by search for the noise withstood.
+
+w trained and w_0 initial parameters, p of them, biases and gains included: all are perturbed, and all count in the
+norms. m training samples. s is a standard deviation (not a variance) in the parametrization that is trained: under NTK
+parametrization the noise comes before the multipliers, as the distance does; with `output_scale` f_theta0 is part of
+the fixed function. Equation numbers are those of public code for arXiv 2010.11924; the paper's appendix could not be
+read. There too the noise of the magnitude-aware bounds is in proportion to |w_i|, while the Kullback-Leibler divergence
+in their formula is that of noise in proportion to |w_i - w0_i|; both are kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from initdist.evaluation import norm, sum_in_order
+from initdist.measures import Subject, Values, measure
+from initdist.measures._withstood import FLOOR, Withstood, withstood
+
+_JIANG = "arXiv 1912.02178, eq. "
+_OPTIONS = ("draws", "subset", "search_tolerance")
+_SIGMA = "s: noise N(0, s^2) on every parameter costs 0.1 of the train accuracy"
+_SIGMA_MAG = "s': noise N(0, s'^2 w_i^2 + 1e-6) costs 0.1 of the train accuracy"
+_MAG = "1/4 sum_i ln[(1e-6 + (s'^2 + 1) ||{}||^2/p)/(1e-6 + s'^2 (w_i - w0_i)^2)] + ln(m/s') + 10"
+
+
+@measure(group="pacbayes", formula=_SIGMA, source=_JIANG + "48; bisection on [0, 2]", orientation=-1, options=_OPTIONS)
+def pacbayes_sigma(subject: Subject) -> Values:
+    return _with_error(subject.once(withstood)["plain"])
+
+
+@measure(
+    group="pacbayes",
+    formula="||w - w_0||^2/(4 s^2) + ln(m/s) + 10",
+    source=_JIANG + "48",
+    normalization="square",
+    options=_OPTIONS,
+)
+def pacbayes_init(subject: Subject) -> Values:
+    return _bound(subject, movement(subject))
+
+
+@measure(
+    group="pacbayes",
+    formula="||w||^2/(4 s^2) + ln(m/s) + 10",
+    source=_JIANG + "49",
+    normalization="square",
+    options=_OPTIONS,
+)
+def pacbayes_orig(subject: Subject) -> Values:
+    return _bound(subject, subject.trained.parameters)
+
+
+@measure(group="pacbayes", formula="1/s^2", source=_JIANG + "53", normalization="square", options=_OPTIONS)
+def pacbayes_flatness(subject: Subject) -> Values:
+    return subject.once(withstood)["plain"].sigma ** -2
+
+
+@measure(
+    group="pacbayes",
+    formula=_SIGMA_MAG,
+    source=_JIANG + "56; bisection on [0, 2]",
+    orientation=-1,
+    options=_OPTIONS,
+)
+def pacbayes_mag_sigma(subject: Subject) -> Values:
+    return _with_error(subject.once(withstood)["magnitude"])
+
+
+@measure(
+    group="pacbayes",
+    formula=_MAG.format("w - w_0"),
+    source=_JIANG + "56",
+    normalization="square",
+    options=_OPTIONS,
+)
+def pacbayes_mag_init(subject: Subject) -> Values:
+    return _mag_bound(subject, movement(subject))
+
+
+@measure(group="pacbayes", formula=_MAG.format("w"), source=_JIANG + "57", normalization="square", options=_OPTIONS)
+def pacbayes_mag_orig(subject: Subject) -> Values:
+    return _mag_bound(subject, subject.trained.parameters)
+
+
+@measure(group="pacbayes", formula="1/s'^2", source=_JIANG + "61", normalization="square", options=_OPTIONS)
+def pacbayes_mag_flatness(subject: Subject) -> Values:
+    return subject.once(withstood)["magnitude"].sigma ** -2
+
+
+def movement(subject: Subject) -> dict[str, Tensor]:
+    """w - w_0 [N, ...] of every parameter."""
+    return {name: p - subject.initial.parameters[name] for name, p in subject.trained.parameters.items()}
+
+
+def magnitude_divergence(
+    reference: Mapping[str, Tensor], moved: Mapping[str, Tensor], scale: Tensor, added: float
+) -> Tensor:
+    """1/4 sum_i ln[(e^2 + (s^2 + added) ||reference||^2/p)/(e^2 + s^2 moved_i^2)] for s = scale [N], in float64."""
+    count = sum(p[0].numel() for p in moved.values())
+    top = FLOOR**2 + (scale.square() + added) * norm(reference.values()).square() / count
+    below = sum_in_order(_log_sum(p, scale) for p in moved.values())
+    return (count * top.log() - below) / 4
+
+
+def _log_sum(moved: Tensor, scale: Tensor) -> Tensor:
+    """sum_i ln(e^2 + s^2 moved_i^2) [N], network by network: a sum over a stack rounds differently for different N."""
+    return torch.stack(
+        [
+            (one.double() * s).square_().add_(FLOOR**2).log_().sum()
+            for one, s in zip(moved.unbind(), scale.unbind(), strict=True)
+        ]
+    )
+
+
+def _with_error(found: Withstood) -> Values:
+    return {None: found.sigma, "error": found.error}
+
+
+def _bound(subject: Subject, reference: Mapping[str, Tensor]) -> Tensor:
+    s = subject.once(withstood)["plain"].sigma
+    return norm(reference.values()).square() / (4 * s.square()) + math.log(subject.data.train_size) - s.log() + 10
+
+
+def _mag_bound(subject: Subject, reference: Mapping[str, Tensor]) -> Tensor:
+    s = subject.once(withstood)["magnitude"].sigma
+    divergence = magnitude_divergence(reference, movement(subject), s, 1)
+    return divergence + math.log(subject.data.train_size) - s.log() + 10

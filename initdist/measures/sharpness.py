@@ -1,0 +1,130 @@
+"""Sharpness (Jiang et al. 2020, arXiv 1912.02178, section C.3): how far the worst perturbation within a box may go.
+
+w trained and w_0 initial parameters, p of them, biases and gains included. a is the largest half-width of the box
+|u_i| <= a (magnitude-aware: a' and |u_i| <= a' |w_i|) in which gradient ascent on the training loss does not cost 0.1
+of the train accuracy, both on a fixed subset of the training set: an upper bound, since ascent need not find the worst
+perturbation. The bounds' ln(m/s) has the standard deviation of the PAC-Bayes search.
+
+Eq. 51, 52 and 54 as in SCIENCE's table. The magnitude-aware forms are those of public code for the same paper, with
+ln(2p) instead of ln(2p/delta) as in eq. 51; neither they nor the numbers of their equations could be checked against
+the paper's appendix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from initdist.evaluation import norm
+from initdist.measures import Subject, Values, measure
+from initdist.measures._ascent import boxes
+from initdist.measures._withstood import withstood
+from initdist.measures.pacbayes import magnitude_divergence, movement
+from initdist.stack import Stack
+
+_JIANG = "arXiv 1912.02178, eq. "
+_MAGNITUDE_AWARE = "arXiv 1912.02178, magnitude-aware sharpness"
+_OPTIONS = ("subset", "search_tolerance", "ascent_steps")
+_BOUND_OPTIONS = (*_OPTIONS, "draws")
+_MAG = "1/4 sum_i ln[(1e-6 + (a'^2 + 4 ln(2p)) ||{}||^2/p)/(1e-6 + a'^2 (w_i - w0_i)^2)] + ln(m/s') + 10"
+
+
+@measure(
+    group="pacbayes",
+    formula="a: perturbations |u_i| <= a cost 0.1 of the train accuracy",
+    source=_JIANG + "51; bisection on [0, 2]",
+    orientation=-1,
+    options=_OPTIONS,
+)
+def sharpness_alpha(subject: Subject) -> Values:
+    return _with_error(subject, "plain")
+
+
+@measure(
+    group="pacbayes",
+    formula="||w - w_0||^2 ln(2p)/(4 a^2) + ln(m/s) + 10",
+    source=_JIANG + "51",
+    normalization="square",
+    options=_BOUND_OPTIONS,
+)
+def sharpness_init(subject: Subject) -> Values:
+    return _bound(subject, movement(subject))
+
+
+@measure(
+    group="pacbayes",
+    formula="||w||^2 ln(2p)/(4 a^2) + ln(m/s) + 10",
+    source=_JIANG + "52",
+    normalization="square",
+    options=_BOUND_OPTIONS,
+)
+def sharpness_orig(subject: Subject) -> Values:
+    return _bound(subject, subject.trained.parameters)
+
+
+@measure(group="pacbayes", formula="1/a^2", source=_JIANG + "54", normalization="square", options=_OPTIONS)
+def sharpness_flatness(subject: Subject) -> Values:
+    return subject.once(boxes)["plain"] ** -2
+
+
+@measure(
+    group="pacbayes",
+    formula="a': perturbations |u_i| <= a' |w_i| cost 0.1 of the train accuracy",
+    source=_MAGNITUDE_AWARE + "; bisection on [0, 2]",
+    orientation=-1,
+    options=_OPTIONS,
+)
+def sharpness_mag_alpha(subject: Subject) -> Values:
+    return _with_error(subject, "magnitude")
+
+
+@measure(
+    group="pacbayes",
+    formula=_MAG.format("w - w_0"),
+    source=_MAGNITUDE_AWARE,
+    normalization="square",
+    options=_BOUND_OPTIONS,
+)
+def sharpness_mag_init(subject: Subject) -> Values:
+    return _mag_bound(subject, movement(subject))
+
+
+@measure(
+    group="pacbayes",
+    formula=_MAG.format("w"),
+    source=_MAGNITUDE_AWARE,
+    normalization="square",
+    options=_BOUND_OPTIONS,
+)
+def sharpness_mag_orig(subject: Subject) -> Values:
+    return _mag_bound(subject, subject.trained.parameters)
+
+
+@measure(group="pacbayes", formula="1/a'^2", source=_MAGNITUDE_AWARE, normalization="square", options=_OPTIONS)
+def sharpness_mag_flatness(subject: Subject) -> Values:
+    return subject.once(boxes)["magnitude"] ** -2
+
+
+def _with_error(subject: Subject, name: str) -> Values:
+    """The error is half of the final bracket: nothing is random."""
+    found = subject.once(boxes)
+    return {None: found[name], "error": found[f"{name} error"]}
+
+
+def _bound(subject: Subject, reference: Mapping[str, Tensor]) -> Tensor:
+    a, s = subject.once(boxes)["plain"], subject.once(withstood)["plain"].sigma
+    first = norm(reference.values()).square() * math.log(2 * _count(subject.trained)) / (4 * a.square())
+    return first + math.log(subject.data.train_size) - s.log() + 10
+
+
+def _mag_bound(subject: Subject, reference: Mapping[str, Tensor]) -> Tensor:
+    a, s = subject.once(boxes)["magnitude"], subject.once(withstood)["magnitude"].sigma
+    added = 4 * math.log(2 * _count(subject.trained))
+    divergence = magnitude_divergence(reference, movement(subject), a, added)
+    return divergence + math.log(subject.data.train_size) - s.log() + 10
+
+
+def _count(stack: Stack) -> int:
+    return sum(p[0].numel() for p in stack.parameters.values())

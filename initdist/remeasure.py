@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -153,8 +153,20 @@ def announce(found: Found) -> str:
 
 def _listed(todo: Sequence[Todo]) -> str:
     """The measures that any of these networks lacks, in the order of the catalogue."""
-    lacking = {name for one in todo for name in one.network.config.measures.names}
-    return ", ".join(name for name in catalogue.entries() if name in lacking)
+    return _names({name for one in todo for name in one.network.config.measures.names})
+
+
+def _names(measures: Collection[str]) -> str:
+    """Measures for people, in the order of the catalogue: a group's name where all of it is meant."""
+    groups: dict[str, list[str]] = {}
+    for name, one in catalogue.entries().items():
+        groups.setdefault(one["group"], []).append(name)
+    whole = {group: len(members) > 1 and {*members} <= {*measures} for group, members in groups.items()}
+    return ", ".join(
+        text
+        for group, members in groups.items()
+        for text in ([group] if whole[group] else [name for name in members if name in measures])
+    )
 
 
 def describe(store: tracking.Store, found: Found) -> str:
@@ -162,7 +174,7 @@ def describe(store: tracking.Store, found: Found) -> str:
     lines = []
     for one in found.todo:
         lacks = one.network.config.measures.names
-        what = ", ".join(lacks) if len(lacks) <= 4 else f"{len(lacks)} measures"
+        what = _names(lacks)
         has = tracking.has_artifact(store, one.run, names.WEIGHTS_FILE)
         lines.append(f"  {one.label}  lacks {what}{'' if has else ', and has no weights to compute them from'}")
     lines += [f"  {name}  is refused: {reason}" for name, reason in found.refused.items()]
@@ -176,7 +188,7 @@ def advice(finished: Sequence[Any], config: Config, sweep: str, store: tracking.
     each = [missing for run in finished if (missing := catalogue.missing(wanted, run.data.tags))]
     if not each:
         return ""
-    which = ", ".join(name for name in wanted if any(name in missing for missing in each))
+    which = _names({name for missing in each for name in missing})
     who = "1 network that had finished lacks" if len(each) == 1 else f"{len(each)} networks that had finished lack"
     return f"{who} measures ({which}). To compute them:\n  {command(config, sweep, store)}"
 

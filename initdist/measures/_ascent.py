@@ -31,7 +31,7 @@ def by_magnitude(p: Tensor, a: Tensor) -> Tensor:
 
 
 def boxes(subject: Subject) -> dict[str, Tensor]:
-    """"plain" and "magnitude": half-widths a [N] in the middle of their final brackets, and "... error", half of those.
+    """ "plain" and "magnitude": half-widths a [N] in the middle of their final brackets, and "... error", half of those.
 
     NaN where diverged. A network that withstands everything has just below UPPER.
     """
@@ -123,6 +123,4 @@ class _Attempt:
             return self
         parts = ({name: p[keep] for name, p in part.items()} for part in (self.box, self.moved))
         box, moved = parts
-        return _Attempt(
-            self.stack.select(keep), box, moved, self.inputs[keep], self.labels[keep], self.allowed[keep]
-        )
+        return _Attempt(self.stack.select(keep), box, moved, self.inputs[keep], self.labels[keep], self.allowed[keep])

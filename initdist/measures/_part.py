@@ -38,7 +38,9 @@ class Part:
         return self.data.train_slice(start, start + size)
 
 
-def over_parts(subject: Subject, directions: int, function: Callable[[Part], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def over_parts(
+    subject: Subject, directions: int, function: Callable[[Part], Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
     """Results [N] of a function of parts, by name, for the whole subject.
 
     directions: how many copies of a network's parameters the function keeps. Raises ValueError for a subject without

@@ -21,7 +21,7 @@ _NOTHING = 1e-6  # of the Hessian's scale, in float32
 @measure(
     group="curvature",
     formula="tr H = E z^T H z over random signs z (Hutchinson)",
-    source="arXiv 1912.07145, algorithm 2",
+    source="arXiv 1912.07145",
     options=("hessian_subset", "probes"),
 )
 def hessian_trace(subject: Subject) -> Values:
@@ -33,7 +33,7 @@ def hessian_trace(subject: Subject) -> Values:
 @measure(
     group="curvature",
     formula="largest eigenvalue of H (Lanczos)",
-    source="arXiv 1912.07145, section 3",
+    source="arXiv 1912.07145",
     options=("hessian_subset", "lanczos_steps"),
 )
 def hessian_top(subject: Subject) -> Values:

@@ -27,9 +27,7 @@ _SIGMA_MAG = "s': noise N(0, s'^2 w_i^2 + 1e-6) costs 0.1 of the train accuracy"
 _MAG = "1/4 sum_i ln[(1e-6 + (s'^2 + 1) ||{}||^2/p)/(1e-6 + s'^2 (w_i - w0_i)^2)] + ln(m/s') + 10"
 
 
-@measure(
-    group="pacbayes", formula=_SIGMA, source=_JIANG + "48; bisection on [0, 2]", orientation=-1, options=_OPTIONS
-)
+@measure(group="pacbayes", formula=_SIGMA, source=_JIANG + "48; bisection on [0, 2]", orientation=-1, options=_OPTIONS)
 def pacbayes_sigma(subject: Subject) -> Values:
     return _with_error(subject.once(withstood)["plain"])
 
@@ -83,9 +81,7 @@ def pacbayes_mag_init(subject: Subject) -> Values:
     return _mag_bound(subject, movement(subject))
 
 
-@measure(
-    group="pacbayes", formula=_MAG.format("w"), source=_JIANG + "57", normalization="square", options=_OPTIONS
-)
+@measure(group="pacbayes", formula=_MAG.format("w"), source=_JIANG + "57", normalization="square", options=_OPTIONS)
 def pacbayes_mag_orig(subject: Subject) -> Values:
     return _mag_bound(subject, subject.trained.parameters)
 

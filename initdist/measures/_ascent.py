@@ -31,9 +31,9 @@ def by_magnitude(p: Tensor, a: Tensor) -> Tensor:
 
 
 def boxes(subject: Subject) -> dict[str, Tensor]:
-    """ "plain" and "magnitude": half-widths a [N] in the middle of their final brackets, and "... error", half of those.
+    """Half-widths [N] by name: those of `plain` boxes and of boxes by `magnitude`, and half their final brackets (error).
 
-    NaN where diverged. A network that withstands everything has just below UPPER.
+    The half-width is the middle of its bracket; NaN where diverged, just below UPPER where everything is withstood.
     """
 
     def search(part: Part) -> dict[str, Tensor]:

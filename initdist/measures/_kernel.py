@@ -84,7 +84,7 @@ def _formed(use: _Use, gradients: Tensor, used: Parameters, form: Form) -> Tenso
     total = torch.zeros(gradients.shape[1], gradients.shape[1], dtype=torch.float64, device=gradients.device)
 
     def one(inputs: Tensor, gradient: Tensor) -> Parameters:
-        _, pull = vjp(lambda p: functional_call(use.layer, p, (inputs[None],)), own)
+        pull = vjp(lambda p: functional_call(use.layer, p, (inputs[None],)), own)[1]
         found: Parameters = pull(gradient[None])[0]
         return found
 

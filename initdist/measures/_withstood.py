@@ -44,7 +44,7 @@ class Withstood:
 
 
 def withstood(subject: Subject) -> dict[str, Withstood]:
-    """ "plain": noise of one standard deviation; "magnitude": noise in proportion to each weight. NaN where diverged.
+    """Standard deviations by name: of `plain` noise, one for all, and of noise by `magnitude`. NaN where diverged.
 
     The mean train accuracy under noise of a standard deviation is taken over D draws, each on a block of its own of
     the training set; all standard deviations share the draws. The threshold is interpolated between the ends of the

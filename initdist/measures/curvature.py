@@ -58,7 +58,8 @@ def _top(part: Part, subject: Subject) -> dict[str, Tensor]:
     n, p = vector.shape
     vector, steps = vector / p**0.5, min(subject.options.lanczos_steps, p)
     basis = torch.zeros(n, steps, p, device=vector.device)
-    diagonal, beside = [], []
+    diagonal: list[Tensor] = []
+    beside: list[Tensor] = []
     for step in range(steps):
         basis[:, step] = vector
         image = _flat(_product(part, subject, _unflat(vector, stack.parameters)))

@@ -2,9 +2,9 @@
 of this package."""
 
 from initdist import registry
-from initdist.measures._registry import REGISTRY, Measure, Values, compute, expand, measure, options
+from initdist.measures._registry import REGISTRY, Measure, Values, compute, expand, measure, options, with_total
 from initdist.measures._subject import Subject
 
-__all__ = ["REGISTRY", "Measure", "Subject", "Values", "compute", "expand", "measure", "options"]
+__all__ = ["REGISTRY", "Measure", "Subject", "Values", "compute", "expand", "measure", "options", "with_total"]
 
 registry.modules(__name__)

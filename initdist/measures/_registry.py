@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from initdist.stack import Form
 
 # One value a network [N], or such values by layer label; the total beside its layers under None.
 Values = Tensor | Mapping[str, Tensor] | dict[str | None, Tensor]
+Function = TypeVar("Function", bound=Callable[[Subject], Values])
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,14 @@ def measure(
     normalization: str = "none",
     needs: str = "any",
     options: Sequence[str] = (),
-) -> Callable[[Callable[[Subject], Values]], Callable[[Subject], Values]]:
+) -> Callable[[Function], Function]:
     """Register a function under its own name. It returns [N], layer label -> [N], or both with the total under None.
 
     NaN is a value that is undefined for this network; what is undefined for a whole model is said by `needs`, a key
     of NEEDS. Raises ValueError for what the registry does not know.
     """
 
-    def register(function: Callable[[Subject], Values]) -> Callable[[Subject], Values]:
+    def register(function: Function) -> Function:
         name = function.__name__
         if name in REGISTRY:
             raise ValueError(f"measure {name} is registered twice")
@@ -84,6 +85,11 @@ def measure(
         return function
 
     return register
+
+
+def with_total(total: Tensor, layers: Mapping[str, Tensor]) -> dict[str | None, Tensor]:
+    """The values of a measure that has a total and layers."""
+    return dict([(None, total), *layers.items()])
 
 
 def expand(selection: Sequence[str]) -> list[str]:

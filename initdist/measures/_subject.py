@@ -1,11 +1,14 @@
 """What a measure is computed from: a trained stack, its initial stack, and the data, with shared intermediate results.
 
-N networks, m training samples, C classes.
+N networks, m training samples, C classes. Layers k = 1..d have the labels layer1 to layerd, in the order of the module.
+
+W_k, Z_k and D_k = W_k - Z_k are what the function multiplies by: in the NTK parametrization the parameter times its
+multiplier. Convolutions are reshaped to [out, in * kernel]; biases and gains of normalization layers are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -14,12 +17,18 @@ import torch
 from torch import Tensor
 
 from initdist.data import StackData
-from initdist.evaluation import margins, train_logits
+from initdist.evaluation import margins, norm, slices
 from initdist.losses import Loss, cross_entropy
+from initdist.measures._spectral import largest_singular_value
 from initdist.schema import MeasuresConfig
 from initdist.stack import Stack
 
 T = TypeVar("T")
+
+# gamma is the max(1, m // part)-th smallest margin.
+PARTS = {"p5": 20, "p10": 10, "median": 2}
+
+ByLayer = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,35 +54,97 @@ class Subject:
         return found
 
     @cached_property
-    def weights(self) -> Mapping[str, Tensor]:
-        """Layer label -> W_k [N, out, in * kernel], biases left out, in the order of the layers."""
-        return _matrices(self.trained)
+    def weights(self) -> ByLayer:
+        """W_k [N, out, in * kernel]."""
+        return _effective(self.trained, parameter_matrices(self.trained))
 
     @cached_property
-    def movements(self) -> Mapping[str, Tensor]:
-        """Layer label -> D_k = W_k - Z_k [N, out, in * kernel]."""
-        initial = _matrices(self.initial)
-        return {layer: weight - initial[layer] for layer, weight in self.weights.items()}
+    def initial_weights(self) -> ByLayer:
+        """Z_k [N, out, in * kernel]."""
+        return _effective(self.initial, parameter_matrices(self.initial))
 
     @cached_property
-    def spectral_norms(self) -> Mapping[str, Tensor]:
-        """Layer label -> largest singular value [N] of W_k."""
-        return {layer: spectral_norm(weight) for layer, weight in self.weights.items()}
+    def movements(self) -> ByLayer:
+        """D_k [N, out, in * kernel]."""
+        return _effective(self.trained, self.parameter_movements)
+
+    @cached_property
+    def parameter_movements(self) -> ByLayer:
+        """As `movements`, of the parameters as they are trained and stored, before any multiplier."""
+        initial = parameter_matrices(self.initial)
+        return {layer: p - initial[layer] for layer, p in parameter_matrices(self.trained).items()}
+
+    @cached_property
+    def spectral_norms(self) -> ByLayer:
+        """||W_k||_2 [N]."""
+        return {layer: largest_singular_value(weight) for layer, weight in self.weights.items()}
+
+    @cached_property
+    def spectral_distances(self) -> ByLayer:
+        """||D_k||_2 [N]."""
+        return {layer: largest_singular_value(movement) for layer, movement in self.movements.items()}
+
+    @cached_property
+    def frobenius_norms(self) -> ByLayer:
+        """||W_k||_F [N]."""
+        return {layer: norm([weight]) for layer, weight in self.weights.items()}
+
+    @cached_property
+    def frobenius_distances(self) -> ByLayer:
+        """||D_k||_F [N]."""
+        return {layer: norm([movement]) for layer, movement in self.movements.items()}
+
+    @cached_property
+    def unit_distances(self) -> ByLayer:
+        """||D_k[j, :]||_2 [N, out] of each unit j."""
+        return {layer: torch.linalg.vector_norm(d, dim=2, dtype=torch.float64) for layer, d in self.movements.items()}
 
     @cached_property
     def margins(self) -> Tensor:
         """[N, m] sorted f(x)_y - max_{j != y} f(x)_j on the training set, against the labels trained on."""
-        return margins(train_logits(self.trained, self.data), self.data.labels).sort(dim=1).values
+        found = [margins(self.trained.forward(inputs), labels) for inputs, labels in self.slices()]
+        return torch.cat(found, dim=1).double().sort(dim=1).values
+
+    def margin(self, quantile: str) -> Tensor:
+        """The max(1, m // part)-th smallest margin [N], part by PARTS; not above 0 where many are misclassified."""
+        return self.margins[:, max(1, self.data.train_size // PARTS[quantile]) - 1]
+
+    @cached_property
+    def gamma(self) -> Tensor:
+        """The margin [N] that measures divide by: the quantile that the options name."""
+        return self.margin(self.options.margin)
+
+    @cached_property
+    def margin_loss(self) -> Tensor:
+        """Fraction [N] of the training samples with a margin of at most gamma; NaN where gamma is."""
+        within = (self.margins <= self.gamma[:, None]).sum(1).double() / self.data.train_size
+        return within.where(self.gamma.isfinite(), torch.nan)
+
+    @cached_property
+    def input_norms(self) -> tuple[Tensor, Tensor]:
+        """||X||_F [N] of the training inputs as the networks see them, and the largest ||x|| [N] among them."""
+        square = largest = torch.zeros(len(self.trained), dtype=torch.float64, device=self.trained.device)
+        for inputs, _ in self.slices():
+            each = torch.linalg.vector_norm(inputs.flatten(2), dim=2, dtype=torch.float64)
+            square, largest = square + norm([each]).square(), torch.maximum(largest, each.amax(1))
+        return square.sqrt(), largest
+
+    def slices(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The training set in micro-batches: inputs [N, B, K, H, W] and labels [N, B]."""
+        return slices(self.data.train_slice, self.data.train_size)
 
 
-def spectral_norm(matrices: Tensor) -> Tensor:
-    """Largest singular value [N] of matrices [N, out, in], in float64; NaN where a network has diverged."""
-    finite = matrices.isfinite().all(dim=(1, 2))
-    # The decomposition refuses a whole stack for one matrix that is not finite.
-    values = torch.linalg.matrix_norm(matrices.where(finite[:, None, None], 0), 2).double()
-    return values.where(finite, torch.nan)
-
-
-def _matrices(stack: Stack) -> dict[str, Tensor]:
+def parameter_matrices(stack: Stack) -> dict[str, Tensor]:
+    """Layer label -> its weight parameter [N, out, in * kernel]."""
     weights = [p.flatten(2) for p in stack.parameters.values() if p.dim() > 2]
     return {f"layer{k}": weight for k, weight in enumerate(weights, start=1)}
+
+
+def _effective(stack: Stack, matrices: ByLayer) -> dict[str, Tensor]:
+    """Matrices of a stack's layers times the multipliers of their parameters."""
+    names = [name for name, p in stack.parameters.items() if p.dim() > 2]
+    factors = [stack.form.multipliers.get(name) for name in names]
+    return {
+        layer: matrix if factor is None else matrix * factor
+        for (layer, matrix), factor in zip(matrices.items(), factors, strict=True)
+    }

@@ -1,72 +1,104 @@
-"""The core measures: distance from initialization, norms and margins.
+"""The core measures: distance from initialization, norms and margins, cheap enough for every network.
 
-Layers k = 1..d, trained weights W_k, initial weights Z_k, D_k = W_k - Z_k; m training samples. Biases count in the
-total distance only.
+What is said of theta counts biases, and is before the multipliers of the NTK parametrization: theta is what gradient
+descent moves.
 """
 
+import torch
 from torch import Tensor
 
 from initdist import evaluation
 from initdist.evaluation import norm, sum_in_order
-from initdist.measures import Subject, Values, _subject, measure
+from initdist.measures import Subject, Values, measure, with_total
 
 _NAGARAJAN = "arXiv 1901.01672"
 _JIANG = "arXiv 1912.02178, eq. "
 
 
-def _quantile_margin(subject: Subject, part: int) -> Tensor:
-    """The max(1, m // part)-th smallest margin [N]."""
-    m = subject.margins.shape[1]
-    return subject.margins[:, max(1, m // part) - 1]
-
-
-@measure(group="core", formula="||D_k||_F", source=_NAGARAJAN, normalization="root")
+@measure(group="core", formula="of a layer ||D_k||_F", source=_NAGARAJAN, normalization="root")
 def distance_from_init(subject: Subject) -> Values:
-    return {layer: norm([movement]) for layer, movement in subject.movements.items()}
+    """The layers of the metric `distance_from_init`, which is their total with the biases, as parameters."""
+    return {layer: norm([movement]) for layer, movement in subject.parameter_movements.items()}
 
 
 @measure(group="core", formula="||theta - theta_0||_2 / sqrt(m)", source=_NAGARAJAN)
 def distance_over_sqrt_n(subject: Subject) -> Values:
-    return evaluation.distance(subject.trained, subject.initial) / subject.data.train_size**0.5
+    return _distance(subject) / subject.data.train_size**0.5
 
 
 @measure(group="core", formula="||theta - theta_0||_2 / ||theta_0||_2", source=_NAGARAJAN)
 def distance_relative(subject: Subject) -> Values:
-    return evaluation.distance(subject.trained, subject.initial) / norm(subject.initial.parameters.values())
+    return _distance(subject) / norm(subject.initial.parameters.values())
 
 
-@measure(group="core", formula="sum_k ||W_k||_F^2", source=_JIANG + "42", normalization="square")
-def param_norm(subject: Subject) -> Values:
-    return norm(subject.weights.values()).square()
+@measure(group="core", formula="<theta, theta_0> / (||theta||_2 ||theta_0||_2)", source=_NAGARAJAN, orientation=-1)
+def cosine_to_init(subject: Subject) -> Values:
+    """From the three norms: an inner product of its own would have to be summed in an order of its own."""
+    trained, initial = (norm(stack.parameters.values()) for stack in (subject.trained, subject.initial))
+    return (trained.square() + initial.square() - _distance(subject).square()) / (2 * trained * initial)
 
 
-@measure(group="core", formula="||W_k||_2", source=_JIANG + "32", normalization="root")
-def spectral_norm(subject: Subject) -> Values:
-    return subject.spectral_norms
+@measure(group="core", formula="of a layer ||D_k||_F^2 / sum_l ||D_l||_F^2", source=_NAGARAJAN)
+def share_of_movement(subject: Subject) -> Values:
+    """Of the weights as parameters; undefined for a network that has not moved."""
+    squares = {layer: norm([movement]).square() for layer, movement in subject.parameter_movements.items()}
+    total = sum_in_order(squares.values())
+    return {layer: square / total for layer, square in squares.items()}
+
+
+@measure(group="core", formula="sum_k ||D_k||_F^2", source=_JIANG + "40", normalization="square")
+def frobenius_distance(subject: Subject) -> Values:
+    return sum_in_order(distance.square() for distance in subject.frobenius_distances.values())
+
+
+@measure(group="core", formula="sum_k ||D_k||_2^2; of a layer ||D_k||_2", source=_JIANG + "41", normalization="square")
+def spectral_distance(subject: Subject) -> Values:
+    layers = subject.spectral_distances
+    return with_total(sum_in_order(distance.square() for distance in layers.values()), layers)
 
 
 @measure(
     group="core",
-    formula="sum_k ||D_k||_2^2; of a layer ||D_k||_2",
-    source=_JIANG + "41",
-    normalization="square",
+    formula="sum_k sum_j ||D_k[j,:]||_2 over the units j of a layer",
+    source="arXiv 1706.08498, theorem 1.1",
+    normalization="root",
 )
-def spectral_distance(subject: Subject) -> Values:
-    layers = {layer: _subject.spectral_norm(movement) for layer, movement in subject.movements.items()}
-    total = sum_in_order(value.square() for value in layers.values())
-    return dict([(None, total), *layers.items()])
+def distance_l21(subject: Subject) -> Values:
+    layers = {layer: units.sum(1) for layer, units in subject.unit_distances.items()}
+    return with_total(sum_in_order(layers.values()), layers)
+
+
+@measure(group="core", formula="number of trainable parameters", source=_JIANG + "20", normalization="square")
+def parameters(subject: Subject) -> Values:
+    stack = subject.trained
+    count = sum(p[0].numel() for p in stack.parameters.values())
+    return torch.full((len(stack),), count, dtype=torch.float64)
+
+
+@measure(group="core", formula="sum_k ||W_k||_F^2", source=_JIANG + "42", normalization="square")
+def param_norm(subject: Subject) -> Values:
+    return sum_in_order(frobenius.square() for frobenius in subject.frobenius_norms.values())
+
+
+@measure(group="core", formula="of a layer ||W_k||_2", source=_JIANG + "32", normalization="root")
+def spectral_norm(subject: Subject) -> Values:
+    return subject.spectral_norms
 
 
 @measure(group="core", formula="sum_k ln ||W_k||_2^2", source=_JIANG + "32", normalization="log", needs="chain")
-def log_prod_of_spec(subject: Subject) -> Values:
+def log_prod_of_spec(subject: Subject) -> Tensor:
     return 2 * sum_in_order(spectral.log() for spectral in subject.spectral_norms.values())
 
 
 @measure(group="core", formula="max(1, m // 10)-th smallest training margin", source=_JIANG + "22", orientation=-1)
 def margin_p10(subject: Subject) -> Values:
-    return _quantile_margin(subject, 10)
+    return subject.margin("p10")
 
 
 @measure(group="core", formula="max(1, m // 2)-th smallest training margin", source=_JIANG + "22", orientation=-1)
 def margin_median(subject: Subject) -> Values:
-    return _quantile_margin(subject, 2)
+    return subject.margin("median")
+
+
+def _distance(subject: Subject) -> Tensor:
+    return evaluation.distance(subject.trained, subject.initial)

@@ -1,0 +1,97 @@
+"""What measures learn by passing inputs through networks: N networks, B batch, m training samples.
+
+Micro-batches are of fixed size, so that memory does not grow with the data and a value does not depend on the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from initdist.measures._subject import Subject
+from initdist.stack import Parameters, Stack
+
+
+def function_movement(subject: Subject) -> Tensor:
+    """||f(X) - f_0(X)||_F^2 [N] over the training inputs X, in float64."""
+    total = torch.zeros(len(subject.trained), dtype=torch.float64, device=subject.trained.device)
+    for inputs, _ in subject.slices():
+        moved = subject.trained.forward(inputs).double() - subject.initial.forward(inputs).double()
+        total += torch.linalg.vector_norm(moved.flatten(1), dim=1).square()
+    return total
+
+
+def initial_unit_norms(subject: Subject) -> Tensor:
+    """||z_j X||_2 [N, h] over the training inputs X, for each unit j of the first layer at initialization, no bias."""
+    first = next(iter(subject.initial_weights.values()))
+    total = torch.zeros(first.shape[:2], dtype=torch.float64, device=first.device)
+    for inputs, _ in subject.slices():
+        before = first @ inputs.flatten(2).mT  # [N, h, B]
+        total += torch.linalg.vector_norm(before, dim=2, dtype=torch.float64).square()
+    return total.sqrt()
+
+
+def relu_flips(subject: Subject) -> tuple[list[Tensor], list[int]]:
+    """For each ReLU of the module in turn, at how many [N] of its inputs over the training set the sign changed, and
+    how many inputs there are."""
+    flipped: list[Tensor] = []
+    sizes: list[int] = []
+    for inputs, _ in subject.slices():
+        pairs = zip(_active(subject.trained, inputs), _active(subject.initial, inputs), strict=True)
+        changes = [(trained != initial).flatten(1) for trained, initial in pairs]
+        flipped = [change.sum(1) + (flipped[k] if flipped else 0) for k, change in enumerate(changes)]
+        sizes = [change.shape[1] + (sizes[k] if sizes else 0) for k, change in enumerate(changes)]
+    return flipped, sizes
+
+
+def path_sum(stack: Stack, input_shape: tuple[int, ...]) -> Tensor:
+    """Sum of outputs [N] with squared weights and no biases, at the all-ones input, in float64."""
+    squared = {name: p.double().square() if p.dim() > 2 else p.double() * 0 for name, p in _effective(stack).items()}
+    ones = torch.ones(1, *input_shape, dtype=torch.float64, device=stack.device)
+    (sums,) = _each(lambda parameters: (functional_call(stack.form.module, parameters, (ones,)).sum(),), squared)
+    return sums
+
+
+def _active(stack: Stack, inputs: Tensor) -> tuple[Tensor, ...]:
+    """For each ReLU in turn, which of its inputs [N, B, ...] are above 0, in float32 whatever the precision."""
+    return _each(partial(_active_of_one, stack.form.module), _effective(stack), inputs)
+
+
+def _active_of_one(module: nn.Module, parameters: Parameters, inputs: Tensor) -> tuple[Tensor, ...]:
+    found: list[Tensor] = []
+
+    def keep(relu: nn.Module, given: tuple[Tensor, ...]) -> None:
+        found.append(given[0] > 0)
+
+    handles = [part.register_forward_pre_hook(keep) for part in module.modules() if isinstance(part, nn.ReLU)]
+    try:
+        functional_call(module, parameters, (inputs,))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return tuple(found)
+
+
+def _effective(stack: Stack) -> Parameters:
+    """Parameters as the function uses them: times their multipliers in the NTK parametrization."""
+    factors = stack.form.multipliers
+    return {name: p * factors[name] if name in factors else p for name, p in stack.parameters.items()}
+
+
+def _each(function: Callable[..., tuple[Tensor, ...]], parameters: Parameters, *given: Tensor) -> tuple[Tensor, ...]:
+    """A function of one network's parameters and tensors, of every network of a stack.
+
+    On a CPU one by one: there products with one row round differently for one network than for several.
+    """
+    first = next(iter(parameters.values()))
+    if first.device.type != "cpu":
+        return vmap(function)(parameters, *given)
+    each = [
+        function({name: p[i] for name, p in parameters.items()}, *(tensor[i] for tensor in given))
+        for i in range(len(first))
+    ]
+    return tuple(torch.stack(part) for part in zip(*each, strict=True))

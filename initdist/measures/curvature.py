@@ -12,7 +12,7 @@ from torch import Tensor
 
 from initdist.evaluation import ROWS
 from initdist.measures import Subject, Values, _noise, measure
-from initdist.measures._part import Part, column, over_parts
+from initdist.measures._part import Part, by_row, column, over_parts, standard_error
 from initdist.stack import Parameters
 
 _NOTHING = 1e-6  # of the Hessian's scale, in float32
@@ -48,7 +48,7 @@ def _trace(part: Part, subject: Subject) -> dict[str, Tensor]:
         signs = _noise.signs(part.trained, part.seeds, probe)
         samples.append(_dot(_flat(signs), _flat(_product(part, subject, signs))))
     values = torch.stack(samples, dim=1)
-    return {"trace": values.mean(1), "error": values.std(1) / values.shape[1] ** 0.5}
+    return {"trace": by_row(torch.mean, values), "error": standard_error(values)}
 
 
 def _top(part: Part, subject: Subject) -> dict[str, Tensor]:

@@ -16,6 +16,17 @@ from initdist.losses import LOSSES
 from initdist.measures import Subject
 from initdist.stack import Parameters, Stack
 
+# Options with which convolutions are measured in a moment, on samples enough to tell networks apart.
+CHEAP = {
+    "draws": 3,
+    "subset": 40,
+    "search_tolerance": 0.2,
+    "ascent_steps": 2,
+    "probes": 2,
+    "lanczos_steps": 3,
+    "hessian_subset": 40,
+}
+
 
 def samples(inputs: Sequence[Sequence[float]], labels: Sequence[int], classes: int = 2) -> data.StackData:
     """Training data of one network, taken as it is: inputs [m, d] as images of 1 x 1 x d."""
@@ -57,7 +68,7 @@ def trained(model: str = "mlp", networks: int = 3, overrides: tuple[tuple[str, A
     """Networks that fit 100 digits, each with its own seed and 0.2 of its labels redrawn."""
     small = {"stop.max_epochs": 30, "noise.level": 0.2, "optimizer.lr": 0.1, "optimizer.batch_size": 20}
     if model in ("cnn", "resnet"):
-        small |= {"model.width": 4, "stop.max_epochs": 10}
+        small |= {"model.width": 4, "stop.max_epochs": 5}
     if model == "resnet":
         small |= {"model.stages": 2}
     chosen = [tiny({**small, **dict(overrides), "seed": seed}, f"model={model}") for seed in range(networks)]

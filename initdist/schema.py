@@ -105,9 +105,9 @@ class MeasuresConfig:
     search_tolerance: float = option(0.05, between(1e-6, 0.5), identity=False)  # relative width of a final bracket
     ascent_steps: int = option(4, at_least(1), identity=False)
     probes: int = option(8, at_least(2), identity=False)  # of the Hessian's trace
-    lanczos_steps: int = option(7, at_least(1), identity=False)
+    lanczos_steps: int = option(8, at_least(1), identity=False)
     hessian_subset: int = option(512, at_least(2), identity=False)
-    ntk_subset: int = option(64, at_least(2), identity=False)
+    ntk_subset: int = option(128, at_least(2), identity=False)
 
 
 @dataclass

@@ -31,7 +31,7 @@ def by_magnitude(p: Tensor, a: Tensor) -> Tensor:
 
 
 def boxes(subject: Subject) -> dict[str, Tensor]:
-    """Half-widths [N] by name: those of `plain` boxes and of boxes by `magnitude`, and half their final brackets (error).
+    """Half-widths [N] by name: those of `plain` boxes and of boxes by `magnitude`, and half of their brackets.
 
     The half-width is the middle of its bracket; NaN where diverged, just below UPPER where everything is withstood.
     """

@@ -92,3 +92,13 @@ def column(values: Tensor, like: Tensor) -> Tensor:
 def taken(stack: Stack, networks: Tensor) -> Stack:
     """The stack of these networks; the same one where they are all."""
     return stack if len(networks) == len(stack) else stack.select(networks)
+
+
+def by_row(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """A function of each row [D] of [N, D], row by row: a reduction over a stack rounds differently for different N."""
+    return torch.stack([function(row) for row in rows])
+
+
+def standard_error(rows: Tensor) -> Tensor:
+    """Standard error [N] of the mean of each row [D]."""
+    return by_row(torch.std, rows) / rows.shape[1] ** 0.5

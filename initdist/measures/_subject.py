@@ -23,11 +23,12 @@ from initdist.measures._spectral import largest_singular_value
 from initdist.schema import MeasuresConfig
 from initdist.stack import Stack
 
+T = TypeVar("T")
+
 # gamma is the max(1, m // part)-th smallest margin.
 PARTS = {"p5": 20, "p10": 10, "median": 2}
 
 ByLayer = Mapping[str, Tensor]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from initdist.measures import _noise
 from initdist.measures._bisection import bisect
-from initdist.measures._part import Part, column, errors, over_parts, taken
+from initdist.measures._part import Part, by_row, column, errors, over_parts, standard_error, taken
 from initdist.measures._subject import Subject
 from initdist.schema import MeasuresConfig
 from initdist.stack import Parameters, Stack
@@ -81,12 +81,12 @@ class _Noisy:
         """Threshold and standard error [N]."""
         low, high = bisect(self._accepted, self._finite, UPPER, self._tolerance)
         lost_low, lost_high = self._lost(low), self._lost(high)
-        loss = (lost_low + lost_high) / 2  # [N, D]: at the threshold, near enough
-        mean_low, mean_high = lost_low.mean(1), lost_high.mean(1)
+        mean_low, mean_high = by_row(torch.mean, lost_low), by_row(torch.mean, lost_high)
         slope = (mean_high - mean_low) / (high - low)
-        within = (LOST - mean_low) / slope  # the bracket's ends are below and above LOST, but for UPPER
-        sigma = torch.minimum(low + within.where(mean_high > LOST, high - low), high)
-        return sigma, loss.std(1) / loss.shape[1] ** 0.5 / slope
+        crossed = mean_high > LOST  # the ends of every bracket lose less and more than that, but for UPPER
+        sigma = torch.where(crossed, low + (LOST - mean_low) / slope, high)
+        error = standard_error((lost_low + lost_high) / 2) / slope
+        return sigma, error.where(crossed, torch.nan)
 
     def _accepted(self, values: Tensor, networks: Tensor) -> Tensor:
         """Whether the mean accuracy falls by at most LOST. Exact: no further draw takes an error back."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from initdist.evaluation import ROWS
 from initdist.measures import Subject, Values, _noise, measure
-from initdist.measures._part import Part, column, over_parts
+from initdist.measures._part import Part, by_row, column, over_parts, standard_error
 from initdist.stack import Parameters
 
 _NOTHING = 1e-6  # of the Hessian's scale, in float32
@@ -21,7 +21,7 @@ _NOTHING = 1e-6  # of the Hessian's scale, in float32
 @measure(
     group="curvature",
     formula="tr H = E z^T H z over random signs z (Hutchinson)",
-    source="arXiv 1912.07145, algorithm 2",
+    source="arXiv 1912.07145",
     options=("hessian_subset", "probes"),
 )
 def hessian_trace(subject: Subject) -> Values:
@@ -33,7 +33,7 @@ def hessian_trace(subject: Subject) -> Values:
 @measure(
     group="curvature",
     formula="largest eigenvalue of H (Lanczos)",
-    source="arXiv 1912.07145, section 3",
+    source="arXiv 1912.07145",
     options=("hessian_subset", "lanczos_steps"),
 )
 def hessian_top(subject: Subject) -> Values:
@@ -48,7 +48,7 @@ def _trace(part: Part, subject: Subject) -> dict[str, Tensor]:
         signs = _noise.signs(part.trained, part.seeds, probe)
         samples.append(_dot(_flat(signs), _flat(_product(part, subject, signs))))
     values = torch.stack(samples, dim=1)
-    return {"trace": values.mean(1), "error": values.std(1) / values.shape[1] ** 0.5}
+    return {"trace": by_row(torch.mean, values), "error": standard_error(values)}
 
 
 def _top(part: Part, subject: Subject) -> dict[str, Tensor]:
@@ -58,7 +58,8 @@ def _top(part: Part, subject: Subject) -> dict[str, Tensor]:
     n, p = vector.shape
     vector, steps = vector / p**0.5, min(subject.options.lanczos_steps, p)
     basis = torch.zeros(n, steps, p, device=vector.device)
-    diagonal, beside = [], []
+    diagonal: list[Tensor] = []
+    beside: list[Tensor] = []
     for step in range(steps):
         basis[:, step] = vector
         image = _flat(_product(part, subject, _unflat(vector, stack.parameters)))

@@ -5,6 +5,7 @@ Yields `Progress` after every epoch and one `Trained` a network, all plain value
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -130,6 +131,9 @@ class _Observer:
         self.records = [_Record() for _ in configs]
         self.recorded = recorded_epochs(configs[0].history, configs[0].stop.max_epochs)
         self.correct: dict[int, bytes] = {}  # network -> which test samples it is right about, where it has ended
+        own = configs[0].measures
+        chosen = measures.expand(own.names) if own.history else []
+        self.along = [name for name in chosen if measures.REGISTRY[name].history]
         self.clock = time.perf_counter()
 
     def observe(self, snapshot: Snapshot) -> Iterator[Trained]:
@@ -143,11 +147,21 @@ class _Observer:
         if not wanted:
             return
         values = self._values(snapshot, wanted, distances)
-        for k in wanted:
-            if k not in snapshot.ended:
-                self._record(snapshot, k).history.append((snapshot.step, values[k]))
+        running = [k for k in wanted if k not in snapshot.ended]
+        for k, along in zip(running, self._along(snapshot, running), strict=True):
+            self._record(snapshot, k).history.append((snapshot.step, values[k] | along))
         if snapshot.ended:
             yield from self._results(snapshot, values)
+
+    def _along(self, snapshot: Snapshot, positions: list[int]) -> list[dict[str, float]]:
+        """The measures of these networks that are cheap enough for every point of a history."""
+        if not self.along or not positions:
+            return [{} for _ in positions]
+        index = torch.tensor(positions, device=self.initial.device)
+        subject = measures.Subject(*self._part(snapshot, positions), replace(snapshot.data, inputs=None).select(index))
+        found = measures.compute(self.along, subject)
+        each = {names.measure(name, layer): value.tolist() for (name, layer), value in found.items()}
+        return [{key: own[i] for key, own in each.items() if math.isfinite(own[i])} for i in range(len(positions))]
 
     def state(self, snapshot: Snapshot, k: int) -> Kept:
         """All that the further training of a running network depends on."""

@@ -67,6 +67,7 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "seeds.order": (5, True),
     "vary": ("anything", False),
     "measures.names": (["param_norm"], False),
+    "measures.history": (False, False),
     "measures.margin": ("p5", False),
     "history": (3, False),
     "tracking.uri": ("sqlite:////elsewhere.db", False),

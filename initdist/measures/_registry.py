@@ -30,6 +30,7 @@ class Measure:
     normalization: how totals mu are made comparable across training sizes m, one of NORMALIZATIONS.
     needs: what a network must be for the measure to be defined.
     options: the fields of MeasuresConfig that its value depends on.
+    history: whether it is computed along training too: where it needs no pass over data and no decomposition.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Measure:
     normalization: str = "none"
     needs: Need = NEEDS["any"]
     options: tuple[str, ...] = ()
+    history: bool = False
 
     def defined(self, form: Form) -> bool:
         return self.needs.met(form)
@@ -61,6 +63,7 @@ def measure(
     normalization: str = "none",
     needs: str = "any",
     options: Sequence[str] = (),
+    history: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function under its own name. It returns [N], layer label -> [N], or both with the total under None.
 
@@ -80,7 +83,7 @@ def measure(
         if wrong := [option for option in options if option not in fields]:
             raise ValueError(f"measure {name}: options must be fields of MeasuresConfig, got {wrong}")
         REGISTRY[name] = Measure(
-            name, group, formula, source, orientation, function, normalization, NEEDS[needs], tuple(options)
+            name, group, formula, source, orientation, function, normalization, NEEDS[needs], tuple(options), history
         )
         return function
 

@@ -15,7 +15,7 @@ _NAGARAJAN = "arXiv 1901.01672"
 _JIANG = "arXiv 1912.02178, eq. "
 
 
-@measure(group="core", formula="of a layer ||D_k||_F", source=_NAGARAJAN, normalization="root")
+@measure(group="core", formula="of a layer ||D_k||_F", source=_NAGARAJAN, normalization="root", history=True)
 def distance_from_init(subject: Subject) -> Values:
     """The layers of the metric `distance_from_init`, which is their total with the biases, as parameters."""
     return {layer: norm([movement]) for layer, movement in subject.parameter_movements.items()}
@@ -75,7 +75,7 @@ def parameters(subject: Subject) -> Values:
     return torch.full((len(stack),), count, dtype=torch.float64)
 
 
-@measure(group="core", formula="sum_k ||W_k||_F^2", source=_JIANG + "42", normalization="square")
+@measure(group="core", formula="sum_k ||W_k||_F^2", source=_JIANG + "42", normalization="square", history=True)
 def param_norm(subject: Subject) -> Values:
     return sum_in_order(frobenius.square() for frobenius in subject.frobenius_norms.values())
 

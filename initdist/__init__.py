@@ -5,10 +5,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from initdist.api import NetworkResult, network_configs, train_networks
+    from initdist.api import NetworkResult, measure_runs, network_configs, train_networks
     from initdist.restore import load_data, load_network
 
-__all__ = ["NetworkResult", "__version__", "load_data", "load_network", "network_configs", "train_networks"]
+__all__ = [
+    "NetworkResult",
+    "__version__",
+    "load_data",
+    "load_network",
+    "measure_runs",
+    "network_configs",
+    "train_networks",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initdist import names
+from initdist.counts import Measurements
 from initdist.schema import Config
 
 if TYPE_CHECKING:
@@ -63,6 +64,36 @@ def train_networks(
         trained = _train_stack([planned[i] for i in positions], device, workers, progress)
         results |= {positions[i]: result for i, result in trained.items()}
     return [results[position] for position in range(len(planned))]
+
+
+def measure_runs(
+    *measures: str,
+    tracking_uri: str | None = None,
+    experiment: str = "initdist",
+    sweep: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    workers: int = 0,
+    **options: Any,
+) -> Measurements:
+    """Compute what tracked networks lack of these measures (groups or names; all where none is given), from their
+    weights, and add it to their runs: as `python -m initdist.measure`, and as safe to stop and repeat.
+
+    `where` maps keys of their configs to a value or a list of values: `where={"model.width": [64, 256]}`. `options` are
+    keys of `measures`: `draws=20`. Returns how many were measured, had everything, lack weights, were refused (each is
+    named on stderr) and failed. Raises UserError and TrackingError where nothing can begin.
+    """
+    import os
+
+    from initdist import measure, paths, remeasure, tracking
+
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or paths.default_tracking_uri(".")
+    settings = remeasure.settings(measures or ("all",), options, uri, experiment, sweep, where or {}, device, workers)
+    store = tracking.existing(uri, experiment)
+    found = remeasure.find(store, settings)
+    counts = Measurements(found.total, found.complete, refused=len(found.refused))
+    measure.measure(store, found, settings, counts)
+    return counts
 
 
 def _train_stack(networks: Sequence[Any], device: str, workers: int, progress: bool) -> dict[int, NetworkResult]:

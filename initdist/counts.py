@@ -31,6 +31,36 @@ class Counts:
         )
 
 
+@dataclass
+class Measurements:
+    """Networks by what was done to measure them after their training. Grows while that goes on."""
+
+    total: int = 0
+    complete: int = 0  # had everything
+    measured: int = 0
+    without: int = 0  # without weights
+    refused: int = 0  # weights or start that are not what they should be
+    failed: int = 0
+
+    @property
+    def left(self) -> int:
+        """Not measured when the command was stopped."""
+        return self.total - self.complete - self.measured - self.without - self.refused - self.failed
+
+    def written(self) -> None:
+        """One more is in the store."""
+        self.measured += 1
+
+    def sentence(self, seconds: float) -> str:
+        """The closing line."""
+        plural = "" if self.total == 1 else "s"
+        return (
+            f"{self.total} network{plural}: {self.measured} measured, {self.complete} had everything, "
+            f"{self.without} lack weights, {self.refused} refused, {self.failed} failed"
+            f"{f', {self.left} not measured' if self.left else ''}, in {duration(seconds)}"
+        )
+
+
 def duration(seconds: float) -> str:
     """`42s`, `3m 05s`, `2h 10m`."""
     minutes, rest = divmod(round(seconds), 60)

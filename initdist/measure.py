@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
@@ -21,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from initdist import __version__, measure_config, names, pool, records, remeasure, tracking
-from initdist.counts import duration
+from initdist.counts import Measurements
 from initdist.errors import UserError
 from initdist.events import Event, Failed, Measured, MeasureTask, Refused
 from initdist.measure_config import MeasureConfig
@@ -73,50 +72,24 @@ def run(settings: MeasureConfig) -> None:
     if settings.dry_run:
         print(remeasure.describe(store, remeasure.find(store, settings)))
         return
-    started, counts = time.monotonic(), Counts()
+    started = time.monotonic()
     pool.warm()
     found = remeasure.find(store, settings)
     if found.todo:
         print(remeasure.announce(found), flush=True)
+    counts = Measurements(found.total, found.complete, refused=len(found.refused))
     exit_on_sigterm()
     try:
         measure(store, found, settings, counts)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     finally:
-        print(counts.sentence(found, time.monotonic() - started), flush=True)
+        print(counts.sentence(time.monotonic() - started), flush=True)
     if counts.failed:
         raise SystemExit(1)
 
 
-@dataclass
-class Counts:
-    """How the networks that lacked measures ended."""
-
-    measured: int = 0
-    failed: int = 0
-    without: int = 0  # without weights
-    refused: int = 0
-
-    def refuse(self, one: Todo, reason: str) -> None:
-        self.refused += 1
-        _say(f"{one.label} is refused: {reason}")
-
-    def written(self) -> None:
-        self.measured += 1
-
-    def sentence(self, found: Found, seconds: float) -> str:
-        """The closing line."""
-        rest = len(found.todo) - self.measured - self.failed - self.without - self.refused
-        refused = self.refused + len(found.refused)
-        return (
-            f"{found.total} network{'' if found.total == 1 else 's'}: {self.measured} measured, "
-            f"{found.complete} had everything, {self.without} lack weights, {refused} refused, "
-            f"{self.failed} failed{f', {rest} not measured' if rest else ''}, in {duration(seconds)}"
-        )
-
-
-def measure(store: tracking.Store, found: Found, settings: MeasureConfig, counts: Counts) -> None:
+def measure(store: tracking.Store, found: Found, settings: MeasureConfig, counts: Measurements) -> None:
     """Measure what is to be measured, and write each network's values as soon as they are there."""
     for name, reason in found.refused.items():
         _say(f"{name} is refused: {reason}")
@@ -132,7 +105,8 @@ def measure(store: tracking.Store, found: Found, settings: MeasureConfig, counts
         processes = pool.shared(settings.device, settings.workers)
         stacks, impossible = remeasure.stacks(found.todo, processes.parts)
         for i, reason in impossible.items():
-            counts.refuse(found.todo[i], reason)
+            counts.refused += 1
+            _say(f"{found.todo[i].label} is refused: {reason}")
         tasks = _tasks(store, found.todo, stacks, Path(folder), counts, display.show)
         for event in processes.work(tasks, len(stacks)):
             display.show(event)
@@ -145,7 +119,7 @@ def _tasks(
     todo: list[Todo],
     stacks: list[tuple[int, ...]],
     folder: Path,
-    counts: Counts,
+    counts: Measurements,
     show: Callable[[Event], None],
 ) -> Iterator[MeasureTask]:
     """The stacks with the files of their weights, fetched as they are needed."""
@@ -174,7 +148,7 @@ def _tasks(
             )
 
 
-def _take(event: Event, todo: list[Todo], writer: tracking.Writer, counts: Counts) -> tuple[int, ...]:
+def _take(event: Event, todo: list[Todo], writer: tracking.Writer, counts: Measurements) -> tuple[int, ...]:
     """Keep what an event says; gives the networks that it was the last one of."""
     match event:
         case Measured():
@@ -183,7 +157,8 @@ def _take(event: Event, todo: list[Todo], writer: tracking.Writer, counts: Count
             writer.amend(one.info.run_id, outcome, (names.MEASURES, names.MEASURE_SECONDS), counts.written)
             return (event.network,)
         case Refused():
-            counts.refuse(todo[event.network], event.reason)
+            counts.refused += 1
+            _say(f"{todo[event.network].label} is refused: {event.reason}")
             return (event.network,)
         case Failed():
             counts.failed += len(event.networks)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from initdist import catalogue, names, plan, restore, selection, tracking
+from initdist.config import check_rules
 from initdist.errors import ConfigError, DeviceError, UserError
 from initdist.measure_config import MeasureConfig
 from initdist.paths import default_tracking_uri
@@ -40,6 +41,30 @@ class Found:
     @property
     def total(self) -> int:
         return len(self.todo) + self.complete + len(self.refused)
+
+
+def settings(
+    measures: Sequence[str],
+    options: Mapping[str, Any],
+    uri: str,
+    experiment: str,
+    sweep: str | None,
+    where: Mapping[str, Any],
+    device: str,
+    workers: int,
+) -> MeasureConfig:
+    """What the command line would compose from these values. Raises ConfigError that names key, rule and value."""
+    own = MeasureConfig(sweep=sweep, where=selection.where()(), device=device, workers=workers)
+    own.dataset.root = restore.data_root()
+    own.tracking.uri, own.tracking.experiment = uri, experiment
+    values = {"measures.names": list(measures)} | {f"measures.{key}": value for key, value in options.items()}
+    for key, value in [*values.items(), *((f"where.{key}", value) for key, value in where.items())]:
+        try:
+            _set(own, key, value)
+        except AttributeError:
+            raise ConfigError(f"{key} must be a key of the configuration, got {key}={value!r}") from None
+    check_rules(own)
+    return own
 
 
 def label(run: Any) -> str:
@@ -119,6 +144,7 @@ def _set(config: Any, key: str, value: Any) -> None:
     *sections, leaf = key.split(".")
     for section in sections:
         config = getattr(config, section)
+    getattr(config, leaf)  # it must be there
     setattr(config, leaf, value)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field, fields, is_dataclass, make_dataclass
+from functools import cache
 from typing import Any
 
 from initdist import compose, models, names, schema
 
 
+@cache
 def _keys() -> dict[str, dict[str, str]]:
     """Section -> leaf -> the text of its value in runs that are older than the leaf; of all models together."""
     sections: dict[str, list[type]] = {
@@ -29,6 +31,7 @@ def _keys() -> dict[str, dict[str, str]]:
     }
 
 
+@cache
 def where() -> type:
     """A dataclass with a field for each value that a network's run has as a param: None, a value or a list of them."""
     nodes = []

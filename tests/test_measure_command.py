@@ -42,7 +42,7 @@ def values(one) -> dict[str, float]:
 
 
 def has(one) -> dict[str, dict]:
-    return json.loads(one.data.tags[names.MEASURES])
+    return json.loads(one.data.tags.get(names.MEASURES, "{}"))
 
 
 def weights(one) -> Path:
@@ -122,7 +122,7 @@ def test_killed_at_any_time_and_started_again_it_ends_as_if_never_killed(trained
     for wanted in (1, 3, 5):
         process = start(trained, f"measures={SOME}", "workers=1")
         while complete < wanted and process.poll() is None:
-            complete = sum(names.MEASURES in one.data.tags and bool(has(one)) for one in runs(trained))
+            complete = sum(bool(has(one)) for one in runs(trained))
         process.kill()
         process.communicate()
         for identity, one in by_identity(trained).items():
@@ -272,3 +272,51 @@ def test_a_network_that_diverged_has_no_measures_and_is_not_tried_again(tmp_path
     (one,) = runs(tmp_path)
     assert values(one) == {}
     assert "1 had everything" in measure(tmp_path, "measures=core,margins").stdout
+
+
+def test_cheap_measures_have_a_history(tmp_path):
+    train(tmp_path, "model.width=6", *TINY, "stop.max_epochs=6", "history=4")
+    train(tmp_path, "model.width=6", *TINY, "stop.max_epochs=6", "history=4", "measures.history=false", "resume=false")
+    without, along = (one.info.run_id for one in sorted(runs(tmp_path), key=lambda one: -one.info.start_time))
+    store = client(tmp_path)
+    for layer in (1, 2, 3):
+        points = store.get_metric_history(along, f"measure/distance_from_init/layer{layer}")
+        assert [point.step for point in points] == [0, 3, 6, 9, 18]
+        assert points[0].value == 0
+        assert len(store.get_metric_history(without, f"measure/distance_from_init/layer{layer}")) == 1
+    whole = [point.value for point in store.get_metric_history(along, names.DISTANCE)]
+    by_layer = [
+        [point.value for point in store.get_metric_history(along, f"measure/distance_from_init/layer{k}")]
+        for k in (1, 2, 3)
+    ]
+    for total, *parts in zip(whole, *by_layer, strict=True):
+        assert math.hypot(*parts) <= total  # which counts biases as well
+        assert math.hypot(*parts) == pytest.approx(total, rel=0.2)
+    one, other = (store.get_run(run_id).data.metrics for run_id in (along, without))
+    assert one == other
+
+
+def test_from_python(trained):
+    """In a process of its own: a pool in this one would outlive the test."""
+    script = """
+import initdist
+found = initdist.measure_runs("param_norm", "pacbayes_sigma", where={"model.width": [6]}, draws=2, device="cpu")
+assert (found.total, found.measured, found.complete) == (4, 4, 0), found
+found = initdist.measure_runs("param_norm", where={"model.width": 6, "noise.level": 0}, device="cpu")
+assert (found.total, found.measured, found.complete) == (2, 0, 2), found
+for wrong in ({"where": {"model.widths": 6}}, {"draw": 2}, {"draws": 0}):
+    try:
+        initdist.measure_runs("param_norm", **wrong)
+    except initdist.errors.ConfigError as error:
+        print(error)
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=trained, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "where.model.widths must be a key of the configuration, got where.model.widths=6",
+        "measures.draw must be a key of the configuration, got measures.draw=2",
+        "measures.draws must be at least 2, got 0",
+    ]
+    assert {has(one)["pacbayes_sigma"]["draws"] for one in runs(trained) if has(one)} == {2}

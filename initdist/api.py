@@ -13,6 +13,7 @@ from initdist.counts import Measurements
 from initdist.schema import Config
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -26,6 +27,7 @@ class NetworkResult:
     metrics: Mapping[str, float]
     history: Sequence[tuple[int, Mapping[str, float]]]  # (gradient step, values) before the final ones
     parameters: Mapping[str, Tensor]  # trained, on the CPU
+    correct: np.ndarray | None = None  # [T] which samples of the clean test set are right; None where it diverged
 
 
 def network_configs(*overrides: str) -> list[Config]:
@@ -119,7 +121,14 @@ def _train_stack(networks: Sequence[Any], device: str, workers: int, progress: b
                 if isinstance(event, Result):
                     i = event.network
                     identity, parameters = networks[i].identity, load_file(files[i])
+                    correct = _unpacked(event.correct, networks[i].data.test_size)
                     results[i] = NetworkResult(
-                        configs[i], identity, event.stop_reason, event.metrics, event.history, parameters
+                        configs[i], identity, event.stop_reason, event.metrics, event.history, parameters, correct
                     )
     return results
+
+
+def _unpacked(bits: bytes, size: int) -> np.ndarray | None:
+    import numpy as np
+
+    return np.unpackbits(np.frombuffer(bits, np.uint8))[:size].astype(bool) if bits else None

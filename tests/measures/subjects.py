@@ -69,6 +69,7 @@ def value(name: str, subject: Subject = HAND, layer: str | None = None) -> float
 KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "mlp": ({"model.depth": 2}, ("model=mlp",)),
     "mlp, one hidden layer": ({}, ("model=mlp",)),
+    "mlp, wide": ({"model.width": 150}, ("model=mlp",)),
     "mlp, no biases": ({"model.bias": False}, ("model=mlp",)),
     "mlp, tanh": ({"model.activation": "tanh"}, ("model=mlp",)),
     "mlp, ntk": ({"model.init": "ntk", "model.depth": 2}, ("model=mlp",)),
@@ -82,10 +83,11 @@ KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 @cache
 def trained(kind: str, networks: int = 3) -> Subject:
-    """A stack of networks of a kind, trained on digits until few are misclassified."""
+    """A stack of networks of a kind, trained on digits until few samples are misclassified."""
     changes, choices = KINDS[kind]
-    fixed = {"stop.max_epochs": 60, "stop.train_loss": 0.1, "dataset.train_size": 64, "history": 0}
-    configs = [tiny(fixed | changes | {"seed": seed}, *choices) for seed in range(networks)]
+    fixed = {"optimizer.lr": 0.02, "optimizer.batch_size": 16, "dataset.train_size": 64, "history": 0}
+    fixed |= {"stop.train_loss": 0.1, "stop.max_epochs": 60}
+    configs = [tiny(fixed | changes | {"seed": seed}, *choices, "optimizer=adam") for seed in range(networks)]
     ended = train(configs)
     built = stack.build(configs, (1, 8, 8), 10, CPU)
     values = {name: torch.stack([one.parameters[name] for one in ended]) for name in built.parameters}

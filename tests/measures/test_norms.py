@@ -121,18 +121,15 @@ def test_sign_flips_of_a_residual_network_against_its_own_hooks() -> None:
     subject = select(trained("resnet"), 0)
     (inputs, _), *rest = subject.slices()
     assert not rest
+    seen: list[Tensor] = []
+    module = subject.trained.form.module
+    for part in module.modules():
+        if isinstance(part, torch.nn.ReLU):
+            part.register_forward_hook(lambda part, given, output: seen.append((output > 0).flatten()))
     signs = []
     for one in (subject.trained, subject.initial):
-        seen: list[Tensor] = []
-        module = one.form.module
-        handles = [
-            part.register_forward_hook(lambda part, given, output: seen.append(output > 0))
-            for part in module.modules()
-            if isinstance(part, torch.nn.ReLU)
-        ]
+        seen.clear()
         torch.func.functional_call(module, {name: p[0] for name, p in one.parameters.items()}, (inputs[0],))
-        for handle in handles:
-            handle.remove()
-        signs.append(torch.cat([one.flatten() for one in seen]))
+        signs.append(torch.cat(seen))
     assert value("sign_flips", subject) == pytest.approx((signs[0] != signs[1]).double().mean().item())
     assert len(measures.compute(["sign_flips"], subject)) == 1 + 1 + 2 * 2

@@ -62,7 +62,9 @@ def test_a_selection_names_each_measure_once() -> None:
 
 @pytest.mark.parametrize(("given", "near"), [("cor", "core"), ("bartlet", "bartlett"), ("margin_p_5", "margin_p5")])
 def test_an_unknown_selection_is_refused_with_the_nearest(given: str, near: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^measures\.names must be one of .*, got '{given}'; did you mean {near}\?$"):
+    with pytest.raises(
+        ConfigError, match=rf"^measures\.names must be one of .*, got '{given}'; did you mean {near}\?$"
+    ):
         measures.expand(["param_norm", given])
 
 

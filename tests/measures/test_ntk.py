@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from subjects import fresh, linear, part, permuted, samples, trained, values
+from tests.measures.searched import fresh, linear, part, permuted, samples, trained, values
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
@@ -115,7 +115,7 @@ def test_a_linear_network_has_the_kernel_of_its_inputs(bias: bool) -> None:
 
 def test_the_change_by_hand() -> None:
     """f = v ReLU(u x) with one unit: K = ReLU(u x) ReLU(u x') + v^2 x x' where both are above 0."""
-    from helpers import CPU, make
+    from tests.helpers import CPU, make
 
     from initdist import stack
 
@@ -140,17 +140,6 @@ def test_alignment_by_hand() -> None:
     # <K, L> = (x y)^2 2 = 2, ||K|| = 2, ||L|| = 2 (1/9 + 1/9 + 4/9) = 4/3
     partly = linear([[0.0], [0.0]], None, samples([[0.0], [1.0], [2.0]], [0, 0, 1]))
     assert values(partly, "ntk_alignment")["ntk_alignment", None] == pytest.approx([2 / (2 * 4 / 3)])
-
-
-@pytest.mark.parametrize("model", ["mlp", "linear", "cnn", "resnet"])
-def test_a_stack_of_n_is_n_stacks_of_one(model: str) -> None:
-    subject = trained(model)
-    together = values(fresh(subject), "ntk")
-    for index in range(3):
-        assert {key: [value[index]] for key, value in together.items()} == values(part(subject, index), "ntk")
-    assert all(math.isfinite(v) for value in together.values() for v in value)
-    assert all(len(set(value)) == 3 for value in together.values())
-    assert all(0 < v < 1 for v in together["ntk_alignment", None])
 
 
 def test_permuting_hidden_units_changes_nothing() -> None:

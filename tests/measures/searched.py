@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from tests.helpers import CPU, blobs, make, tiny, train
 
 from initdist import data, measures, stack
 from initdist.losses import LOSSES
 from initdist.measures import Subject
 from initdist.stack import Parameters, Stack
+from tests.helpers import CPU, blobs, make, tiny, train
 
 
 def samples(inputs: Sequence[Sequence[float]], labels: Sequence[int], classes: int = 2) -> data.StackData:

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.measures.searched import fresh, linear, part, permuted, samples, trained, values
 from torch import Tensor
 from torch.func import functional_call, grad, jacrev
 
 from initdist.losses import LOSSES
 from initdist.measures import Subject, _noise
 from initdist.schema import NumericsConfig
+from tests.measures.searched import fresh, linear, permuted, samples, trained, values
 
 
 def _hessian(subject: Subject, index: int, count: int) -> Tensor:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from scipy.optimize import brentq
 from scipy.stats import norm
-from tests.measures.searched import fresh, linear, part, permuted, samples, trained, values
 
 from initdist import measures
 from initdist.measures import REGISTRY, _part
 from initdist.measures._bisection import bisect
+from tests.measures.searched import fresh, linear, part, permuted, samples, trained, values
 
 GROUP = [name for name, one in REGISTRY.items() if one.group == "pacbayes"]
 EYE = np.eye(64).tolist()

@@ -13,6 +13,7 @@ SMALL = 128
 BYTES = 512 * 2**20  # of matrices that are iterated on together
 STEPS = 8  # between checks
 TOLERANCE = 1e-9  # of the residual, relative to the eigenvalue of the Gram matrix
+ROUNDING = 1e-12  # of a new direction's length, relative to the largest entry so far
 
 
 def largest_singular_value(matrices: Tensor) -> Tensor:
@@ -53,13 +54,17 @@ def _lanczos(wide: Tensor) -> Tensor:
     basis = vector[:, None]
     diagonal: list[Tensor] = []
     beside: list[Tensor] = []
+    scale = wide.new_zeros(len(wide))
     found = wide.new_full((len(wide),), torch.nan)
     while True:
         image = (wide @ (wide.mT @ vector[:, :, None])).squeeze(2)
         diagonal.append((image * vector).sum(1))
         for _ in range(2):  # once leaves what rounding puts back
             image = image - (basis.mT @ (basis @ image[:, :, None])).squeeze(2)
-        beside.append(torch.linalg.vector_norm(image, dim=1))
+        size = torch.linalg.vector_norm(image, dim=1)
+        scale = torch.maximum(scale, torch.maximum(size, diagonal[-1].abs()))
+        # What is left when nothing new is reached is rounding: as a direction it would be one of the old ones.
+        beside.append(size.where(size > ROUNDING * scale, 0))
         last = len(diagonal) == n
         if last or len(diagonal) % STEPS == 0:
             largest, residual = _ritz(diagonal, beside)
@@ -67,7 +72,7 @@ def _lanczos(wide: Tensor) -> Tensor:
             found = torch.where(found.isnan() & converged, largest, found)
             if not found.isnan().any():
                 return found
-        vector = image / beside[-1].clamp(min=torch.finfo(torch.float64).tiny)[:, None]
+        vector = (image / size[:, None]).where(beside[-1][:, None] > 0, 0)
         basis = torch.cat([basis, vector[:, None]], dim=1)
 
 

@@ -1,115 +1,116 @@
-"""Subjects of measures with known values, and networks that were really trained."""
+"""Networks to measure: two by hand, and stacks of trained ones of every model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
-from helpers import CPU, blobs, make, tiny, train
 
 from initdist import data, measures, stack
-from initdist.losses import LOSSES
 from initdist.measures import Subject
+from initdist.schema import MeasuresConfig
 from initdist.stack import Parameters, Stack
+from tests.helpers import CPU, blobs, make, tiny, train
 
-# Options with which convolutions are measured in a moment, on samples enough to tell networks apart.
-CHEAP = {
-    "draws": 3,
-    "subset": 40,
-    "search_tolerance": 0.2,
-    "ascent_steps": 2,
-    "probes": 2,
-    "lanczos_steps": 3,
-    "hessian_subset": 40,
+Matrix = Sequence[Sequence[float]]
+
+
+def parameters(first: Matrix, second: Matrix, biases: Sequence[float] = (0, 0, 0, 0)) -> Parameters:
+    """A 2-2-2 network with these weights; its four biases in order."""
+    values = {
+        "1.weight": torch.tensor([first]),
+        "1.bias": torch.tensor([biases[:2]]),
+        "3.weight": torch.tensor([second]),
+        "3.bias": torch.tensor([biases[2:]]),
+    }
+    return {name: tensor.float() for name, tensor in values.items()}
+
+
+def two(values: Parameters, *choices: str, **changes: Any) -> Stack:
+    """A stack of networks of 2 inputs, 2 hidden units and 2 classes."""
+    config = make({"model.width": 2, "model.depth": 1} | {f"model.{key}": v for key, v in changes.items()}, *choices)
+    return Stack(stack.build([config], (1, 1, 2), 2, CPU).form, values)
+
+
+def samples(inputs: Matrix, labels: Sequence[int], networks: int = 1) -> data.StackData:
+    """Training data of 2 inputs each, the same for every network, taken as it is."""
+    about = blobs("two", (1, 1, 2), len(labels), 1, 2).describe(None)
+    shared = data.Shared(
+        about,
+        torch.tensor(inputs).float().view(-1, 1, 1, 2),
+        torch.zeros(1, 1, 1, 2),
+        torch.zeros(1, dtype=torch.int64),
+        np.array(labels),
+        np.zeros((2, len(labels), 1)),
+    )
+    rows = torch.arange(len(labels)).repeat(networks, 1)
+    given = torch.tensor([labels]).repeat(networks, 1)
+    return data.StackData(shared, rows, given, torch.zeros(networks, 1), torch.ones(networks, 1))
+
+
+# D_1 = [[2, 0], [0, -1]], D_2 = [[0, 3], [0, 0]].
+INITIAL = parameters([[1, 0], [0, 1]], [[2, 0], [0, 2]])
+TRAINED = parameters([[3, 0], [0, 0]], [[2, 3], [0, 2]])
+# f_0(x) = 2 ReLU(x), f(x) = (6 ReLU(x_1), 0): the margins are 6, 6, 12, 12, and gamma the smallest of them.
+# ||X||_F^2 = 2 + 2 + 8 + 4 = 16, so that the root mean square of ||x|| is 2.
+FOUR = samples([[1, 1], [1, 1], [2, 2], [2, 0]], [0, 0, 0, 0])
+HAND = Subject(two(TRAINED), two(INITIAL), FOUR, seeds=(0,))
+
+
+def value(name: str, subject: Subject = HAND, layer: str | None = None) -> float:
+    """One measure of a subject of one network."""
+    return measures.compute([name], subject)[name, layer].item()
+
+
+# Options with which searches and derivatives of any model take a moment.
+CHEAP = {"draws": 3, "subset": 40, "search_tolerance": 0.1, "ascent_steps": 2}
+CHEAP |= {"probes": 2, "lanczos_steps": 3, "hessian_subset": 40, "ntk_subset": 20}
+
+# One kind of network for each model and for what else measures depend on.
+KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "mlp": ({"model.depth": 2}, ("model=mlp",)),
+    "mlp, one hidden layer": ({}, ("model=mlp",)),
+    "mlp, wide": ({"model.width": 150}, ("model=mlp",)),
+    "mlp, no biases": ({"model.bias": False}, ("model=mlp",)),
+    "mlp, tanh": ({"model.activation": "tanh"}, ("model=mlp",)),
+    "mlp, ntk": ({"model.init": "ntk", "model.depth": 2}, ("model=mlp",)),
+    "mlp, output_scale": ({"model.output_scale": 2.0}, ("model=mlp",)),
+    "linear": ({}, ("model=linear",)),
+    "linear, no hidden layer": ({"model.depth": 0}, ("model=linear",)),
+    "cnn": ({"model.width": 6, "model.depth": 2}, ("model=cnn",)),
+    "resnet": ({"model.width": 8, "model.stages": 2}, ("model=resnet",)),
 }
 
 
-def samples(inputs: Sequence[Sequence[float]], labels: Sequence[int], classes: int = 2) -> data.StackData:
-    """Training data of one network, taken as it is: inputs [m, d] as images of 1 x 1 x d."""
-    m, d = np.shape(inputs)
-    about = blobs("given", (1, 1, d), m, 1, classes).describe(None)
-    shared = data.Shared(
-        about,
-        torch.tensor(inputs).float().view(m, 1, 1, d),
-        torch.zeros(1, 1, 1, d),
-        torch.zeros(1, dtype=torch.int64),
-        np.array(labels),
-        np.zeros((2, m, 1)),
-    )
-    return data.StackData(shared, torch.arange(m)[None], torch.tensor([labels]), torch.zeros(1, 1), torch.ones(1, 1))
-
-
-def linear(
-    weight: Sequence[Sequence[float]],
-    bias: Sequence[float] | None,
-    given: data.StackData,
-    options: Mapping[str, Any] | None = None,
-    loss: str = "cross_entropy",
-    seed: int = 0,
-) -> Subject:
-    """A linear classifier with this weight [C, d] and bias [C], moved there from zero."""
-    classes, d = np.shape(weight)
-    changes = {"model.depth": 0, "model.bias": bias is not None}
-    config = make({**changes, **{f"measures.{key}": value for key, value in (options or {}).items()}}, "model=linear")
-    form = stack.build([config], (1, 1, d), classes, CPU).form
-    parameters = {"1.weight": torch.tensor([weight]).float()}
-    if bias is not None:
-        parameters["1.bias"] = torch.tensor([bias]).float()
-    zero = {name: torch.zeros_like(p) for name, p in parameters.items()}
-    return Subject(Stack(form, parameters), Stack(form, zero), given, LOSSES[loss], config.measures, (seed,))
-
-
 @cache
-def trained(model: str = "mlp", networks: int = 3, overrides: tuple[tuple[str, Any], ...] = ()) -> Subject:
-    """Networks that fit 100 digits, each with its own seed and 0.2 of its labels redrawn."""
-    small = {"stop.max_epochs": 30, "noise.level": 0.2, "optimizer.lr": 0.1, "optimizer.batch_size": 20}
-    if model in ("cnn", "resnet"):
-        small |= {"model.width": 4, "stop.max_epochs": 5}
-    if model == "resnet":
-        small |= {"model.stages": 2}
-    chosen = [tiny({**small, **dict(overrides), "seed": seed}, f"model={model}") for seed in range(networks)]
-    ends = train(chosen)
-    initial = stack.build(chosen, (1, 8, 8), 10, CPU)
-    parameters = {name: torch.stack([one.parameters[name] for one in ends]) for name in initial.parameters}
-    seeds = tuple(one.seeds.init for one in chosen)
-    loss = LOSSES[chosen[0].loss.name]
-    return Subject(
-        replace(initial, parameters=parameters), initial, data.build(chosen, CPU), loss, chosen[0].measures, seeds
-    )
+def trained(kind: str, networks: int = 3) -> Subject:
+    """A stack of networks of a kind, trained on digits until few samples are misclassified."""
+    changes, choices = KINDS[kind]
+    fixed = {"optimizer.lr": 0.02, "optimizer.batch_size": 16, "dataset.train_size": 64, "history": 0}
+    fixed |= {"stop.train_loss": 0.1, "stop.max_epochs": 60}
+    configs = [tiny(fixed | changes | {"seed": seed}, *choices, "optimizer=adam") for seed in range(networks)]
+    ended = train(configs)
+    built = stack.build(configs, (1, 8, 8), 10, CPU)
+    values = {name: torch.stack([one.parameters[name] for one in ended]) for name in built.parameters}
+    seeds = [config.seeds.init for config in configs]
+    samples = data.build(configs, CPU)
+    return Subject(Stack(built.form, values, built.reference), built, samples, options=options(**CHEAP), seeds=seeds)
 
 
-def part(subject: Subject, *positions: int) -> Subject:
-    """The subject of these of its networks, with nothing computed yet."""
-    index = torch.tensor(positions)
-    return Subject(
-        subject.trained.select(index),
-        subject.initial.select(index),
-        subject.data.select(index),
-        subject.loss,
-        subject.options,
-        tuple(subject.seeds[i] for i in positions),
-    )
+def select(subject: Subject, *positions: int) -> Subject:
+    """The subject of some of the networks."""
+    keep = torch.tensor(positions)
+    seeds = tuple(subject.seeds[i] for i in positions)
+    parts = (subject.trained.select(keep), subject.initial.select(keep), subject.data.select(keep))
+    return Subject(*parts, subject.loss, subject.options, seeds)
 
 
-def fresh(subject: Subject, **changes: Any) -> Subject:
-    """The same subject with nothing computed yet; changes are those of its fields, and of its options by their keys."""
-    own = {key: value for key, value in changes.items() if key in Subject.__dataclass_fields__}
-    options = replace(subject.options, **{key: value for key, value in changes.items() if key not in own})
-    return replace(subject, **{"options": options, **own})
+def changed(subject: Subject, trained: Stack, initial: Stack) -> Subject:
+    return Subject(trained, initial, subject.data, subject.loss, subject.options, subject.seeds)
 
 
-def values(subject: Subject, *selection: str) -> dict[tuple[str, str | None], list[float]]:
-    return {key: value.tolist() for key, value in measures.compute(selection, subject).items()}
-
-
-def permuted(one: Stack, order: torch.Tensor) -> Stack:
-    """The same functions, with the units of the first hidden layer of an mlp in another order."""
-    parameters: Parameters = {name: p.clone() for name, p in one.parameters.items()}
-    for key in ("1.weight", "1.bias"):
-        parameters[key] = parameters[key][:, order]
-    parameters["3.weight"] = parameters["3.weight"][:, :, order]
-    return replace(one, parameters=parameters)
+def options(**chosen: Any) -> MeasuresConfig:
+    return MeasuresConfig(**chosen)

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from subjects import CHEAP, fresh, linear, part, permuted, samples, trained, values
 from torch import Tensor
 from torch.func import functional_call, grad, jacrev
 
 from initdist.losses import LOSSES
 from initdist.measures import Subject, _noise
 from initdist.schema import NumericsConfig
+from tests.measures.searched import fresh, linear, permuted, samples, trained, values
 
 
 def _hessian(subject: Subject, index: int, count: int) -> Tensor:
@@ -140,17 +140,6 @@ def test_passes_are_in_float32_whatever_the_training_was() -> None:
     coarse = replace(subject.trained.form, numerics=NumericsConfig("bfloat16", True), _recorded={})
     found = values(fresh(subject, trained=replace(subject.trained, form=coarse)), "curvature", "pacbayes", "ntk")
     assert found == values(fresh(subject), "curvature", "pacbayes", "ntk")
-
-
-@pytest.mark.parametrize("model", ["mlp", "linear", "cnn", "resnet"])
-def test_a_stack_of_n_is_n_stacks_of_one(model: str) -> None:
-    subject = trained(model)
-    together = values(fresh(subject, **CHEAP), "curvature")
-    for index in range(3):
-        alone = values(fresh(part(subject, index), **CHEAP), "curvature")
-        assert {key: [value[index]] for key, value in together.items()} == alone
-    assert all(math.isfinite(v) for value in together.values() for v in value)
-    assert all(len(set(value)) == 3 for value in together.values())
 
 
 def test_permuting_hidden_units_keeps_the_curvature() -> None:

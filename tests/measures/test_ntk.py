@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
-from subjects import fresh, linear, part, permuted, samples, trained, values
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
+from initdist import stack
 from initdist.measures import Subject, ntk
 from initdist.measures._kernel import kernel
 from initdist.stack import Form, Parameters, Stack
+from tests.helpers import CPU, make
+from tests.measures.searched import fresh, linear, permuted, samples, trained, values
 
 
 def _explicit(form: Form, parameters: Parameters, inputs: Tensor) -> Tensor:
@@ -28,8 +28,8 @@ def _explicit(form: Form, parameters: Parameters, inputs: Tensor) -> Tensor:
     return total if form.output_scale is None else form.output_scale**2 * total
 
 
-def _one(stack: Stack, index: int = 0) -> Parameters:
-    return {name: p[index] for name, p in stack.parameters.items()}
+def _one(given: Stack, index: int) -> Parameters:
+    return {name: p[index] for name, p in given.parameters.items()}
 
 
 CASES = [
@@ -115,10 +115,6 @@ def test_a_linear_network_has_the_kernel_of_its_inputs(bias: bool) -> None:
 
 def test_the_change_by_hand() -> None:
     """f = v ReLU(u x) with one unit: K = ReLU(u x) ReLU(u x') + v^2 x x' where both are above 0."""
-    from helpers import CPU, make
-
-    from initdist import stack
-
     config = make({"model.width": 1, "model.depth": 1, "model.bias": False})
     form = stack.build([config], (1, 1, 1), 1, CPU).form
     before = Stack(form, {"1.weight": torch.tensor([[[1.0]]]), "3.weight": torch.tensor([[[2.0]]])})
@@ -140,17 +136,6 @@ def test_alignment_by_hand() -> None:
     # <K, L> = (x y)^2 2 = 2, ||K|| = 2, ||L|| = 2 (1/9 + 1/9 + 4/9) = 4/3
     partly = linear([[0.0], [0.0]], None, samples([[0.0], [1.0], [2.0]], [0, 0, 1]))
     assert values(partly, "ntk_alignment")["ntk_alignment", None] == pytest.approx([2 / (2 * 4 / 3)])
-
-
-@pytest.mark.parametrize("model", ["mlp", "linear", "cnn", "resnet"])
-def test_a_stack_of_n_is_n_stacks_of_one(model: str) -> None:
-    subject = trained(model)
-    together = values(fresh(subject), "ntk")
-    for index in range(3):
-        assert {key: [value[index]] for key, value in together.items()} == values(part(subject, index), "ntk")
-    assert all(math.isfinite(v) for value in together.values() for v in value)
-    assert all(len(set(value)) == 3 for value in together.values())
-    assert all(0 < v < 1 for v in together["ntk_alignment", None])
 
 
 def test_permuting_hidden_units_changes_nothing() -> None:

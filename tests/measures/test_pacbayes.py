@@ -10,11 +10,11 @@ import pytest
 import torch
 from scipy.optimize import brentq
 from scipy.stats import norm
-from subjects import CHEAP, fresh, linear, part, permuted, samples, trained, values
 
 from initdist import measures
 from initdist.measures import REGISTRY, _part
 from initdist.measures._bisection import bisect
+from tests.measures.searched import fresh, linear, part, permuted, samples, trained, values
 
 GROUP = [name for name, one in REGISTRY.items() if one.group == "pacbayes"]
 EYE = np.eye(64).tolist()
@@ -169,18 +169,6 @@ def test_more_ascent_finds_a_smaller_box() -> None:
     pairs = list(zip(few["sharpness_alpha", None], many["sharpness_alpha", None], strict=True))
     assert all(more <= less for less, more in pairs)
     assert any(more < 0.95 * less for less, more in pairs)
-
-
-@pytest.mark.parametrize("model", ["mlp", "linear", "cnn", "resnet"])
-def test_a_stack_of_n_is_n_stacks_of_one(model: str) -> None:
-    """Bit for bit; finite for every trained network of every model."""
-    subject = trained(model)
-    together = values(fresh(subject, **CHEAP), "pacbayes")
-    for index in range(3):
-        alone = values(fresh(part(subject, index), **CHEAP), "pacbayes")
-        assert {key: [value[index]] for key, value in together.items()} == alone
-    assert all(math.isfinite(v) for value in together.values() for v in value)
-    assert all(len(set(value)) > 1 for (_, layer), value in together.items() if layer is None)
 
 
 def test_parts_that_fit_in_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

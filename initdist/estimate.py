@@ -5,12 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from initdist import catalogue
 from initdist.counts import duration
 from initdist.plan import Network, shape
 
 EPOCHS = 100  # the unit of time: how long each network trains is not known before
 EVALUATION = 1.3  # an epoch's steps and the full training loss at its end, in steps alone
+# What the measures of a group cost: forward and backward passes over so many samples, as parts of the training set and
+# beside it. From benchmarks/measures.py, at the default options.
+PASSES = {
+    "core": (0.5, 0),
+    "norms": (2, 0),
+    "margins": (0.1, 0),
+    "bounds": (0.5, 0),
+    "pacbayes": (0, 100_000),
+    "curvature": (0, 20_000),
+    "ntk": (0, 5_000),
+}
 COPIES = 6  # of a stack's parameters: initial, current, gradients, transients
 
 
@@ -20,6 +33,7 @@ class Estimate:
 
     parameters: int
     seconds: float
+    measuring: float  # seconds for the measures at the networks' ends
     workers: int
     memory: int  # bytes of the largest stack of one network, with its transients
 
@@ -28,21 +42,49 @@ class Estimate:
         return (
             f"{self.parameters:,} parameters in all, {_bytes(4 * self.parameters)} of weights on disk, at least "
             f"{_bytes(self.memory)} of memory a process, very roughly {duration(self.seconds)} for {EPOCHS} epochs of "
-            f"each on {self.workers} CPU process{'' if self.workers == 1 else 'es'}"
+            f"each and {duration(self.measuring)} for their measures on {self.workers} CPU process"
+            f"{'' if self.workers == 1 else 'es'}"
         )
 
 
 def estimate(networks: Sequence[Network], workers: int) -> Estimate:
     """Count parameters and operations of each shape, and time this machine's matrix product once."""
-    counted = {shape(one.config): _count(one) for one in {shape(n.config): n for n in networks}.values()}
+    counted = _counted(networks)
     parameters = [counted[shape(one.config)][0] for one in networks]
     flop = sum(counted[shape(one.config)][1] * one.config.dataset.train_size * EPOCHS for one in networks)
+    workers = min(workers, len(networks))
+    rate = workers * _flop_per_second()
     return Estimate(
         parameters=sum(parameters),
-        seconds=EVALUATION * flop / _flop_per_second() / min(workers, len(networks)),
-        workers=min(workers, len(networks)),
+        seconds=EVALUATION * flop / rate,
+        measuring=_measuring(networks, counted) / rate,
+        workers=workers,
         memory=COPIES * 4 * max(parameters),
     )
+
+
+def measuring(networks: Sequence[Network], workers: int) -> float:
+    """Seconds that the measures of these networks take, very roughly, on the CPU with so many processes."""
+    return _measuring(networks, _counted(networks)) / (min(workers, len(networks)) * _flop_per_second())
+
+
+Counted = dict[tuple[tuple[str, Any], ...], tuple[int, float]]
+
+
+def _counted(networks: Sequence[Network]) -> Counted:
+    """Parameters and operations of each shape."""
+    return {shape(one.config): _count(one) for one in {shape(n.config): n for n in networks}.values()}
+
+
+def _measuring(networks: Sequence[Network], counted: Counted) -> float:
+    """Operations of all measures. A group costs the same whether all of it or one measure is computed."""
+    groups = {name: one["group"] for name, one in catalogue.entries().items()}
+    total = 0.0
+    for one in networks:
+        for group in {groups[name] for name in catalogue.selected(one.config.measures)}:
+            parts, samples = PASSES[group]
+            total += counted[shape(one.config)][1] * (parts * one.config.dataset.train_size + samples)
+    return total
 
 
 def _count(network: Network) -> tuple[int, float]:

@@ -70,7 +70,7 @@ def run(settings: MeasureConfig) -> None:
     143 after Ctrl-C or SIGTERM."""
     store = tracking.existing(settings.tracking.uri, settings.tracking.experiment)
     if settings.dry_run:
-        print(remeasure.describe(store, remeasure.find(store, settings)))
+        print(remeasure.describe(store, remeasure.find(store, settings), settings.workers or pool.cores()))
         return
     started = time.monotonic()
     pool.warm()

@@ -12,6 +12,7 @@ from typing import Any
 
 from initdist import catalogue, names, plan, restore, selection, tracking
 from initdist.config import check_rules
+from initdist.counts import duration
 from initdist.errors import ConfigError, DeviceError, UserError
 from initdist.measure_config import MeasureConfig
 from initdist.paths import default_tracking_uri
@@ -195,8 +196,10 @@ def _names(measures: Collection[str]) -> str:
     )
 
 
-def describe(store: tracking.Store, found: Found) -> str:
-    """The text of a dry run: what each network lacks, and what cannot be measured."""
+def describe(store: tracking.Store, found: Found, workers: int) -> str:
+    """The text of a dry run: what each network lacks, what cannot be measured, and what the rest will take."""
+    from initdist.estimate import measuring
+
     lines = []
     for one in found.todo:
         lacks = one.network.config.measures.names
@@ -204,7 +207,13 @@ def describe(store: tracking.Store, found: Found) -> str:
         has = tracking.has_artifact(store, one.run, names.WEIGHTS_FILE)
         lines.append(f"  {one.label}  lacks {what}{'' if has else ', and has no weights to compute them from'}")
     lines += [f"  {name}  is refused: {reason}" for name, reason in found.refused.items()]
-    return "\n".join([*lines, f"dry run: {announce(found)}"])
+    lines.append(f"dry run: {announce(found)}")
+    if found.todo:
+        seconds = measuring([one.network for one in found.todo], workers)
+        lines.append(
+            f"to measure: very roughly {duration(seconds)} on {workers} CPU process{'es'[: 2 * (workers > 1)]}"
+        )
+    return "\n".join(lines)
 
 
 def advice(finished: Sequence[Any], config: Config, sweep: str, store: tracking.Store) -> str:

@@ -22,6 +22,8 @@ def test_results_come_in_the_order_of_the_configs_whatever_their_shapes(capfd):
     assert [r.parameters["1.weight"].shape[0] for r in results] == [4, 4, 5, 4]
     assert all(r.stop_reason == "max_epochs" and r.metrics["distance_from_init"] > 0 for r in results)
     assert len({r.identity for r in results}) == 4
+    assert [1 - r.correct.mean() for r in results] == pytest.approx([r.metrics["test_error"] for r in results])
+    assert all(r.metrics["measure/param_norm"] > 0 for r in results)
     assert "mlp w4 n96: 3/3 networks" in capfd.readouterr().err
 
 

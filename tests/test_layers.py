@@ -127,7 +127,9 @@ def test_what_trains_knows_no_hydra_and_no_mlflow(name: str) -> None:
             assert parts[:2] != ("initdist", "tracking")
 
 
-@pytest.mark.parametrize("name", ["tracking", "records", "sweep", "plan", "division", "jobs", "pool", "progress"])
+@pytest.mark.parametrize(
+    "name", ["tracking", "records", "remeasure", "sweep", "plan", "division", "jobs", "pool", "progress", "catalogue"]
+)
 def test_the_process_that_plans_and_tracks_knows_no_torch(name: str) -> None:
     for file in [f for f in FILES if _unit(f) == name]:
         for parts in _imports(ast.parse(file.read_text())):
@@ -148,6 +150,7 @@ def test_the_sweeper_imports_nothing_of_the_package_at_its_top() -> None:
     [
         "import initdist",
         "import initdist.train",
+        "import initdist.measure",
         "from initdist import config, schema, events, plan, jobs, pool, progress, counts",
         "from initdist import models, datasets; models.schemas(); datasets.describe.__doc__",
         "import hydra_plugins.initdist.sweeper",

@@ -46,7 +46,7 @@ def call(scripts: Path, folder: Path, *command: str, **environment: str) -> str:
 
 
 def test_trains_and_analyzes_with_the_configs_inside(scripts, tmp_path):
-    for script in ("initdist-train", "initdist-analyze"):
+    for script in ("initdist-train", "initdist-measure", "initdist-analyze"):
         assert call(scripts, tmp_path, script, "--version") == f"initdist {initdist.__version__}\n"
     where = call(scripts, tmp_path, "python", "-c", "from initdist.paths import conf_dir; print(conf_dir())").strip()
     assert where.startswith(str(scripts.parent))
@@ -54,6 +54,7 @@ def test_trains_and_analyzes_with_the_configs_inside(scripts, tmp_path):
     printed = call(scripts, tmp_path, "initdist-train", "-m", "model.width=4,8", "seed=0,1", "stop.train_loss=0", *TINY)
     assert "2 jobs of 2 networks (4 in all); 4 to train" in printed
     assert "4 networks: 4 finished" in printed
+    assert "4 had everything" in call(scripts, tmp_path, "initdist-measure", "measures=core")  # by the catalogue inside
     assert "Undecided" in call(scripts, tmp_path, "initdist-analyze", "out=reports")
     assert (tmp_path / "reports" / "report.html").is_file()
 

@@ -1,8 +1,8 @@
-"""Curvature: the Hessian H of the mean training loss in all trained parameters, on a fixed subset of the training set.
+"""Curvature: the Hessian H of the mean training loss on the first `measures.hessian_subset` training samples.
 
-The loss is the one trained on, without penalties; with `output_scale` it is not divided by alpha^2. Parameters are
-those before the multipliers of the NTK parametrization. Passes in float32, products of vectors summed in float64.
-N networks.
+In all trained parameters, those before the multipliers of the NTK parametrization. The loss is the one trained on,
+without penalties; with `model.output_scale` it is not divided by alpha^2. A subset has a larger top than the whole
+training set. Passes in float32, products of vectors in float64.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NOTHING = 1e-6  # of the Hessian's scale, in float32
     options=("hessian_subset", "probes"),
 )
 def hessian_trace(subject: Subject) -> Values:
-    """The error is the standard error over the probes."""
+    """`hessian_trace/error` is the standard error over `measures.probes` random sign vectors z."""
     found = over_parts(subject, 5, lambda part: _trace(part, subject))
     return {None: found["trace"], "error": found["error"]}
 
@@ -37,7 +37,7 @@ def hessian_trace(subject: Subject) -> Values:
     options=("hessian_subset", "lanczos_steps"),
 )
 def hessian_top(subject: Subject) -> Values:
-    """From below. The error is the norm of H v - lambda v: so near to the value found there is an eigenvalue."""
+    """From below. `hessian_top/error` is ||H v - lambda v||: so near to lambda there is an eigenvalue of H."""
     found = over_parts(subject, subject.options.lanczos_steps + 5, lambda part: _top(part, subject))
     return {None: found["top"], "error": found["error"]}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from initdist.evaluation import sum_in_order
+from initdist.evaluation import norm, sum_in_order
 from initdist.measures import Subject, Values, _passes, measure, with_total
 from initdist.measures.core import log_prod_of_spec
 
@@ -95,8 +95,9 @@ def sign_flips(subject: Subject) -> Values:
     """Of f_theta between theta_0 and theta, units of all ReLUs counted alike: 0 in lazy training. The source discusses
     the lazy regime; the measure is this project's own."""
     counted, sizes = _passes.relu_flips(subject)
-    total = sum_in_order(counted) / sum(sizes)
-    return with_total(total, {f"relu{k + 1}": flips / sizes[k] for k, flips in enumerate(counted)})
+    finite = norm(subject.trained.parameters.values()).isfinite()  # NaN is not above 0 either
+    layers = {f"relu{k + 1}": (flips / sizes[k]).where(finite, torch.nan) for k, flips in enumerate(counted)}
+    return with_total((sum_in_order(counted) / sum(sizes)).where(finite, torch.nan), layers)
 
 
 def log_sum(log_product: Tensor, subject: Subject) -> Tensor:

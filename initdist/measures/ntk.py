@@ -1,6 +1,6 @@
-"""The empirical neural tangent kernel on a fixed subset of n training samples, traced over the outputs.
+"""The empirical neural tangent kernel on the first `measures.ntk_subset` training samples, traced over the outputs.
 
-K of the trained and K_0 of the initial network, in all trained parameters. N networks.
+K_ij = sum_c <grad f_c(x_i), grad f_c(x_j)> of the trained network, K_0 of the initial one, in all trained parameters.
 """
 
 from __future__ import annotations

@@ -1,11 +1,15 @@
-"""PAC-Bayes bounds and flatness (Jiang et al. 2020, arXiv 1912.02178, section C.3), by search for the noise withstood.
+"""PAC-Bayes bounds and flatness (Jiang et al. 2020, arXiv 1912.02178), by search for the noise withstood.
 
 w trained and w_0 initial parameters, p of them, biases and gains included: all are perturbed, and all count in the
-norms. m training samples. s is a standard deviation (not a variance) in the parametrization that is trained: under NTK
-parametrization the noise comes before the multipliers, as the distance does; with `output_scale` f_theta0 is part of
-the fixed function. Equation numbers are those of public code for arXiv 2010.11924; the paper's appendix could not be
-read. There too the noise of the magnitude-aware bounds is in proportion to |w_i|, while the Kullback-Leibler divergence
-in their formula is that of noise in proportion to |w_i - w0_i|; both are kept.
+norms. They are those that are trained: before the multipliers of the NTK parametrization; with `model.output_scale`
+f_theta0 is part of the fixed function. s is a standard deviation, found by bisection on [0, 2] to a relative
+`measures.search_tolerance` and interpolated; the accuracy is the mean over `measures.draws` draws of noise, the same
+ones for every s, each on `measures.subset` training samples of its own. `pacbayes_sigma/error` is its Monte-Carlo
+standard error; 2 means that the network withstands more.
+
+Equation numbers are those of public code for arXiv 2010.11924, against which the formulas were checked; the paper's
+appendix could not be read. In the magnitude-aware bounds the noise is in proportion to |w_i|, as there, while their
+formula is the Kullback-Leibler divergence of noise in proportion to |w_i - w0_i|.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import torch
 
 from initdist import data, measures, stack
 from initdist.measures import Subject
-from initdist.schema import MeasuresConfig
+from initdist.schema import Config, MeasuresConfig
 from initdist.stack import Parameters, Stack
 from tests.helpers import CPU, blobs, make, tiny, train
 
@@ -86,18 +86,22 @@ KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 
 @cache
-def trained(kind: str, networks: int = 3) -> Subject:
-    """A stack of networks of a kind, trained on digits until few samples are misclassified."""
+def trained(kind: str) -> Subject:
+    """A stack of three networks of a kind, trained on digits until few samples are misclassified."""
+    chosen = configs(kind)
+    ended = train(chosen)
+    built = stack.build(chosen, (1, 8, 8), 10, CPU)
+    values = {name: torch.stack([one.parameters[name] for one in ended]) for name in built.parameters}
+    seeds = [config.seeds.init for config in chosen]
+    given = data.build(chosen, CPU)
+    return Subject(Stack(built.form, values, built.reference), built, given, options=options(**CHEAP), seeds=seeds)
+
+
+def configs(kind: str) -> list[Config]:
     changes, choices = KINDS[kind]
     fixed = {"optimizer.lr": 0.02, "optimizer.batch_size": 16, "dataset.train_size": 64, "history": 0}
     fixed |= {"stop.train_loss": 0.1, "stop.max_epochs": 60}
-    configs = [tiny(fixed | changes | {"seed": seed}, *choices, "optimizer=adam") for seed in range(networks)]
-    ended = train(configs)
-    built = stack.build(configs, (1, 8, 8), 10, CPU)
-    values = {name: torch.stack([one.parameters[name] for one in ended]) for name in built.parameters}
-    seeds = [config.seeds.init for config in configs]
-    samples = data.build(configs, CPU)
-    return Subject(Stack(built.form, values, built.reference), built, samples, options=options(**CHEAP), seeds=seeds)
+    return [tiny(fixed | changes | {"seed": seed}, *choices, "optimizer=adam") for seed in range(3)]
 
 
 def select(subject: Subject, *positions: int) -> Subject:

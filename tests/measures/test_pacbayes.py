@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ import torch
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from initdist import measures
-from initdist.measures import REGISTRY, _part
+from initdist import data, measures, stack
+from initdist.measures import REGISTRY, Subject, _part
 from initdist.measures._bisection import bisect
+from tests.helpers import CPU, tiny, train
 from tests.measures.searched import fresh, linear, part, permuted, samples, trained, values
 
 GROUP = [name for name, one in REGISTRY.items() if one.group == "pacbayes"]
@@ -267,3 +269,19 @@ def test_bisection_finds_each_threshold_alone() -> None:
     assert math.isnan(high[4])
     assert 4 not in asked
     assert asked.count(2) > asked.count(0) > asked.count(3)  # each leaves when it is done
+
+
+def test_a_training_measures_with_the_seed_of_the_network_s_initialization() -> None:
+    """In a training's stack, where networks end one by one, as afterwards and alone."""
+    chosen = [
+        tiny({"seed": seed, "seeds.init": 10 + seed, "optimizer.lr": lr, "measures.names": ["pacbayes_sigma"]})
+        for seed, lr in enumerate((0.1, 0.3))
+    ]
+    initial, given = stack.build(chosen, (1, 8, 8), 10, CPU), data.build(chosen, CPU)
+    for index, one in enumerate(train(chosen)):
+        keep = torch.tensor([index])
+        ended = replace(initial.select(keep), parameters={name: p[None] for name, p in one.parameters.items()})
+        subject = Subject(ended, initial.select(keep), given.select(keep), seeds=(10 + index,))
+        found = values(subject, "pacbayes_sigma")
+        assert one.result.metrics["measure/pacbayes_sigma"] == found["pacbayes_sigma", None][0]
+        assert one.result.metrics["measure/pacbayes_sigma/error"] == found["pacbayes_sigma", "error"][0]

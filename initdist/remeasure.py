@@ -234,7 +234,7 @@ def command(config: Config, sweep: str, store: tracking.Store) -> str:
     standard = MeasuresConfig()
     values: dict[str, Any] = {"sweep": sweep}
     for key, value in vars(own).items():
-        if key != "names" and value != getattr(standard, key):
+        if key not in ("names", "history") and value != getattr(standard, key):
             values[f"measures.{key}"] = value
     if store.experiment != "initdist":
         values["tracking.experiment"] = store.experiment

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from initdist import data, measures, measuring, names, stack
+from initdist import data, estimate, measures, measuring, names, plan, stack
 from initdist.measures import Subject
 from initdist.schema import MeasuresConfig
 from tests.helpers import CPU, tiny, train
@@ -82,6 +82,15 @@ def test_networks_are_not_trained_again_where_their_measures_do_not_fit(given):
     given(greedy)
     found = train(configs(4))
     assert [one.result.metrics for one in found] == [one.result.metrics for one in expected]
+
+
+def test_the_cost_of_every_group_is_known():
+    assert estimate.PASSES.keys() == set(names.MEASURE_GROUPS)
+    networks = [plan.network(tiny({"seed": i, "measures.names": ["core"]})) for i in range(2)]
+    cheap = estimate.estimate(networks, 1)
+    for network in networks:
+        network.config.measures.names = ["all"]
+    assert 0 < cheap.measuring < estimate.estimate(networks, 1).measuring
 
 
 def test_infinite_is_a_value_of_a_network_that_has_not_diverged(given):

@@ -43,17 +43,17 @@ def mean(runs: Sequence[Any], metric: str) -> float:
 
 
 def changes(grid: dict[Cell, list[Any]], metric: str, axis: int) -> Iterator[tuple[float, float]]:
-    """The metric at the first and at the last value of an axis, wherever the other axes are held."""
-    ends = sorted({cell[axis] for cell in grid})
-    for cell, runs in grid.items():
-        other = (*cell[:axis], ends[-1], *cell[axis + 1 :])
-        if cell[axis] == ends[0] and other in grid and other != cell:
-            yield mean(runs, metric), mean(grid[other], metric)
+    """The metric at the first and at the last value of an axis that has it, wherever the other axes are held."""
+    lines: dict[Cell, list[float]] = {}
+    for cell, runs in grid.items():  # sorted, so that an axis rises along each line
+        if not math.isnan(value := mean(runs, metric)):
+            lines.setdefault((*cell[:axis], *cell[axis + 1 :]), []).append(value)
+    yield from ((values[0], values[-1]) for values in lines.values() if len(values) > 1)
 
 
 def direction(pairs: Sequence[tuple[float, float]]) -> str:
     """`up x2.1`: all pairs rise, by a median factor of 2.1; `mixed, 4 of 6 up` where they do not agree."""
-    known = [(a, b) for a, b in pairs if not (math.isnan(a) or math.isnan(b)) and not (math.isinf(a) and math.isinf(b))]
+    known = [(a, b) for a, b in pairs if not (math.isinf(a) and math.isinf(b))]
     if not known:
         return "infinite" if any(math.isinf(a) for a, _ in pairs) else "-"
     up = sum(b > a for a, b in known)
@@ -140,7 +140,7 @@ def main() -> None:
     print("The time that measures share, for singular values or margins, is counted to the first of them.\n")
     print("\n".join(costs(grid)) + "\n")
     print(
-        "A change is between means over seeds, from the first to the last value of an axis, with the others held: `up "
+        "A change is between means over seeds, from the first to the last value of an axis that is there, the others held: `up "
         "x2`\nwhere all rise, by a median factor of 2 (given where all values are positive).\n"
     )
     print("\n".join(directions(grid)))

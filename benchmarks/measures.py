@@ -140,8 +140,8 @@ def main() -> None:
     print("The time that measures share, for singular values or margins, is counted to the first of them.\n")
     print("\n".join(costs(grid)) + "\n")
     print(
-        "A change is between means over seeds, from the first to the last value of an axis that is there, the others held: `up "
-        "x2`\nwhere all rise, by a median factor of 2 (given where all values are positive).\n"
+        "A change is between means over seeds, from the first to the last value of an axis that is there, the others\n"
+        "held: `up x2` where all rise, by a median factor of 2 (given where all values are positive).\n"
     )
     print("\n".join(directions(grid)))
 

@@ -40,10 +40,10 @@ def cosine_to_init(subject: Subject) -> Values:
 
 @measure(group="core", formula="of a layer ||D_k||_F^2 / sum_l ||D_l||_F^2", source=_NAGARAJAN)
 def share_of_movement(subject: Subject) -> Values:
-    """Of the weights as parameters; undefined for a network that has not moved."""
+    """Of the weights as parameters; 0 for a network whose weights have not moved."""
     squares = {layer: norm([movement]).square() for layer, movement in subject.parameter_movements.items()}
     total = sum_in_order(squares.values())
-    return {layer: square / total for layer, square in squares.items()}
+    return {layer: (square / total).where(total != 0, 0) for layer, square in squares.items()}
 
 
 @measure(group="core", formula="sum_k ||D_k||_F^2", source=_JIANG + "40", normalization="square")

@@ -81,8 +81,8 @@ def test_a_network_at_its_initialization_has_moved_nowhere(kind: str) -> None:
     assert all(0 < abs(one) != 1 for found in measures.compute(STILL, there).values() for one in found.tolist())
 
 
-def test_the_share_of_a_movement_of_nothing_is_undefined() -> None:
-    assert math.isnan(value("share_of_movement", Subject(two(INITIAL), two(INITIAL), FOUR), "layer1"))
+def test_no_layer_has_a_share_of_a_movement_of_nothing() -> None:
+    assert value("share_of_movement", Subject(two(INITIAL), two(INITIAL), FOUR), "layer1") == 0
 
 
 def test_the_cosine_against_the_inner_product() -> None:

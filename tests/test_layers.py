@@ -46,6 +46,7 @@ LAYERS = (
         "optim",
         "precision",
         "recording",
+        "rewriting",
         "stack",
         "stops",
     ),

@@ -13,7 +13,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def machine(device: str) -> dict[str, str | int]:
+def machine(device: str) -> dict[str, str | float]:
     import torch
 
     name = torch.cuda.get_device_name() if device != "cpu" else _processor()
@@ -23,6 +23,7 @@ def machine(device: str) -> dict[str, str | int]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "date": time.strftime("%F"),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 

@@ -20,7 +20,12 @@ INTRODUCTION = """# Benchmark results
 
 Written by `make bench`; for a GPU run `python benchmarks/steps.py --device cuda --json
 benchmarks/results/steps_cuda.json` there, and then `python benchmarks/results.py`. Speeds vary with the machine and its
-load: the ratios are of contestants that took turns in one run.
+load: the ratios are of contestants that took turns in one run. Why the figures are what they are, and what has been
+measured of the code since the date of a table: [profile](PROFILE.md).
+"""
+
+PROCESSOR = """Time is the processor's, spent in each process, since other work kept the machine busy: a second of it is
+longer than when the machine is free, which the caches and clock rates tell, and the ratios are what remains comparable.
 """
 
 
@@ -39,7 +44,7 @@ def measured_on(found: dict[str, Any]) -> str:
     machine = found["machine"]
     return (
         f"{machine['device']}, {machine['cores']} cores, PyTorch {machine['torch']}, Python {machine['python']}, "
-        f"{machine['date']}.\n"
+        f"{machine['date']}; mean load at the end {machine.get('load', 'not recorded')}.\n"
     )
 
 
@@ -51,6 +56,7 @@ def throughput(found: dict[str, Any], device: str) -> str:
             f"## Training steps, {device.upper() if device == 'cpu' else 'CUDA'}\n",
             measured_on(found),
             f"{about[2]}\n",
+            *([PROCESSOR] if found.get("clock") == "processor" else []),
             f"![Throughput against stack size]({FIGURE.relative_to(HERE)})\n".format(device=device),
             steps.HEAD,
             *[steps.line(row) for row in found["rows"]],

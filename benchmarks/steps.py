@@ -3,6 +3,7 @@
     python benchmarks/steps.py                      # every core of this machine, one single-threaded process each
     python benchmarks/steps.py --device cuda        # one GPU; needs only torch and numpy beside this repository
     python benchmarks/steps.py --widths 64 --stacks 1,16 --rounds 3 --compiled 64
+    python benchmarks/steps.py --clock processor    # of each process alone, where others keep the machine busy
 
 All contestants take turns in every round, the processes of one all at once, and each figure is the median over the
 rounds. `plain` is one network after the other in each process, `threads` one process with all cores, and `products`
@@ -166,7 +167,7 @@ def serve(connection: Connection, threads: int) -> None:
 
     torch.set_num_threads(threads)
     run: Callable[[], None] = lambda: None  # noqa: E731
-    amount, count = 0, 1
+    amount, count, clock = 0, 1, time.perf_counter
     while True:
         message = connection.recv()
         if message is None:
@@ -176,17 +177,18 @@ def serve(connection: Connection, threads: int) -> None:
             continue
         if isinstance(message, dict):
             run, amount = epoch(message)
+            clock = time.process_time if message["clock"] == "processor" else time.perf_counter
             for _ in range(4):
                 run()
-            started = time.perf_counter()
+            started = clock()
             run()
-            count = max(1, round(SECONDS / (time.perf_counter() - started)))
+            count = max(1, round(SECONDS / (clock() - started)))
             connection.send(count)
             continue
-        started = time.perf_counter()
+        started = clock()
         for _ in range(count):
             run()
-        connection.send(count * amount / (time.perf_counter() - started))
+        connection.send(count * amount / (clock() - started))
 
 
 class Contestant:
@@ -231,6 +233,8 @@ class Contestant:
 
 
 def contestants(device: str, cores: int) -> dict[str, Contestant]:
+    import setting  # noqa: F401 - makes initdist importable from torch and numpy alone
+
     from initdist.pool import ENVIRONMENT
 
     if device != "cpu":
@@ -293,10 +297,13 @@ def main() -> None:
     parser.add_argument("--stacks", default="1,4,16,64,256", help="networks in the stack of one process")
     parser.add_argument("--parameters", type=float, default=3e7, help="leave out stacks of more parameters than this")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="what counts as time")
     parser.add_argument("--compiled", default="", help="widths of the MLPs to measure with numerics.compile as well")
     parser.add_argument("--json", type=Path, help="write the figures here")
     chosen = parser.parse_args()
     field = contestants(chosen.device, cores())
+    if chosen.clock == "processor" and "threads" in field:  # the sum of all its threads' is not what one waits for
+        field.pop("threads").close()
     stacks = [int(n) for n in chosen.stacks.split(",")]
     cases = [("mlp", int(w), False) for w in chosen.widths.split(",") if w]
     cases += [("mlp", int(w), True) for w in chosen.compiled.split(",") if w]
@@ -308,13 +315,20 @@ def main() -> None:
         for n in stacks:
             if n > 1 and n * size > chosen.parameters:
                 continue
-            case = {"model": model, "width": width, "stack": n, "device": chosen.device, "compiled": compiled}
+            case = {
+                "model": model,
+                "width": width,
+                "stack": n,
+                "device": chosen.device,
+                "compiled": compiled,
+                "clock": chosen.clock,
+            }
             rows.append(measure(case, field, chosen.rounds))
             print(line(rows[-1]), flush=True)
     for one in field.values():
         one.close()
     if chosen.json:
-        found = {"machine": machine(chosen.device), "rows": rows}
+        found = {"machine": machine(chosen.device), "clock": chosen.clock, "rows": rows}
         chosen.json.write_text(json.dumps(found, indent=1))
 
 

@@ -70,6 +70,8 @@ class Epochs:
         self.total = torch.zeros(len(live.members), dtype=torch.float64, device=device)
         self.warm = False  # whether everything that lives from step to step has been allocated
         self.graph: torch.cuda.CUDAGraph | None = None
+        # On CUDA steps stay with the optimizer: nothing is recorded there, whole epochs are captured.
+        self.descends = device.type == "cpu" and live.optimizer.descends and batch_size <= ROWS
         # Noise that is made anew at every step waits for the device.
         self.capturable = device.type == "cuda" and (live.data.noise is None or live.data.inputs is not None)
 
@@ -94,9 +96,16 @@ class Epochs:
 
     def _steps(self) -> None:
         for batch in self.order.split(self.batch_size, dim=1):
-            gradients, losses = _gradients(self.live, batch, self.loss)
-            self.live.optimizer.step(self.live.stack.parameters, gradients)
-            self.total.add_(losses, alpha=batch.shape[1])
+            self.total.add_(self._step(batch), alpha=batch.shape[1])
+
+    def _step(self, batch: Tensor) -> Tensor:
+        """One step on a batch, given by its positions [K, B]; returns the losses [K] before it."""
+        stack, optimizer = self.live.stack, self.live.optimizer
+        if self.descends:
+            return stack.descend(self.loss, *self.live.data.train_batch(batch), optimizer.coefficients["lr"])
+        gradients, losses = _gradients(self.live, batch, self.loss)
+        optimizer.step(stack.parameters, gradients)
+        return losses
 
 
 def _gradients(live: Live, batch: Tensor, loss: Loss) -> tuple[Parameters, Tensor]:

@@ -29,8 +29,6 @@ _METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 
 # What the training processes find in their environment, unless it is set already.
 ENVIRONMENT = {
-    # Reproducible matrix products whatever the memory alignment; read by MKL when torch is first used.
-    "MKL_CBWR": "AUTO,STRICT",
     # Keep freed memory (glibc): gradients come and go at every step, and fresh pages cost more than the arithmetic.
     "MALLOC_MMAP_THRESHOLD_": str(2**36),
     "MALLOC_TRIM_THRESHOLD_": str(2**36),
@@ -177,10 +175,13 @@ class Pool:
     def _ask(self, worker: _Worker, question: str, config: Config | None = None) -> int:
         worker.connection.send((question, config))
         try:
-            return int(worker.connection.recv())
+            answer: int | str = worker.connection.recv()
         except EOFError:
             worker.process.join()
             raise RuntimeError(f"a training process could not start: {_cause(worker.process)}") from None
+        if isinstance(answer, str):
+            raise RuntimeError(f"a training process could not tell its {question}: {answer}")
+        return answer
 
     def _give(self, worker: _Worker, queue: Iterator[Task | MeasureTask]) -> None:
         task = next(queue, None)

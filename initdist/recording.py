@@ -2,50 +2,76 @@
 
 Per step and layer, vmap, autograd and the module's own Python cost more than the arithmetic of a small network. A
 recording holds the same operations in the same order, so that a replay equals the call bit for bit.
+
+N networks of a stack. What is recorded of a stack holds for any N: it is traced without values, for very many.
 """
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx import Graph, GraphModule, Node
 
-from initdist import precision
+from initdist import precision, rewriting
 from initdist.precision import Function
 
 # Recording costs as much as some hundred calls: shapes that come up less often are not worth it.
 WORTHWHILE = 40
 KEPT = 64
+# N while a stack is traced: a prime above any size, so that it can be told from all others in what was recorded.
+MANY = 1_000_003
 
 
 class Recorded:
     """A pure function of tensors, recorded for those shapes that it is called with again and again.
 
     What it does must depend on the shapes, never on the values, and it must not write to its arguments.
+    stacked: whether all its arguments are [N, ...] and it treats the N networks alike.
+    updates: so many of its results are new values of its first arguments, and are written there instead. It is recorded
+    at its first call then: how its results are rounded differs from the call's.
     """
 
-    def __init__(self, function: Function, compiled: bool = False) -> None:
+    def __init__(self, function: Function, stacked: bool, compiled: bool = False, updates: int = 0) -> None:
         self._function = function
+        self._stacked = stacked
         self._compiled = compiled
+        self._updates = updates
         self._calls: Counter[Any] = Counter()
         self._recordings: dict[Any, Function] = {}
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
         cuda = given[0].is_cuda
         if cuda and not self._compiled:  # there whole epochs are captured, which leaves out even more
-            return self._function(*given)
-        key = tuple((tensor.shape, tensor.stride()) for tensor in given)
+            return self._write(given)
+        any_size = self._stacked and not self._compiled
+        key = tuple((tensor.shape[1:] if any_size else tensor.shape, tensor.stride()) for tensor in given)
         recording = self._recordings.get(key)
         if recording is None:
             self._calls[key] += 1
-            if self._calls[key] <= WORTHWHILE and not cuda:  # nothing can be compiled while an epoch is captured
+            # Nothing can be compiled while an epoch is captured.
+            if self._calls[key] <= WORTHWHILE and not cuda and not self._updates:
                 return self._function(*given)
-            recording = record(self._function, given)
-            recording = self._keep(key, precision.compiled(recording) if self._compiled else recording)
+            recording = self._keep(key, self._record(given, any_size))
         with torch.no_grad():
             return recording(*given)
+
+    def _write(self, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        results = self._function(*given)
+        for argument, value in zip(given, results[: self._updates], strict=False):
+            argument.copy_(value)
+        return results[self._updates :]
+
+    def _record(self, given: tuple[Tensor, ...], any_size: bool) -> Function:
+        recorded = record(self._function, given, any_size)
+        if recorded is None:
+            return lambda *given: self._write(given)
+        rewriting.update_in_place(recorded.graph, self._updates)
+        recorded.recompile()
+        return precision.compiled(recorded) if self._compiled else recorded
 
     def _keep(self, key: Any, recording: Function) -> Function:
         if len(self._recordings) == KEPT:  # the oldest belongs to stacks that trained long ago
@@ -54,55 +80,53 @@ class Recorded:
         return recording
 
 
-def record(function: Function, given: tuple[Tensor, ...]) -> Function:
+def record(function: Function, given: tuple[Tensor, ...], any_size: bool = False) -> GraphModule | None:
     """The operations that `function` performs on tensors like these, as a function of its own.
 
-    The function itself where some of them write to a tensor: leaving others out would not be safe then.
+    With `any_size`, on such tensors of any first dimension, which all of them have in common.
+
+    None where some of them write to a tensor: leaving others out would not be safe then.
     """
+    from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.fx.experimental.proxy_tensor import make_fx  # slow to import, and not needed by short runs
 
-    recorded = make_fx(function)(*given)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        recorded = make_fx(function)(*(_like(tensor, any_size) for tensor in given))
     if any(_mutates(node) for node in recorded.graph.nodes):  # group normalization in some versions of PyTorch
-        return function
-    _simplify(recorded.graph)
+        return None
+    rewriting.simplify(recorded.graph)
+    if any_size:
+        _for_any_size(recorded.graph)
     recorded.recompile()
     return recorded
 
 
-def _simplify(graph: torch.fx.Graph) -> None:
-    """Remove operations without an effect. Exact, since nothing in a recording writes to its inputs."""
+def _like(tensor: Tensor, any_size: bool) -> Tensor:
+    """A tensor without values of the same kind, for very many networks if wanted."""
+    shape = (MANY, *tensor.shape[1:]) if any_size else tensor.shape
+    return torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device)
+
+
+def _for_any_size(graph: Graph) -> None:
+    """Let every size that was traced as a multiple of MANY be that multiple of the first argument's first size."""
+    first, *_ = graph.nodes
+    last_argument = [node for node in graph.nodes if node.op == "placeholder"][-1]
+    with graph.inserting_after(last_argument):
+        count = graph.call_method("size", (first, 0))
+
+    def replaced(value: Any) -> Any:
+        if type(value) is not int or value == 0 or value % MANY:
+            return value
+        if value == MANY:
+            return count
+        with graph.inserting_after(count):
+            return graph.call_function(operator.mul, (count, value // MANY))
+
     for node in list(graph.nodes):
-        if not isinstance(node.target, torch._ops.OpOverload):
-            continue  # arguments, results, parts of a tuple
-        source = _equal(node)
-        if source is not None:
-            node.replace_all_uses_with(source)
-            graph.erase_node(node)
-    graph.eliminate_dead_code()
+        if node.op == "call_function":
+            node.args = torch.fx.node.map_aggregate(node.args, replaced)
+            node.kwargs = torch.fx.node.map_aggregate(node.kwargs, replaced)
 
 
-def _mutates(node: torch.fx.Node) -> bool:
+def _mutates(node: Node) -> bool:
     return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
-
-
-def _equal(node: torch.fx.Node) -> torch.fx.Node | None:
-    """The earlier node whose values, shape and strides this one only repeats."""
-    aten = torch.ops.aten
-    source = node.args[0] if node.args else None
-    if not isinstance(source, torch.fx.Node):
-        return None
-    if node.target in (aten.detach.default, aten.alias.default):
-        return source
-    if node.target in (aten.view.default, aten._unsafe_view.default, aten.expand.default):
-        return source if _layout(node) == _layout(source) else None
-    if node.target is aten.mul.Scalar:
-        return source if node.args[1] == 1 and _layout(node) == _layout(source) else None
-    if node.target is aten.transpose.int and source.target is aten.transpose.int:
-        inner = source.args[0]
-        return inner if node.args[1:] == source.args[1:] and isinstance(inner, torch.fx.Node) else None
-    return None
-
-
-def _layout(node: torch.fx.Node) -> tuple[Any, ...]:
-    value = node.meta["val"]
-    return value.shape, value.stride(), value.dtype

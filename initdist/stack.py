@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,24 @@ class Form:
         *found, losses = self._over_networks(loss, gradients, given)
         return dict(zip(parameters, found, strict=True)), losses
 
+    def stacked_descent(
+        self, loss: Loss, parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor, rates: Tensor
+    ) -> Tensor:
+        """Take each network's gradient times its rate [N] from its parameters, in place; returns the losses [N]."""
+        names = tuple(parameters), tuple(reference)
+
+        def descent(*given: Tensor) -> tuple[Tensor, ...]:
+            def scaled(*arguments: Any) -> tuple[Tensor, Tensor]:
+                value = self._batch_loss(loss)(*arguments)
+                return value * given[-1], value  # so that no gradient has to be multiplied
+
+            own = _named(names, given)
+            changes, (_, value) = grad_and_value(scaled, has_aux=True)(*own, *given[-3:-1])
+            return (*(p - changes[name] for name, p in own[0].items()), value)
+
+        given = (*parameters.values(), *reference.values(), inputs, labels, rates)
+        return self._over_networks((loss, "descent"), descent, given, updates=len(parameters))[0]
+
     def stacked_products(
         self,
         loss: Loss,
@@ -111,17 +130,21 @@ class Form:
             return functional_call(self.module, used, (inputs,)).float()
 
     def _over_networks(
-        self, key: Hashable, function: Callable[..., tuple[Tensor, ...]], given: tuple[Tensor, ...]
+        self, key: Hashable, function: Callable[..., tuple[Tensor, ...]], given: tuple[Tensor, ...], updates: int = 0
     ) -> tuple[Tensor, ...]:
-        """A function of one network's tensors, applied to those [N, ...] of a stack; the same function for a key."""
+        """A function of one network's tensors, applied to those [N, ...] of a stack; the same function for a key.
+
+        Its first so many results, `updates`, are written to its first arguments.
+        """
         if key not in self._recorded:
             compiled = self.numerics.compile and key is not None  # steps; what is done once an epoch is not worth it
-            self._recorded[key] = Recorded(function if self.separate else vmap(function), compiled)
+            each = function if self.separate else vmap(function)
+            self._recorded[key] = Recorded(each, not self.separate, compiled, updates)
         recorded = self._recorded[key]
         if not self.separate:
             return recorded(*given)
-        each = [recorded(*(tensor[i] for tensor in given)) for i in range(len(given[0]))]
-        return tuple(torch.stack(part) for part in zip(*each, strict=True))
+        each_one = [recorded(*(tensor[i] for tensor in given)) for i in range(len(given[0]))]
+        return tuple(torch.stack(part) for part in zip(*each_one, strict=True))
 
 
 def _named(names: tuple[tuple[str, ...], tuple[str, ...]], given: tuple[Tensor, ...]) -> tuple[Parameters, Parameters]:
@@ -155,6 +178,16 @@ class Stack:
         if self.form.output_scale is not None:
             gradients = {name: g / self.form.output_scale**2 for name, g in gradients.items()}
         return gradients, losses
+
+    def descend(self, loss: Loss, inputs_nb: Tensor, labels_nb: Tensor, rates: Tensor) -> Tensor:
+        """One step of each network against the gradient of its own objective, at its rate [N], in place.
+
+        Returns the losses [N] before it.
+        """
+        if self.form.output_scale is not None:
+            rates = rates / self.form.output_scale**2
+        rates = rates.to(next(iter(self.parameters.values())).dtype)
+        return self.form.stacked_descent(loss, self.parameters, self.reference, inputs_nb, labels_nb, rates)
 
     def products(self, loss: Loss, inputs_nb: Tensor, labels_nb: Tensor, along: Parameters) -> Parameters:
         """Hessians of each network's mean batch loss times directions [N, ...]; not over alpha^2."""
@@ -218,9 +251,10 @@ def separate(module: nn.Module, device: torch.device) -> bool:
     """Whether networks of this module are computed one by one.
 
     On a CPU convolutions of several networks at once are slower than one after the other, and a product with a single
-    output column is computed otherwise, so rounded otherwise, for one network than for several.
+    column is computed otherwise, so rounded otherwise, for one network than for several.
     """
     return device.type == "cpu" and any(
-        isinstance(layer, nn.modules.conv._ConvNd) or (isinstance(layer, nn.Linear) and layer.out_features == 1)
+        isinstance(layer, nn.modules.conv._ConvNd)
+        or (isinstance(layer, nn.Linear) and 1 in (layer.in_features, layer.out_features))
         for layer in module.modules()
     )

@@ -75,8 +75,12 @@ def train(
 
     From their beginning, or from states that they were in at the end of one and the same epoch. With `every`, yields
     the state of each running network every so many seconds.
+
+    Raises ValueError where `optim.descends` holds for some of them alone: these are not to share a stack.
     """
     shared = configs[0]
+    if len({optim.descends(config) for config in configs}) > 1:
+        raise ValueError("networks with and without weight decay or clipping are not to share a stack")
     precision.prepare(shared.numerics)
     samples = data.build(configs, device)
     about = samples.shared.description

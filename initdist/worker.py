@@ -1,7 +1,6 @@
 """A training process: owns one device, trains or measures the stacks it is sent, and sends back events.
 
-On the CPU it uses one thread, and MKL in its reproducible mode: together they make a network's result independent of
-the stack it trains in.
+On the CPU it uses one thread, which makes a network's result independent of the stack it trains in.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
+import torch._dynamo  # what the first recording waits for: once for all training processes
 
-from initdist import checkpoint, datasets, measuring, memory, models, stack, training, weights
+from initdist import checkpoint, datasets, measuring, memory, models, optim, stack, training, weights
 from initdist.checkpoint import State
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
 from initdist.schema import Config
@@ -42,9 +42,17 @@ def serve(connection: Connection, device: str) -> None:
                 _measure(connection, message, torch.device(device))
             else:
                 question, config = message
-                connection.send(_answer(question, config, device))
+                connection.send(_answered(question, config, device))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the parent is gone or has no more work
+
+
+def _answered(question: str, config: Config | None, device: str) -> int | str:
+    """The answer, or why there is none."""
+    try:
+        return _answer(question, config, device)
+    except Exception:
+        return traceback.format_exc()
 
 
 def _answer(question: str, config: Config | None, device: str) -> int:
@@ -93,7 +101,7 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
         while waiting:
             left = waiting.pop(0)
             states = _states(task, left)
-            if len(alike := _by_epoch(left, states)) > 1:
+            if len(alike := _alike(task, left, states)) > 1:
                 waiting[:0] = alike
                 continue
             try:
@@ -141,11 +149,12 @@ def _states(task: Task, positions: list[int]) -> list[State | None]:
     return found
 
 
-def _by_epoch(positions: list[int], states: list[State | None]) -> list[list[int]]:
-    """The positions of networks that are equally far: only these can train as one stack."""
-    alike: dict[int, list[int]] = {}
+def _alike(task: Task, positions: list[int], states: list[State | None]) -> list[list[int]]:
+    """The positions of networks that are equally far and take the same kind of step: these can train as one stack."""
+    alike: dict[tuple[int, bool], list[int]] = {}
     for position, state in zip(positions, states, strict=True):
-        alike.setdefault(state.epoch if state else 0, []).append(position)
+        key = state.epoch if state else 0, optim.descends(task.configs[position])
+        alike.setdefault(key, []).append(position)
     return list(alike.values())
 
 

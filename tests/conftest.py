@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # before torch is first used, as the training processes have it
 
 import pytest
 

@@ -16,9 +16,9 @@ from helpers import blobs, dataset, facts, make
 from initdist import pool, recording
 from initdist.events import Failed, Result
 
-# 784 inputs; 100 samples in odd batches of 27, the last of 19; each network with its own rate, noise and seeds.
+# 784 inputs; 100 samples in odd batches of 33, the last of one; each network with its own rate, noise and seeds.
 SHAPE, POOL, TEST = (1, 28, 28), 300, 130
-CHANGES = {"dataset.train_size": 100, "optimizer.batch_size": 27, "stop.max_epochs": 2, "history": 2}
+CHANGES = {"dataset.train_size": 100, "optimizer.batch_size": 33, "stop.max_epochs": 2, "history": 2}
 MODELS = {
     "mlp": {"model.width": 33, "model.depth": 2},
     "linear": {"model.width": 20, "model.depth": 1},

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from helpers import composed, unresolved
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, RunMode
 
-from initdist import config, jobs, plan, schema
+from initdist import compose, config, jobs, plan, schema
 from initdist.errors import ConfigError
+from initdist.paths import conf_dir
 
 
 def parsed(*arguments: str) -> dict[str, Override]:
@@ -86,3 +94,25 @@ def test_fused_or_not_the_networks_are_the_same() -> None:
 def test_jobs_are_described(sizes: tuple[int, ...], words: str) -> None:
     networks = tuple(plan.networks(unresolved({"vary.seed": list(range(max(sizes)))})))
     assert jobs.describe([jobs.Job((), networks[:size]) for size in sizes]) == words
+
+
+def test_jobs_are_what_hydra_would_compose_each_time() -> None:
+    """The sweeper composes once for jobs that only set other values of the same keys."""
+    compose.register()
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        sweeper: Any = Plugins.instance().instantiate_sweeper(
+            hydra_context=HydraContext(hydra.config_loader, Callbacks()),
+            task_function=lambda cfg: None,
+            config=hydra.config_loader.load_configuration("config", [], RunMode.MULTIRUN),
+        )
+        arguments = ["optimizer=sgd,momentum", "model.width=8,16", "dataset.train_size=64,96", "seed=0,1", "history=3"]
+        composed_by = sweeper._compose
+        calls: list[Sequence[str]] = []
+        sweeper._compose = lambda overrides: (calls.append(overrides), composed_by(overrides))[1]
+        found = sweeper._jobs(arguments)
+        assert len(calls) == 2  # one for each optimizer
+        expected = [plan.networks(sweeper._compose(job.overrides)) for job in found]
+    assert [list(job.networks) for job in found] == expected
+    assert len({network.identity for job in found for network in job.networks}) == 16

@@ -49,6 +49,7 @@ LAYERS = (
         "optim",
         "precision",
         "recording",
+        "rewriting",
         "selection",
         "stack",
         "stops",

@@ -22,7 +22,7 @@ def reports() -> dict[int, dict[str, Any]]:
     """What training processes make of the same networks under several thread defaults. Started at once, for time."""
     started = {}
     for threads in THREADS:
-        environment = {k: v for k, v in os.environ.items() if k not in ("MKL_NUM_THREADS", "MKL_CBWR")}
+        environment = {k: v for k, v in os.environ.items() if k != "MKL_NUM_THREADS"}
         environment |= {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(HERE)}
         started[threads] = subprocess.Popen(
             [sys.executable, str(HERE / "promise.py")],

@@ -63,7 +63,7 @@ def counted(function):
         calls["function"] += 1
         return function(*given)
 
-    return recording.Recorded(counting), calls
+    return recording.Recorded(counting, stacked=False), calls
 
 
 def test_only_what_comes_up_often_is_recorded(monkeypatch):
@@ -106,7 +106,68 @@ def test_what_has_no_effect_is_left_out():
         found, value = vmap(grad_and_value(loss))(dict(zip(names, given, strict=False)), *given[-2:])
         return (*found.values(), value)
 
-    recorded = recording.record(gradients, (*network.parameters.values(), *batch(3, 0)))
+    recorded = recording.record(gradients, (*network.parameters.values(), *batch(3, 0)), any_size=True)
     called = Counter(str(node.target) for node in recorded.graph.nodes if node.target is not operator.getitem)
     assert called["aten.bmm.default"] == 8  # three layers: forward, of the weights, of the inputs but the first's
     assert not called.keys() & {"aten.detach.default", "aten.mul.Scalar", "aten._unsafe_view.default"}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("model", "changes"), VARIANTS)
+def test_a_descent_in_place_is_the_gradient_times_the_rate(model, changes, loss):
+    """In float64, where roundings do not matter."""
+    one = built(model, changes, 3)
+    one = stack.Stack(one.form, doubled(one.parameters), doubled(one.reference))
+    other = one.clone()
+    rates = torch.linspace(0.05, 0.2, 3, dtype=torch.float64)
+    for seed in range(3):
+        inputs, labels = batch(3, seed)
+        given = inputs.double(), labels
+        losses = one.descend(LOSSES[loss], *given, rates)
+        gradients, expected = other.gradients(LOSSES[loss], *given)
+        for name, p in other.parameters.items():
+            p.sub_(gradients[name] * rates.view(-1, *[1] * (p.dim() - 1)))
+            torch.testing.assert_close(one.parameters[name], p, rtol=1e-11, atol=1e-12)
+        torch.testing.assert_close(losses, expected, rtol=1e-12, atol=0)
+
+
+def doubled(parameters):
+    return {name: p.double() for name, p in parameters.items()}
+
+
+@pytest.mark.parametrize("model", ["mlp", "linear", "cnn"])
+def test_one_recording_serves_stacks_of_any_size(model):
+    stack._form.cache_clear()
+    configs = [make({"model.width": 8, "seed": seed}, f"model={model}") for seed in range(7)]
+    whole = stack.build(configs, SHAPE, CLASSES, CPU)
+    parts = [whole.select(torch.tensor(keep)) for keep in ([0, 1, 2], [3], [4, 5, 6])]
+    losses, parameters = [], whole.parameters
+    inputs, labels = batch(7, 0)
+    rates = torch.full((7,), 0.1)
+    expected = whole.descend(LOSSES["cross_entropy"], inputs, labels, rates)
+    for part, own in zip(parts, ([0, 1, 2], [3], [4, 5, 6]), strict=True):
+        losses.append(part.descend(LOSSES["cross_entropy"], inputs[own], labels[own], rates[own]))
+    assert torch.equal(torch.cat(losses), expected)
+    for name, p in parameters.items():
+        assert torch.equal(torch.cat([part.parameters[name] for part in parts]), p)
+    ((_, recorded),) = whole.form._recorded.items()
+    assert len(recorded._recordings) == 1
+
+
+def test_a_product_is_added_without_ever_being_held():
+    network = built("mlp", {"model.depth": 2}, 3)
+    network.descend(LOSSES["cross_entropy"], *batch(3, 0), torch.full((3,), 0.1))
+    ((_, recorded),) = network.form._recorded.items()
+    (recording,) = recorded._recordings.values()
+    called = Counter(str(node.target) for node in recording.graph.nodes)
+    assert called["aten.bmm.default"] == 5  # three layers forward, and of the inputs but the first's
+    assert called["aten.baddbmm_.default"] == 3
+    assert called["aten.sub_.Tensor"] == 3  # biases
+
+
+def test_an_update_waits_for_all_that_reads_what_it_changes():
+    """Each of two tensors loses the other: the second must lose what the first was."""
+    swap = recording.Recorded(lambda a, b: (a - b, b - a, a * b), stacked=False, updates=2)
+    a, b = torch.tensor([5.0, 7.0]), torch.tensor([2.0, 3.0])
+    (product,) = swap(a, b)
+    assert (a.tolist(), b.tolist(), product.tolist()) == ([3.0, 4.0], [-3.0, -4.0], [10.0, 21.0])

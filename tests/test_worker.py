@@ -35,16 +35,16 @@ def configs():
 def short_of_memory(monkeypatch, most: int, after: int, error: Exception) -> None:
     """Stacks of more than `most` networks end in this error, from a certain step on."""
     steps = 0
-    gradients = Stack.gradients
+    descend = Stack.descend
 
     def failing(self, *given):
         nonlocal steps
         steps += 1
         if len(self) > most and steps > after:
             raise error
-        return gradients(self, *given)
+        return descend(self, *given)
 
-    monkeypatch.setattr(Stack, "gradients", failing)
+    monkeypatch.setattr(Stack, "descend", failing)
 
 
 ERRORS = [

@@ -18,6 +18,12 @@ from initdist.schema import Config
 __all__ = ["OPTIMIZERS", "SCHEDULES", "Optimizer", "build"]
 
 
+def descends(config: Config) -> bool:
+    """Whether each step of a network is theta <- theta - lr g and no more: it is rounded differently then."""
+    own = config.optimizer
+    return OPTIMIZERS[own.name].descent and own.weight_decay == 0 and own.clip_norm == 0
+
+
 def build(configs: Sequence[Config], device: torch.device) -> Optimizer:
     """Optimizer of a stack, with each network's own coefficients and schedule; they share the update rule."""
     own = [config.optimizer for config in configs]
@@ -33,6 +39,7 @@ def build(configs: Sequence[Config], device: torch.device) -> Optimizer:
         schedules=tuple(Schedule.of(config) for config in configs),
         coefficients=coefficients | powers,
         clips=any(one.clip_norm > 0 for one in own),
+        descends=all(map(descends, configs)),
         decays=tuple(rule.coupled_decay and one.weight_decay > 0 for one in own),
     )
     optimizer.begin_epoch(1)

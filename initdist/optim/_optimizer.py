@@ -25,6 +25,7 @@ class Optimizer:
     schedules: tuple[Schedule, ...]  # N
     coefficients: dict[str, Tensor]  # name -> [N] float64; the current learning rate and powers among them
     clips: bool  # whether any network's gradient is clipped
+    descends: bool  # whether a step is theta <- theta - lr g and no more, for every network
     decays: tuple[bool, ...]  # N whether a network's gradient has a weight decay in it
     state: dict[str, Parameters] = field(default_factory=dict)  # slot -> parameter -> [N, ...]; empty before step 1
     rates: tuple[float, ...] = ()  # N current learning rates

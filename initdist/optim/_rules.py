@@ -25,6 +25,7 @@ class Rule:
     prepare: from the coefficients [N] in float64 to what `update` reads of them, once a step.
     update: in place on the parameter and the slots.
     coupled_decay: whether the weight decay is part of the gradient, as a penalty's, or left to `update`.
+    descent: whether the update is theta <- theta - lr g, which can be done without ever holding g in memory.
     """
 
     update: Callable[[Step], None]
@@ -33,6 +34,7 @@ class Rule:
     slots: tuple[str, ...] = ()
     prepare: Callable[[Coefficients], Coefficients] = lambda c: {"lr": c["lr"]}
     coupled_decay: bool = True
+    descent: bool = False
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ _BETAS = ("beta1", "beta2")
 _MOMENTS = ("mean", "square")
 
 RULES: dict[str, Rule] = {
-    "sgd": Rule(_sgd),
+    "sgd": Rule(_sgd, descent=True),
     "momentum": Rule(
         _momentum, ("momentum",), slots=("buffer",), prepare=lambda c: {"lr": c["lr"], "momentum": c["momentum"]}
     ),

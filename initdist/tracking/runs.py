@@ -15,7 +15,7 @@ from initdist.tracking.process import git_commit, is_dead, this_process
 from initdist.tracking.records import Store, TrackingError
 from initdist.tracking.store import client
 
-PAGE = 1000
+PAGE = 200  # runs in memory at a time, each with all it holds
 
 
 def search(store: Store, condition: str) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -89,6 +90,7 @@ def _create(path: Path) -> None:
     building, finished = Path(f"{path}.building"), Path(f"{path}.finished")
     for file in (building, finished):
         file.unlink(missing_ok=True)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # else it tells of every table it makes
     finished.touch()  # in a folder that takes no files this fails before any work
     try:
         client(f"{SQLITE}{building}").search_experiments(max_results=1)

@@ -16,6 +16,7 @@ class Task:
     configs: tuple[Config, ...]
     weight_files: tuple[str, ...]  # empty = keep none
     checkpoints: tuple[str, ...] = ()  # likewise
+    fingerprint: str = ""  # of the data that was planned with; empty = whatever is there
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Result:
     history: list[tuple[int, dict[str, float]]]  # (gradient step, values), before the final ones
     theta0: str  # hash of the initial parameters
     seconds: float  # its share of its stack's training time
+    code: str = ""  # of the sources that trained it, as the training process had loaded them
 
 
 @dataclass(frozen=True)

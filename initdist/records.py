@@ -84,6 +84,8 @@ def outcome(result: Result, files: Sequence[str]) -> tracking.Outcome:
             names.STOP_REASON: result.stop_reason,
             names.THETA0: result.theta0,
             names.TRAINING_SECONDS: f"{result.seconds:.3f}",
+            **tracking.code_tags(),
+            names.CODE: result.code,
         },
         files=[Path(files[result.network])] if files else [],
     )

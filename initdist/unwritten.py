@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -45,25 +44,22 @@ def find(folder: Path) -> Outcome | None:
             raise ValueError("its checksum is not that of its contents")
         plain = json.loads(whole["outcome"])
         for name, expected in plain["files"].items():
+            if name != Path(name).name:
+                raise ValueError(f"{name!r} is not the name of a file beside it")
             if _hash(folder / name) != expected:
                 raise ValueError(f"{name} is not the file that was written")
         history = [(step, values) for step, values in plain["history"]]
         return Outcome(**{**plain, "history": history, "files": [folder / name for name in plain["files"]]})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         print(f"initdist: {file} cannot be used: {error}. The network is trained again", file=sys.stderr, flush=True)
         return None
 
 
-def discard(folder: Path) -> None:
-    """Remove what is kept of a network that is to be trained anew; its claim stays."""
+def forget(folder: Path) -> None:
+    """Remove all that is kept of a network, since it is in the store or is to be trained anew; its claim stays."""
     for file in folder.iterdir():
         if file.name != claims.FILE:
-            file.unlink()
-
-
-def forget(folder: Path) -> None:
-    """Remove all that was kept of a network: it is in the store."""
-    shutil.rmtree(folder, ignore_errors=True)
+            file.unlink(missing_ok=True)
 
 
 def _hash(file: Path) -> str:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
 from dataclasses import replace
-from multiprocessing.connection import Connection
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import torch
 
-from initdist import checkpoint, datasets, models, names, stack, training
+from initdist import checkpoint, datasets, models, names, patience, sources, stack, training
 from initdist.checkpoint import State
+from initdist.errors import DatasetError, UserError
 from initdist.events import Done, Failed, Progress, Started, Task
+from initdist.files import replaced
 from initdist.schema import Config
 
 # Parameters, or activations of a batch, of one CPU stack: beyond this they leave the cache, and two smaller stacks are
@@ -28,10 +32,14 @@ CPU_STACK_VALUES = 2_000_000
 SEPARATE_STACK = 16
 CUDA_MEMORY_SHARE = 0.4
 
+CODE = sources.code()  # at the import: what is edited later is not what trains here
+
 
 def serve(connection: Connection, device: str) -> None:
-    """Run until the connection closes. Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Run until the connection closes. Signals to the whole group of processes are the parent's to handle."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     torch.set_num_threads(1)
     try:
         while True:
@@ -43,6 +51,14 @@ def serve(connection: Connection, device: str) -> None:
                 connection.send(_answer(question, config, device))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the parent is gone or has no more work
+
+
+def _end_with_parent() -> None:
+    """A stack whose parent was killed must not go on beside the command that follows."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(0)
 
 
 def _answer(question: str, config: Config | None, device: str) -> int:
@@ -88,6 +104,7 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
     waiting = [list(range(len(task.networks)))]  # stacks still to train: the task's own, and its halves
     try:
         connection.send(Started(task.networks))
+        _check_data(task)
         while waiting:
             left = waiting.pop(0)
             states = _states(task, left)
@@ -105,10 +122,20 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
                 torch.cuda.empty_cache()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
-    except Exception:  # whatever went wrong in one stack must not take the others with it
+    except Exception as error:  # whatever went wrong in one stack must not take the others with it
         remaining = sorted(task.networks[i] for part in waiting for i in part)
-        connection.send(Failed(tuple(remaining), traceback.format_exc()))
+        why = str(error) if isinstance(error, UserError) else traceback.format_exc()
+        connection.send(Failed(tuple(remaining), why))
     connection.send(Done())
+
+
+def _check_data(task: Task) -> None:
+    """Raises DatasetError if the data is no longer what the networks' identities were made from."""
+    found = datasets.describe(task.configs[0].dataset)
+    if task.fingerprint and found.fingerprint != task.fingerprint:
+        raise DatasetError(
+            f"dataset {found.name} must stay as it was when the command began, got other content in {found.source}"
+        )
 
 
 def _states(task: Task, positions: list[int]) -> list[State | None]:
@@ -121,7 +148,7 @@ def _states(task: Task, positions: list[int]) -> list[State | None]:
             found.append(checkpoint.load(file, file.parent.name))
         except checkpoint.CheckpointError as error:
             print(f"initdist: {error}. The network is trained from its beginning", file=sys.stderr, flush=True)
-            file.unlink()
+            file.unlink(missing_ok=True)
             found.append(None)
     return found
 
@@ -140,11 +167,11 @@ def _train_stack(
     """Train the networks at these positions of a task as one stack, and take from the list what has ended."""
     members = tuple(left)
     configs = [task.configs[i] for i in members]
+    codes = [_codes(state) for state in states]
     every = 60 * configs[0].checkpoint.every_minutes if task.checkpoints else 0.0
     for event in training.train(configs, device, [state for state in states if state], every):
         if isinstance(event, training.Kept):
-            file = Path(task.checkpoints[members[event.network]])
-            checkpoint.save(file, file.parent.name, event.state)
+            _keep(Path(task.checkpoints[members[event.network]]), event.state, codes[event.network])
             continue
         if isinstance(event, Progress):
             running = tuple(task.networks[members[i]] for i in event.networks)
@@ -152,8 +179,8 @@ def _train_stack(
             continue
         position = members[event.result.network]
         if task.weight_files:
-            _save(event, task.weight_files[position])
-        connection.send(replace(event.result, network=task.networks[position]))
+            _save(event, Path(task.weight_files[position]), configs[0].tracking.patience)
+        connection.send(replace(event.result, network=task.networks[position], code=codes[event.result.network]))
         left.remove(position)
 
 
@@ -162,9 +189,31 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
-def _save(trained: training.Trained, file: str) -> None:
-    from safetensors.torch import save_file
+def _codes(state: State | None) -> str:
+    """The code of all that trained a network, from its beginning on."""
+    before = str(state.record.get("code", CODE)).split("+") if state else []
+    return "+".join(dict.fromkeys([*before, CODE]))
 
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
+
+def _keep(file: Path, state: State, code: str) -> None:
+    """Write a network down. Where the disk is full that is said, and its training goes on."""
+    try:
+        checkpoint.save(file, file.parent.name, replace(state, record=state.record | {"code": code}))
+    except OSError as error:
+        if not patience.is_full(error):
+            raise
+        print(f"initdist: no checkpoint {file}: {error.strerror}. Its training goes on", file=sys.stderr, flush=True)
+
+
+def _save(trained: training.Trained, file: Path, seconds: float) -> None:
+    """Raises StorageError if the disk stays full for so long."""
+    from safetensors.torch import save
+
     # One entry only: safetensors writes several in any order, and equal networks shall give equal files.
-    save_file(trained.parameters, file, metadata={names.THETA0: trained.result.theta0})
+    content = save(trained.parameters, metadata={names.THETA0: trained.result.theta0})
+
+    def write() -> None:
+        with replaced(file) as beside:
+            beside.write_bytes(content)
+
+    patience.stored(write, seconds, file)

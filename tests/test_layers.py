@@ -23,10 +23,13 @@ LAYERS = (
         "files",
         "names",
         "paths",
+        "patience",
         "registry",
         "rng",
         "rules",
         "schema",
+        "signals",
+        "sources",
     ),
     (
         "activations",

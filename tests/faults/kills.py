@@ -11,6 +11,7 @@ are spent. Draws come from the seed; what a process does meanwhile is its own.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -41,12 +42,15 @@ EACH = (
     "dataset.train_size=96",
     "optimizer.batch_size=8",
     "stop.train_loss=0",
-    "stop.max_epochs=200",
+    "stop.max_epochs=100",
     "history=3",
     "device=cpu",
     "workers=2",
     "checkpoint.every_minutes=0.004",
 )
+# As seen from outside: before the sweep is opened; before a network trains; while networks train and are measured, with
+# nothing of them ready; trained, measured, and with the weights on the disk; ready and on the way into the store; a
+# job's or the sweep's end.
 PHASES = ("composing", "starting", "training", "handing over", "logging", "closing")
 WAIT = 300.0  # seconds for a phase to come, however busy the machine is
 
@@ -94,16 +98,21 @@ class Command:
         printed = "".join(self.lines)
         if "to train" not in printed:
             return "composing"
-        found: set[str] = {file.name for file in self.folder.glob("checkpoints/*/*/*")}
-        if self.first is None and claims.FILE in found:
+        if ": training " not in printed:
+            return "starting"
+        if self.first is None:
             self.first = time.monotonic() - self.begun
+        found = {file.name: file for file in self.folder.glob("checkpoints/*/*/*")}
         if unwritten.FILE in found:
             return "logging"
         if names.WEIGHTS_FILE in found:
             return "handing over"
-        if "epoch" in printed or names.CHECKPOINT_FILE in found:
-            return "training" if claims.FILE in found else "closing"
-        return "starting"
+        return "training" if claims.FILE in found and self._owns(found[claims.FILE]) else "closing"
+
+    def _owns(self, claim: Path) -> bool:
+        with contextlib.suppress(OSError):
+            return f":{self.process.pid}:" in claim.read_text()
+        return False
 
     def wait_for(self, phase: str) -> bool:
         """Whether it came to this phase before it ended."""
@@ -146,7 +155,7 @@ def kill_until_done(folder: Path, overrides: Sequence[str], draws: random.Random
         command = Command(folder, overrides)
         tally.commands += 1
         while tally.kills < end and command.process.poll() is None:
-            phase, target = draws.choice(PHASES), draws.choice(("command", "training process"))
+            phase, target = draws.choice(PHASES), draws.choices(("command", "training process"), (1, 2))[0]
             if not command.wait_for(phase):
                 break
             time.sleep(draws.random() * (1.5 if phase == "composing" else 0.3 if phase == "training" else 0.01))
@@ -193,12 +202,10 @@ def values(folder: Path) -> dict[str, dict[str, Any]]:
     store = client(folder)
     found = {}
     for identity, run in by_identity(folder).items():
-        history = {name: store.get_metric_history(run.info.run_id, name) for name in (names.DISTANCE, names.TEST_LOSS)}
+        points = store.get_metric_history(run.info.run_id, names.DISTANCE)
         found[identity] = {
             "metrics": dict(run.data.metrics),
-            "history": {
-                name: sorted((point.step, point.value) for point in points) for name, points in history.items()
-            },
+            "history": sorted((point.step, point.value) for point in points),
             "stop": run.data.tags[names.STOP_REASON],
             "files": [file.path for file in store.list_artifacts(run.info.run_id)],
         }

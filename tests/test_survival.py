@@ -14,30 +14,9 @@ import pytest
 
 from initdist import claims, names, unwritten
 from initdist.tracking import Outcome
-from tests.command import TINY, by_identity, client, run, runs, start, train
+from tests.command import LONG, TINY, by_identity, client, kept, run, runs, start, train, wait_for
 
-# Networks that train for some seconds, written down all the time.
-LONG = (
-    "dataset.train_size=96",
-    "optimizer.batch_size=8",
-    "optimizer.lr=1e-3",
-    "stop.max_epochs=400",
-    "device=cpu",
-    "history=3",
-    "checkpoint.every_minutes=1e-4",
-)
 GRID = ("-m", "model.width=16", "seed=range(0,3)", *LONG)
-
-
-def wait_for(condition, seconds=60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def kept(folder: Path, name: str) -> list[Path]:
-    return sorted((folder / "checkpoints").glob(f"*/*/{name}"))
 
 
 def values(run) -> dict[str, float]:

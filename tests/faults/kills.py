@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from initdist import claims, names, unwritten
-from tests.command import by_identity, client, runs, start, train
+from tests.command import by_identity, client, kept, runs, start, train
 
 GRID = (
     "-m",
@@ -42,7 +42,7 @@ EACH = (
     "dataset.train_size=96",
     "optimizer.batch_size=8",
     "stop.train_loss=0",
-    "stop.max_epochs=100",
+    "stop.max_epochs=60",
     "history=3",
     "device=cpu",
     "workers=2",
@@ -102,7 +102,7 @@ class Command:
             return "starting"
         if self.first is None:
             self.first = time.monotonic() - self.begun
-        found = {file.name: file for file in self.folder.glob("checkpoints/*/*/*")}
+        found = {file.name: file for file in kept(self.folder, "*")}
         if unwritten.FILE in found:
             return "logging"
         if names.WEIGHTS_FILE in found:
@@ -193,7 +193,7 @@ def check(folder: Path, expected: dict[str, dict[str, Any]], tally: Tally) -> No
     tally.twice += sum(count > 1 for count in finished.values())
     held = values(folder)
     tally.incomplete += sum(held[one] != expected[one] for one in held.keys() & expected.keys())
-    tally.left += len(list(folder.glob("checkpoints/*/*/*")))
+    tally.left += len(kept(folder, "*"))
     tally.left += sum(one.info.status == "RUNNING" for kind in ("network", "sweep") for one in runs(folder, kind))
 
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -70,17 +71,23 @@ def _run_config(run_id: str, tracking_uri: str | None) -> tuple[Config, Any]:
 
 def _weights(run_id: str, tracking_uri: str | None) -> dict[str, Tensor]:
     from mlflow.exceptions import MlflowException
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
         try:
             file = _client(tracking_uri).download_artifacts(run_id, names.WEIGHTS_FILE, folder)
-            weights: dict[str, Tensor] = load_file(file)
         except (MlflowException, OSError) as error:
             raise UserError(f"run {run_id} has no weights: it was trained with tracking.save_weights=false") from error
-        except SafetensorError as error:
-            raise UserError(f"run {run_id}: {names.WEIGHTS_FILE} is corrupt: {error}") from error
+        return read_weights(Path(file), run_id)
+
+
+def read_weights(file: Path, run_id: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises UserError for one that is damaged."""
+    from safetensors.torch import load_file
+
+    try:
+        weights: dict[str, Tensor] = load_file(file)
+    except Exception as error:  # safetensors has no common base for what can be wrong with a file
+        raise UserError(f"run {run_id}: {names.WEIGHTS_FILE} is corrupt: {error}") from error
     return weights
 
 

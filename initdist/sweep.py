@@ -7,7 +7,6 @@ processes join it through a file in the sweep's directory.
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import Any
 from initdist import claims, names, records, sources, tracking
 from initdist.counts import Counts
 from initdist.errors import ConfigError
-from initdist.files import replaced
+from initdist.files import read_checked, write_checked
 from initdist.plan import Network
 from initdist.pool import cores
 from initdist.schema import TrackingConfig
@@ -44,10 +43,7 @@ class Sweep:
 
     def save(self, directory: Path) -> None:
         """Write what a job in another process needs to join."""
-        with replaced(directory / FILE) as beside:
-            beside.write_text(
-                json.dumps(asdict(self) | {"todo": sorted(self.todo), "before": sorted(self.before)}, indent=1)
-            )
+        write_checked(directory / FILE, asdict(self) | {"todo": sorted(self.todo), "before": sorted(self.before)})
 
 
 @contextlib.contextmanager
@@ -162,11 +158,11 @@ def join(directory: Path, settings: TrackingConfig) -> Sweep:
     if not file.is_file():
         raise ConfigError(f"tracking.sweep is set by the sweeper and must not be set by hand, got {settings.sweep!r}")
     try:
-        saved: dict[str, Any] = json.loads(file.read_text())
+        saved: dict[str, Any] = read_checked(file)
         store = tracking.Store(**saved.pop("store"))
         todo, before = frozenset(saved.pop("todo")), frozenset(saved.pop("before"))
         return Sweep(store=store, todo=todo, before=before, **saved)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{file} must be as the sweeper wrote it, got a damaged one: {error}") from None
 
 

@@ -7,12 +7,11 @@ next command for the same network writes to the store, without training it again
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from pathlib import Path
 
 from initdist import claims
-from initdist.files import replaced
+from initdist.files import read_checked, write_checked
 from initdist.tracking import Outcome
 
 FILE = "outcome.json"
@@ -28,9 +27,7 @@ def keep(folder: Path, outcome: Outcome) -> None:
         "tags": dict(outcome.tags),
         "files": files,
     }
-    text = json.dumps(plain)
-    with replaced(folder / FILE) as beside:
-        beside.write_text(json.dumps({"outcome": text, "checksum": hashlib.sha256(text.encode()).hexdigest()}))
+    write_checked(folder / FILE, plain)
 
 
 def find(folder: Path) -> Outcome | None:
@@ -39,10 +36,7 @@ def find(folder: Path) -> Outcome | None:
     if not file.exists():
         return None
     try:
-        whole = json.loads(file.read_text())
-        if hashlib.sha256(whole["outcome"].encode()).hexdigest() != whole["checksum"]:
-            raise ValueError("its checksum is not that of its contents")
-        plain = json.loads(whole["outcome"])
+        plain = read_checked(file)
         for name, expected in plain["files"].items():
             if name != Path(name).name:
                 raise ValueError(f"{name!r} is not the name of a file beside it")
@@ -50,7 +44,7 @@ def find(folder: Path) -> Outcome | None:
                 raise ValueError(f"{name} is not the file that was written")
         history = [(step, values) for step, values in plain["history"]]
         return Outcome(**{**plain, "history": history, "files": [folder / name for name in plain["files"]]})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         print(f"initdist: {file} cannot be used: {error}. The network is trained again", file=sys.stderr, flush=True)
         return None
 

@@ -41,9 +41,7 @@ def test_an_exception_in_one_job_leaves_the_others_and_is_named_with_its_log(tmp
     done = train(tmp_path, *grid, check=False)
     assert done.returncode == 1
     closing = done.stdout.splitlines()[-1]
-    assert closing.startswith(
-        "3 networks: 2 finished (0 diverged), 0 skipped (finished before), 1 failed (job 0, mlp w4"
-    )
+    assert closing.startswith("3 networks: 2 finished (0 diverged), 0 skipped (finished before), 1 failed (job 0, mlp")
     log = Path(closing.partition(": ")[2].partition("n96: ")[2].partition(")")[0])
     assert "IsADirectoryError" in log.read_text()
     assert statuses(tmp_path) == ["FAILED", "FINISHED", "FINISHED"]

@@ -64,11 +64,11 @@ def enter(base: Path, command: str) -> None:
         _write(base / LAST, command)
 
 
-def clear(base: Path, finished: Collection[str]) -> None:
-    """Remove what a crash has left of networks that had finished."""
+def clear(base: Path, identities: Collection[str]) -> None:
+    """Remove all that is kept of these networks, but for those that another living process trains now."""
     with _locked(base):
         for folder in base.glob("*/"):
-            if folder.name in finished and not _other(folder / FILE):
+            if folder.name in identities and not _other(folder / FILE):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -133,7 +133,7 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
     claims.enter(base, command)  # before the look-up: what another command finishes from now on is noticed
     known = tracking.asked(store, lambda: tracking.finished(store))
     finished = known if resume else {}
-    claims.clear(base, finished)
+    claims.clear(base, finished)  # what a crash has left of them
     identities = [network.identity for network in networks]
     before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
     _warn_of_codes({sources.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were,")

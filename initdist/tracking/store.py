@@ -55,20 +55,22 @@ def _is_damaged(message: str) -> bool:
     return any(text in message for text in ("malformed", "not a database", "no such table", "no such column"))
 
 
-def prepare(uri: str, experiment: str) -> Store:
+def prepare(uri: str, experiment: str, create: bool = True) -> Store:
     """Create schema and experiment where they are missing, and check that the store takes writes.
+
+    Without `create`, an experiment that is missing is refused.
 
     Raises TrackingError, before anything is written, for a store that is unreachable, read-only, corrupt or of another
     MLflow schema.
     """
     if uri.startswith(SQLITE):
-        return _prepare_sqlite(uri, experiment)
+        return _prepare_sqlite(uri, experiment, create)
     if not uri.startswith(("http://", "https://", "postgresql", "mysql", "mssql", "databricks")):
         raise TrackingError(
             f"tracking.uri must be a database or a server (sqlite:////path/mlflow.db, http://host:port), got {uri!r}"
         )
     with _patience():
-        return _experiment(uri, experiment, artifacts=None)
+        return _experiment(uri, experiment, None, create)
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -76,7 +78,7 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
-def _prepare_sqlite(uri: str, experiment: str) -> Store:
+def _prepare_sqlite(uri: str, experiment: str, create: bool) -> Store:
     from filelock import FileLock, Timeout
 
     path = Path(uri.removeprefix(SQLITE))
@@ -87,7 +89,7 @@ def _prepare_sqlite(uri: str, experiment: str) -> Store:
             if not path.exists():
                 _create(path)
             _check_writable(path, uri)
-            return _experiment(uri, experiment, artifacts=path.parent / "mlartifacts")
+            return _experiment(uri, experiment, path.parent / "mlartifacts", create)
     except Timeout:
         raise TrackingError(f"tracking.uri {uri} is locked by another process for {LOCK_SECONDS:g} s") from None
     except OSError as error:
@@ -128,11 +130,13 @@ def _check_writable(path: Path, uri: str) -> None:
         raise TrackingError(f"tracking.uri must be {rule}, got {uri}: {error}") from error
 
 
-def _experiment(uri: str, name: str, artifacts: Path | None) -> Store:
+def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> Store:
     from mlflow.exceptions import MlflowException
 
     try:
         found = client(uri).get_experiment_by_name(name)
+        if found is None and not create:
+            raise TrackingError(f"tracking.experiment must be in {uri}, got {name!r}, which is not")
         if found is None:
             location = None if artifacts is None else artifacts.resolve().as_uri()
             return Store(uri, name, client(uri).create_experiment(name, artifact_location=location))

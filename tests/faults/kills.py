@@ -3,9 +3,9 @@
     python -m tests.faults.kills --kills 200 --seed 0
 
 Each kill is a `kill -9` of the command itself or of one of its training processes, in a phase that is drawn first and
-then waited for a while, as seen from outside; it counts for the phase that it met. Once the sweep is complete, or after enough kills, the same command runs to its
-end, and the store must hold what an undisturbed sweep holds, value by value. Then comes a fresh store, until all kills
-are spent. Draws come from the seed; what a process does meanwhile is its own.
+then waited for a while, as seen from outside; it counts for the phase that it met. Once the sweep is complete, or after
+enough kills, the same command runs to its end, and the store must hold what an undisturbed sweep holds, value by value.
+Then comes a fresh store, until all kills are spent. Draws come from the seed; what a process does meanwhile is its own.
 """
 
 from __future__ import annotations

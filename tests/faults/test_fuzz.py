@@ -1,6 +1,6 @@
 """Configs and files drawn at random: used, or refused in one clear line; nothing else, and nothing lost.
 
-What is drawn is the same in every run. INITDIST_FUZZ multiplies how much (`make faults` sets it).
+What is drawn is the same in every run. INITDIST_FAULTS multiplies how much (`make faults` sets it).
 """
 
 import os
@@ -24,7 +24,7 @@ from initdist.events import Done, Failed, Result, Task
 from initdist.tracking import Outcome, TrackingError
 from tests.helpers import CPU, unresolved
 
-BUDGET = float(os.environ.get("INITDIST_FUZZ", "1"))
+BUDGET = float(os.environ.get("INITDIST_FAULTS", "1"))
 
 
 def drawn(examples: int):

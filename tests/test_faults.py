@@ -43,7 +43,7 @@ def test_an_exception_in_one_job_leaves_the_others_and_is_named_with_its_log(tmp
     closing = done.stdout.splitlines()[-1]
     assert closing.startswith("3 networks: 2 finished (0 diverged), 0 skipped (finished before), 1 failed (job 0, mlp")
     log = Path(closing.partition(": ")[2].partition("n96: ")[2].partition(")")[0])
-    assert "IsADirectoryError" in log.read_text()
+    assert "IsADirectoryError" in (tmp_path / log).read_text()
     assert statuses(tmp_path) == ["FAILED", "FINISHED", "FINISHED"]
     shutil.rmtree(blocked.parent)
     assert "3 networks: 1 finished (0 diverged), 2 skipped" in train(tmp_path, *grid).stdout

@@ -115,13 +115,13 @@ class Command:
         return False
 
     def wait_for(self, phase: str) -> bool:
-        """Until it comes to this phase, or should have; whether it still runs. Composing is waited out."""
+        """Until it comes to this phase, or should have; whether it still runs. Its start is waited out."""
         deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None:
             now = self.phase()
             if now == phase:
                 return True
-            if now == "composing":
+            if now in ("composing", "starting"):
                 deadline = time.monotonic() + PATIENCE
             elif time.monotonic() > deadline:
                 return True

@@ -36,8 +36,8 @@ CODE = sources.code()  # at the import: what is edited later is not what trains 
 
 
 def serve(connection: Connection, device: str) -> None:
-    """Run until the connection closes. Signals to the whole group of processes are the parent's to handle."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    """Run until the connection closes. Ctrl-C and a closed terminal are the parent's to handle."""
+    for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     torch.set_num_threads(1)

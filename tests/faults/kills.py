@@ -91,7 +91,8 @@ class Command:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        self.lines.extend(iter(self.process.stdout.readline, ""))
+        with self.process.stdout as printed:
+            self.lines.extend(iter(printed.readline, ""))
 
     def phase(self) -> str:
         """What the command is doing, by what it has printed and what lies on the disk."""

@@ -103,15 +103,15 @@ FULL_DISK = """
 set -e
 mount -t tmpfs -o size=$SIZE none "$FOLDER"
 cd "$FOLDER"
-"$@" model.width=4 seed=100 > first.txt 2>&1
+"$@" model.width=4 seed=100 $GIVEN > first.txt 2>&1
 head -c 1G /dev/zero > ballast 2> /dev/null || true
 head -c $ROOM /dev/zero > room 2> /dev/null || truncate -s -$ROOM ballast
 rm -f room
 set +e
-"$@" -m model.width=64 'seed=range(0,24)' > "$KEPT/full.txt" 2>&1
+"$@" -m model.width=64 'seed=range(0,24)' $GIVEN > "$KEPT/full.txt" 2>&1
 echo $? > "$KEPT/code"
 rm ballast
-"$@" -m model.width=64 'seed=range(0,24)' > "$KEPT/after.txt" 2>&1
+"$@" -m model.width=64 'seed=range(0,24)' $GIVEN > "$KEPT/after.txt" 2>&1
 cp -r mlflow.db* checkpoints "$KEPT"
 """
 
@@ -129,9 +129,10 @@ def test_a_full_disk_is_named_and_the_same_command_goes_on(tmp_path):
         ).returncode
     ):
         pytest.skip("needs a mount in a user name space of its own (unshare --user --mount)")
-    training = [sys.executable, "-m", "initdist.train", *TINY, "tracking.patience=1", "hydra.output_subdir=null"]
+    given = " ".join([*TINY, "tracking.patience=1", "hydra.output_subdir=null"])
     variables = command.environment() | {"SIZE": "12m", "ROOM": "600000", "FOLDER": str(disk), "KEPT": str(outside)}
-    script = [*unshared, FULL_DISK, "sh", *training]
+    variables["GIVEN"] = given
+    script = [*unshared, FULL_DISK, "sh", sys.executable, "-m", "initdist.train"]
     made = subprocess.run(script, env=variables, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (outside / "code").exists(), made.stderr
     full, after = (outside / "full.txt").read_text(), (outside / "after.txt").read_text()

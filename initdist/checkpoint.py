@@ -40,16 +40,16 @@ class State:
 
 def save(file: Path, identity: str, state: State) -> None:
     """Write a state in place of an earlier one; it is there whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     parts = {"parameters": state.parameters, "optimizer": state.optimizer}
     tensors = {f"{part}/{name}": t.contiguous() for part, values in parts.items() for name, t in values.items()}
     plain = {"epoch": state.epoch, "waiting": state.waiting, "record": state.record}
     text = json.dumps(plain | {"identity": identity, "torch": torch.__version__})
-    with replaced(file) as beside:
-        save_file(tensors, beside, metadata={_STATE: text, _CHECKSUM: _checksum(text, tensors)})
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
+    with replaced(file) as beside, beside.open("wb") as written:
+        written.write(save(tensors, metadata={_STATE: text, _CHECKSUM: _checksum(text, tensors)}))
+        written.flush()
+        os.fsync(written.fileno())
 
 
 def load(file: Path, identity: str) -> State | None:

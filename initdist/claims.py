@@ -1,38 +1,83 @@
-"""Which process trains a network, so that two commands at once do not train it twice."""
+"""Which process trains a network, so that two commands at once do not train it twice.
+
+A claim is a file in the network's own folder under `checkpoint.dir`, and every claim is made and given back under one
+lock. A process of another host cannot be asked whether it lives: its claim stands until the folder is removed.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from initdist.tracking import is_dead, this_process
+from initdist.errors import StorageError
+from initdist.files import replaced
+from initdist.tracking import is_dead, is_process, this_process
 
 FILE = "claim"
+LAST = ".last"  # the command that used this folder last
+
+
+@dataclass(frozen=True)
+class Held:
+    """Networks that this process may train, and whether another command was here since this one last was."""
+
+    mine: frozenset[str]
+    others: bool
 
 
 @contextlib.contextmanager
-def held(base: Path, identities: Sequence[str]) -> Iterator[frozenset[str]]:
+def held(base: Path, identities: Sequence[str], command: str) -> Iterator[Held]:
     """Claim those of these networks that no other living process has; given back at the end.
 
-    Each claim is a file in the network's own folder under `base`. A process of another host cannot be asked whether it
-    lives: its claim stands until the folder is removed.
+    `command` is the same in all processes of one command. Raises StorageError where nothing can be written.
     """
-    from filelock import FileLock
-
-    base.mkdir(parents=True, exist_ok=True)
-    with FileLock(base / ".lock"):
-        mine = frozenset(identity for identity in identities if not _other(base / identity / FILE))
-        for identity in mine:
-            (base / identity).mkdir(exist_ok=True)
-            (base / identity / FILE).write_text(this_process())
+    mine: set[str] = set()
     try:
-        yield mine
+        with _locked(base):
+            others = was_shared(base, command)
+            _write(base / LAST, command)
+            for identity in identities:
+                if not _other(base / identity / FILE):
+                    _write(base / identity / FILE, this_process())
+                    mine.add(identity)
+        yield Held(frozenset(mine), others)
     finally:
-        for identity in mine:
-            (base / identity / FILE).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # where a checkpoint or an outcome is left
-                (base / identity).rmdir()
+        with contextlib.suppress(OSError, StorageError), _locked(base):
+            for identity in mine:
+                _release(base / identity)
+            _write(base / LAST, command)  # what this command has finished is news to the others
+
+
+def _release(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        if (folder / FILE).read_text() == this_process():
+            (folder / FILE).unlink()
+        folder.rmdir()  # it stays where a checkpoint or an outcome is left
+
+
+def enter(base: Path, command: str) -> None:
+    """Say that a command begins here."""
+    with _locked(base):
+        _write(base / LAST, command)
+
+
+def clear(base: Path, identities: Collection[str]) -> None:
+    """Remove all that is kept of these networks, but for those that another living process trains now."""
+    with _locked(base):
+        for folder in base.glob("*/"):
+            if folder.name in identities and not _other(folder / FILE):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def was_shared(base: Path, command: str) -> bool:
+    """Whether another command has begun here, or given claims back, since this one last did."""
+    try:
+        return (base / LAST).read_text(errors="replace") != command
+    except OSError:
+        return True
 
 
 def elsewhere(base: Path, identities: Iterable[str]) -> set[str]:
@@ -42,7 +87,31 @@ def elsewhere(base: Path, identities: Iterable[str]) -> set[str]:
 
 def _other(file: Path) -> bool:
     try:
-        owner = file.read_text()
+        owner = file.read_text(errors="replace")
     except OSError:
         return False
-    return owner != this_process() and not is_dead(owner)
+    return is_process(owner) and owner != this_process() and not is_dead(owner)
+
+
+@contextlib.contextmanager
+def _locked(base: Path) -> Iterator[None]:
+    from filelock import FileLock
+
+    lock = FileLock(base / ".lock")
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise StorageError.of(base, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        with replaced(file) as beside:
+            beside.write_text(text)
+    except OSError as error:
+        raise StorageError.of(file, error) from error

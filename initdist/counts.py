@@ -20,14 +20,15 @@ class Counts:
     def total(self) -> int:
         return self.finished + self.skipped + self.failed + self.untrained + self.elsewhere
 
-    def sentence(self, seconds: float) -> str:
-        """The closing line."""
+    def sentence(self, seconds: float, where: str = "") -> str:
+        """The closing line; `where` says what failed and where its log is."""
         stopped = f", {self.untrained} not trained" if self.untrained else ""
         stopped += f", {self.elsewhere} in training by another command" if self.elsewhere else ""
+        where = f" ({where})" if where and self.failed else ""
         plural = "" if self.total == 1 else "s"
         return (
             f"{self.total} network{plural}: {self.finished} finished ({self.diverged} diverged), "
-            f"{self.skipped} skipped (finished before), {self.failed} failed{stopped}, in {duration(seconds)}"
+            f"{self.skipped} skipped (finished before), {self.failed} failed{where}{stopped}, in {duration(seconds)}"
         )
 
 

@@ -1,5 +1,7 @@
 """Errors that a user can mend. Their text is shown without a traceback: name the key, the rule and the value."""
 
+from __future__ import annotations
+
 
 class UserError(ValueError):
     """Base of every error whose message is meant for the person at the command line."""
@@ -15,3 +17,14 @@ class DatasetError(UserError):
 
 class DeviceError(UserError):
     """A device was asked for that is not there."""
+
+
+class StorageError(UserError):
+    """A disk takes nothing more. What is there already stays, and the same command goes on from it."""
+
+    @classmethod
+    def of(cls, place: object, error: OSError) -> StorageError:
+        why = error.strerror or str(error)
+        return cls(
+            f"{place} cannot be written to: {why}. Nothing that is there is lost: the same command goes on from it"
+        )

@@ -18,6 +18,7 @@ class Task:
     configs: tuple[Config, ...]
     weight_files: tuple[str, ...]  # empty = keep none
     checkpoints: tuple[str, ...] = ()  # likewise
+    fingerprint: str = ""  # of the data that was planned with; empty = whatever is there
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Result:
     theta0: str  # hash of the initial parameters
     seconds: float  # its share of its stack's training time
     measured: Measurement = field(default_factory=lambda: Measurement({}, {}, {}))
+    code: str = ""  # of the sources that trained it, as the training process had loaded them
     correct: bytes = b""  # numpy.packbits of which samples of the clean test set are right; empty where not known
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -18,3 +21,25 @@ def replaced(file: Path) -> Iterator[Path]:
         beside.replace(file)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_checked(file: Path, plain: Any) -> None:
+    """Write JSON with a checksum, in place of what was there."""
+    text = json.dumps(plain)
+    with replaced(file) as beside:
+        beside.write_text(json.dumps({"content": text, "checksum": _checksum(text)}))
+
+
+def read_checked(file: Path) -> Any:
+    """What `write_checked` wrote. Raises ValueError for anything else, OSError where it cannot be read."""
+    try:
+        whole = json.loads(file.read_text(encoding="utf-8"))
+        if _checksum(whole["content"]) != whole["checksum"]:
+            raise ValueError("its checksum is not that of its contents")
+        return json.loads(whole["content"])
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not what was written there ({type(error).__name__})") from error
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.types import Override
 
@@ -68,6 +70,11 @@ def describe(jobs: Sequence[Job]) -> str:
     sizes = [len(job.networks) for job in jobs]
     each = f"{sizes[0]}" if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
     return f"{_count(len(jobs), 'job')} of {each} network{'' if max(sizes) == 1 else 's'} ({sum(sizes)} in all)"
+
+
+def log(hydra: Any) -> str:
+    """Where Hydra writes the log of a job, from its config."""
+    return str(Path(hydra.runtime.output_dir) / f"{hydra.job.name}.log")
 
 
 def _count(number: int, word: str) -> str:

@@ -19,7 +19,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import __version__, measure_config, names, pool, records, remeasure, tracking
+from initdist import __version__, measure_config, names, pool, records, remeasure, signals, tracking
 from initdist.counts import Measurements
 from initdist.errors import UserError
 from initdist.events import Event, Failed, Measured, MeasureTask, Refused
@@ -27,7 +27,6 @@ from initdist.measure_config import MeasureConfig
 from initdist.paths import conf_dir
 from initdist.progress import Display
 from initdist.remeasure import Found, Todo
-from initdist.sweep import exit_on_sigterm
 
 measure_config.register()
 
@@ -78,7 +77,7 @@ def run(settings: MeasureConfig) -> None:
     if found.todo:
         print(remeasure.announce(found), flush=True)
     counts = Measurements(found.total, found.complete, refused=len(found.refused))
-    exit_on_sigterm()
+    signals.heed()
     try:
         measure(store, found, settings, counts)
     except KeyboardInterrupt:
@@ -99,7 +98,7 @@ def measure(store: tracking.Store, found: Found, settings: MeasureConfig, counts
     title = f"measures of {store.experiment}"
     with (
         tempfile.TemporaryDirectory(prefix="initdist-") as folder,
-        tracking.Writer(store, None, None, settings.tracking.patience, again) as writer,
+        tracking.Writer(store, None, None, settings.tracking.patience, remedy=again) as writer,
         Display(title, [one.network.config for one in found.todo], doing="measuring") as display,
     ):
         processes = pool.shared(settings.device, settings.workers)

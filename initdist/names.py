@@ -28,6 +28,7 @@ IDENTITY = "initdist.identity"
 STOP_REASON = "initdist.stop_reason"  # threshold | margin | error | max_epochs | diverged
 SWEEP = "initdist.sweep"
 VERSION = "initdist.version"
+CODE = "initdist.code"  # hash of the package's sources that trained it; several, joined by +, where a training went on
 THETA0 = "initdist.theta0"  # hash of the initial parameters
 PROCESS = "initdist.process"  # host:pid:start of the process that owns a RUNNING run
 KIND = "initdist.kind"  # network | sweep

@@ -11,10 +11,11 @@ import contextlib
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from multiprocessing import forkserver
+from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -41,7 +42,19 @@ def warm() -> None:
         os.environ.setdefault(name, value)
     if _METHOD == "forkserver":
         multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.worker"])
-        forkserver.ensure_running()
+        resource_tracker.ensure_running()
+        with _without_ctrl_c():
+            forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """A process that is started here never sees Ctrl-C, not even while it still imports; this one sees it after."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def cores() -> int:
@@ -67,17 +80,22 @@ class Pool:
         self.devices = self._resolve(device, workers)
 
     def train(
-        self, configs: Sequence[Config], weight_files: Sequence[str] = (), checkpoints: Sequence[str] = ()
+        self,
+        configs: Sequence[Config],
+        weight_files: Sequence[str] = (),
+        checkpoints: Sequence[str] = (),
+        fingerprint: str = "",
     ) -> Iterator[Event]:
         """Train networks whose configs differ only in stackable axes; events refer to their positions.
 
-        A network whose checkpoint is there goes on from it.
+        A network whose checkpoint is there goes on from it. With the fingerprint of the data that they were planned
+        with, other data fails them.
 
         An exception, or the death of a process, fails the networks of its stack alone.
         """
         if not configs:
             return
-        queue = self._stacks(configs, weight_files, checkpoints)
+        queue = [replace(task, fingerprint=fingerprint) for task in self._stacks(configs, weight_files, checkpoints)]
         yield from self.work(queue, len(queue))
 
     def parts(self, configs: Sequence[Config]) -> list[tuple[int, ...]]:
@@ -109,7 +127,7 @@ class Pool:
         """End the processes, also in the middle of a stack."""
         for worker in self._workers:
             worker.connection.close()
-            worker.process.terminate()
+            worker.process.kill()  # all that it writes is whole or not there
         for worker in self._workers:
             worker.process.join()
         self._workers = []
@@ -173,10 +191,10 @@ class Pool:
         return self._workers[-1]
 
     def _ask(self, worker: _Worker, question: str, config: Config | None = None) -> int:
-        worker.connection.send((question, config))
         try:
+            worker.connection.send((question, config))
             answer: int | str = worker.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             worker.process.join()
             raise RuntimeError(f"a training process could not start: {_cause(worker.process)}") from None
         if isinstance(answer, str):
@@ -188,7 +206,8 @@ class Pool:
         worker.busy = task is not None
         if task is not None:
             worker.left = set(task.networks)
-            worker.connection.send(task)
+            with contextlib.suppress(OSError):  # it is gone: the next look at its connection finds that
+                worker.connection.send(task)
 
     def _ready(self) -> list[_Worker]:
         busy = [worker for worker in self._workers if worker.busy]
@@ -198,7 +217,7 @@ class Pool:
     def _receive(self, worker: _Worker, queue: Iterator[Task | MeasureTask]) -> Iterator[Event]:
         try:
             message = worker.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError: it was killed in the middle of a message
             yield self._bury(worker)
             if (task := next(queue, None)) is not None:
                 self._give(self._start(worker.device), iter([task]))

@@ -88,6 +88,8 @@ def outcome(result: Result, files: Sequence[str]) -> tracking.Outcome:
             names.TRAINING_SECONDS: f"{result.seconds:.3f}",
             **measure_tags(result.measured),
             **({names.TEST_CORRECT: base64.b64encode(result.correct).decode()} if result.correct else {}),
+            **tracking.code_tags(),
+            names.CODE: result.code,
         },
         files=[Path(files[result.network])] if files else [],
     )

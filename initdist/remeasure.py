@@ -216,14 +216,14 @@ def describe(store: tracking.Store, found: Found, workers: int) -> str:
     return "\n".join(lines)
 
 
-def advice(finished: Sequence[Any], config: Config, sweep: str, store: tracking.Store) -> str:
+def advice(finished: Sequence[tracking.Finished], config: Config, sweep: str, store: tracking.Store) -> str:
     """What a training command says where networks of its sweep had finished before, without measures that its config
     names: how many, which, and the command for it. Empty where none lacks any."""
     wanted = catalogue.selected(config.measures)
-    each = [missing for run in finished if (missing := catalogue.missing(wanted, run.data.tags))]
+    each = [lacks for one in finished if (lacks := catalogue.missing(wanted, {names.MEASURES: one.measures}))]
     if not each:
         return ""
-    which = _names({name for missing in each for name in missing})
+    which = _names({name for lacks in each for name in lacks})
     who = "1 network that had finished lacks" if len(each) == 1 else f"{len(each)} networks that had finished lack"
     return f"{who} measures ({which}). To compute them:\n  {command(config, sweep, store)}"
 

@@ -7,18 +7,19 @@ processes join it through a file in the sweep's directory.
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from initdist import claims, names, records, remeasure, tracking
+from initdist import claims, names, records, remeasure, sources, tracking
 from initdist.counts import Counts
 from initdist.errors import ConfigError
+from initdist.files import read_checked, write_checked
 from initdist.plan import Network
 from initdist.pool import cores
 from initdist.schema import TrackingConfig
@@ -36,11 +37,13 @@ class Sweep:
     todo: frozenset[str]
     opened_ms: int
     resume: bool
+    before: frozenset[str]  # with resume=false: finished runs of these networks from before
+    command: str  # tells this command from any other
+    logs: dict[str, str] = field(default_factory=dict)  # identity -> its job and where that one's log is
 
     def save(self, directory: Path) -> None:
         """Write what a job in another process needs to join."""
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / FILE).write_text(json.dumps(asdict(self) | {"todo": sorted(self.todo)}, indent=1))
+        write_checked(directory / FILE, asdict(self) | {"todo": sorted(self.todo), "before": sorted(self.before)})
 
 
 @contextlib.contextmanager
@@ -53,7 +56,6 @@ def session(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
     started, status = time.monotonic(), "FAILED"
     records.check_folder(networks[0].config)
     sweep, advice = _begin(networks, settings, resume)
-    exit_on_sigterm()
     try:
         yield sweep
         status = "FINISHED"
@@ -74,41 +76,53 @@ def session(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
 def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float) -> bool:
     """Close the parent run and print the closing line; returns whether a network failed."""
     try:
-        counts = _count(networks, sweep, complete=status == "FINISHED")
+        patience = networks[0].config.tracking.patience if status == "FINISHED" else 0.0
+        counts, where = tracking.asked(sweep.store, lambda: _count(networks, sweep, status == "FINISHED"), patience)
         summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
-        tracking.close_sweep(sweep.store, sweep.run_id, "FAILED" if counts.failed else status, summary)
+        final = "FAILED" if counts.failed else status
+        tracking.asked(sweep.store, lambda: tracking.close_sweep(sweep.store, sweep.run_id, final, summary), patience)
     except Exception as error:  # the store went away; why the sweep ends is the news, not this
         print(f"initdist: the sweep's end could not be written to {sweep.store.uri}: {error}", file=sys.stderr)
         return True
-    print(counts.sentence(time.monotonic() - started), flush=True)
+    print(counts.sentence(time.monotonic() - started, where), flush=True)
     return bool(counts.failed)
 
 
-def exit_on_sigterm() -> None:
-    """Let SIGTERM unwind the process, so that runs end KILLED. Only the main thread can; elsewhere nothing changes."""
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGTERM, _exit)
+def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[Counts, str]:
+    """How the networks ended, and where the logs of the failed ones are.
 
-
-def _exit(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
-
-
-def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> Counts:
-    """How the networks ended, read from the store, which alone knows what jobs that broke off had finished."""
-    finished = sweep.todo & tracking.finished(sweep.store, since_ms=sweep.opened_ms).keys()
-    diverged = tracking.finished(sweep.store, since_ms=sweep.opened_ms, stop_reason=names.STOP_DIVERGED).keys()
+    Read from the store, which alone knows what jobs that broke off had finished.
+    """
     base = records.folder(networks[0].config.checkpoint.dir, sweep.store)
-    elsewhere = claims.elsewhere(base, sweep.todo - finished)
-    rest = len(sweep.todo) - len(finished) - len(elsewhere)
-    return Counts(
+    elsewhere = claims.elsewhere(base, sweep.todo)  # first: what ends in between is finished, not failed
+    found = tracking.finished(sweep.store, since_ms=sweep.opened_ms, but=sweep.before)
+    finished = {identity: one for identity, one in found.items() if identity in sweep.todo}
+    rest = sweep.todo - finished.keys() - elsewhere
+    if sweep.resume and rest and claims.was_shared(base, sweep.command):
+        finished |= tracking.finished_among(sweep.store, sorted(rest))  # by a command whose clock was behind
+        rest -= finished.keys()
+    _warn_of_codes({one.code for one in finished.values()}, "were trained")
+    counts = Counts(
         finished=len(finished),
         skipped=len(networks) - len(sweep.todo),
-        diverged=len(finished & diverged),
-        failed=rest if complete else 0,
-        untrained=0 if complete else rest,
-        elsewhere=len(elsewhere),
+        diverged=sum(one.stop_reason == names.STOP_DIVERGED for one in finished.values()),
+        failed=len(rest) if complete else 0,
+        untrained=0 if complete else len(rest),
+        elsewhere=len(elsewhere - finished.keys()),
     )
+    return counts, ", ".join(dict.fromkeys(sweep.logs[one] for one in sorted(rest) if one in sweep.logs))
+
+
+def _warn_of_codes(codes: Iterable[str], what: str) -> None:
+    """Say that the sources were edited between trainings of one sweep."""
+    several = sorted({code for one in codes for code in one.split("+") if code})
+    if len(several) > 1:
+        print(
+            f"initdist: networks of this sweep {what} by different code ({', '.join(several)}): each run's tag "
+            f"{names.CODE} says which. Equal identities promise equal results only for equal code",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> tuple[Sweep, str]:
@@ -116,20 +130,33 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
     that lack measures, if any do. Raises TrackingError."""
     opened_ms = int(time.time() * 1000)
     store = tracking.prepare(settings.uri, settings.experiment)
-    tracking.close_stale(store)
-    finished = tracking.finished_runs(store) if resume else {}
+    command = uuid.uuid4().hex
+    tracking.asked(store, lambda: tracking.close_stale(store))
+    base = records.folder(networks[0].config.checkpoint.dir, store)
+    claims.enter(base, command)  # before the look-up: what another command finishes from now on is noticed
+    known = tracking.asked(store, lambda: tracking.finished(store))
+    finished = known if resume else {}
+    claims.clear(base, finished)  # what a crash has left of them
     identities = [network.identity for network in networks]
+    before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
+    _warn_of_codes({sources.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were,")
     sweep = tracking.sweep_id(identities)
-    run_id = tracking.open_sweep(
+    run_id = tracking.asked(
         store,
-        sweep,
-        f"sweep {sweep} ({len(networks)} networks)",
-        [{"identity": network.identity, "name": network.name} for network in networks],
-        command=shlex.join([Path(sys.executable).name, "-m", "initdist.train", *sys.argv[1:]]),
+        lambda: tracking.open_sweep(
+            store,
+            sweep,
+            f"sweep {sweep} ({len(networks)} networks)",
+            [{"identity": network.identity, "name": network.name} for network in networks],
+            command=shlex.join([Path(sys.executable).name, "-m", "initdist.train", *sys.argv[1:]]),
+        ),
     )
-    opened = Sweep(sweep, store, run_id, frozenset(identities) - finished.keys(), opened_ms, resume)
-    before = [finished[identity] for identity in identities if identity in finished]
-    return opened, remeasure.advice(before, networks[0].config, sweep, store)
+    todo = frozenset(identities) - finished.keys()
+    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, command)
+    lacking = remeasure.advice(
+        [finished[one] for one in identities if one in finished], networks[0].config, sweep, store
+    )
+    return opened, lacking
 
 
 def join(directory: Path, settings: TrackingConfig) -> Sweep:
@@ -137,9 +164,13 @@ def join(directory: Path, settings: TrackingConfig) -> Sweep:
     file = directory / FILE
     if not file.is_file():
         raise ConfigError(f"tracking.sweep is set by the sweeper and must not be set by hand, got {settings.sweep!r}")
-    saved = json.loads(file.read_text())
-    store = tracking.Store(**saved.pop("store"))
-    return Sweep(store=store, todo=frozenset(saved.pop("todo")), **saved)
+    try:
+        saved: dict[str, Any] = read_checked(file)
+        store = tracking.Store(**saved.pop("store"))
+        todo, before = frozenset(saved.pop("todo")), frozenset(saved.pop("before"))
+        return Sweep(store=store, todo=todo, before=before, **saved)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"{file} must be as the sweeper wrote it, got a damaged one: {error}") from None
 
 
 def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> set[str]:

@@ -6,6 +6,7 @@ calls it once for each tensor shape of a multirun.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -18,16 +19,18 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import __version__, compose, pool
-from initdist.errors import UserError
+from initdist import __version__, compose, patience, pool, signals
+from initdist.errors import StorageError, UserError
 from initdist.paths import conf_dir
 
 if TYPE_CHECKING:
+    from initdist.claims import Held
     from initdist.plan import Network
     from initdist.sweep import Sweep
     from initdist.tracking import Writer
 
 compose.register()
+_log = logging.getLogger(__name__)
 
 
 class Refused(CompactHydraException):
@@ -39,7 +42,11 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {__version__}")
     else:
-        _main()
+        signals.heed()
+        try:
+            _main()
+        except KeyboardInterrupt:  # before there was a sweep to end
+            sys.exit(130)
 
 
 @hydra.main(config_path=conf_dir(), config_name="config", version_base="1.3")
@@ -50,11 +57,15 @@ def _main(cfg: DictConfig) -> None:
         run(cfg)
     except (UserError, TrackingError) as error:
         raise Refused(f"initdist: {error}") from None
+    except OSError as error:
+        if not patience.is_full(error):
+            raise
+        raise Refused(f"initdist: {StorageError.of(error.filename or 'a file', error)}") from None
 
 
 def run(cfg: DictConfig) -> None:
     """Train the networks of one composed config and track them: as a job of a multirun, or on its own."""
-    from initdist import jobs, plan, sweep
+    from initdist import jobs, plan, records, sweep
 
     given = HydraConfig.get().overrides.task
     jobs.refuse_set_and_varied({entry.split("=", 1)[0].lstrip("+"): entry for entry in given})
@@ -65,10 +76,12 @@ def run(cfg: DictConfig) -> None:
     if cfg.dry_run:
         print(sweep.dry_run(networks, settings, cfg.workers))
     elif HydraConfig.get().mode == RunMode.MULTIRUN:
-        sweep.exit_on_sigterm()
+        signals.heed()  # of a launcher's own process
         train(networks, sweep.join(Path(HydraConfig.get().sweep.dir), settings), HydraConfig.get().job.num)
     else:
         with sweep.session(networks, settings, cfg.resume) as opened:
+            log = f"{records.title(networks[0].config)}: {jobs.log(HydraConfig.get())}"
+            opened.logs.update((network.identity, log) for network in networks)
             train(networks, opened)
 
 
@@ -85,16 +98,17 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
     base = records.folder(todo[0].config.checkpoint.dir, sweep.store)
     patience = todo[0].config.tracking.patience
     with (
-        claims.held(base, [network.identity for network in todo]) as mine,
-        tracking.Writer(sweep.store, sweep.run_id, sweep.id, patience) as writer,
+        claims.held(base, [network.identity for network in todo], sweep.command) as held,
+        tracking.Writer(sweep.store, sweep.run_id, sweep.id, patience, sweep.opened_ms) as writer,
     ):
-        if sweep.resume:  # another command may have finished some since
-            mine -= tracking.finished(sweep.store, since_ms=sweep.opened_ms).keys()
+        mine = held.mine
+        if sweep.resume:
+            mine -= tracking.asked(sweep.store, lambda: _finished_since(sweep, held), patience)
         rest = []
         for network in (network for network in todo if network.identity in mine):
             folder = base / network.identity
             if not sweep.resume:
-                unwritten.discard(folder)
+                unwritten.forget(folder)
             if outcome := unwritten.find(folder):
                 writer.start(network.identity, records.network(network))
                 writer.finish(network.identity, outcome, partial(unwritten.forget, folder))
@@ -104,16 +118,27 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
             _train(rest, base, writer, records.title(rest[0].config, job))
 
 
+def _finished_since(sweep: Sweep, held: Held) -> set[str]:
+    """What another command has finished since this one began.
+
+    Of one in this folder that is exact; of one elsewhere it depends on both clocks.
+    """
+    from initdist import tracking
+
+    found = tracking.finished(sweep.store, since_ms=sweep.opened_ms).keys()
+    return found | (tracking.finished_among(sweep.store, sorted(held.mine - found)).keys() if held.others else set())
+
+
 def _train(todo: Sequence[Network], base: Path, writer: Writer, title: str) -> None:
     from initdist import records, unwritten
     from initdist.events import Failed, Result, Started
     from initdist.progress import Display
 
-    configs = [network.config for network in todo]
+    configs, data = [network.config for network in todo], todo[0].data
     files = records.weight_files(todo, base)
     training = pool.shared(configs[0].device, configs[0].workers)
     with Display(title, configs) as display:
-        for event in training.train(configs, files, records.checkpoints(todo, base)):
+        for event in training.train(configs, files, records.checkpoints(todo, base), data.fingerprint):
             display.show(event)
             match event:
                 case Started():
@@ -122,12 +147,14 @@ def _train(todo: Sequence[Network], base: Path, writer: Writer, title: str) -> N
                 case Result():
                     network, outcome = todo[event.network], records.outcome(event, files)
                     folder = base / network.identity
-                    unwritten.keep(folder, outcome)
+                    keep = partial(unwritten.keep, folder, outcome)
+                    patience.stored(keep, configs[0].tracking.patience, folder)
                     writer.finish(network.identity, outcome, partial(unwritten.forget, folder))
                 case Failed():
                     for i in event.networks:
                         writer.fail(todo[i].identity, event.error)
-                    print(f"{title}: {len(event.networks)} networks failed: {event.error}", file=sys.stderr)
+                    plural = "" if len(event.networks) == 1 else "s"
+                    _log.error("%s: %d network%s failed: %s", title, len(event.networks), plural, event.error)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ next command for the same network writes to the store, without training it again
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 import sys
 from pathlib import Path
 
 from initdist import claims
-from initdist.files import replaced
+from initdist.files import read_checked, write_checked
 from initdist.tracking import Outcome
 
 FILE = "outcome.json"
@@ -29,9 +27,7 @@ def keep(folder: Path, outcome: Outcome) -> None:
         "tags": dict(outcome.tags),
         "files": files,
     }
-    text = json.dumps(plain)
-    with replaced(folder / FILE) as beside:
-        beside.write_text(json.dumps({"outcome": text, "checksum": hashlib.sha256(text.encode()).hexdigest()}))
+    write_checked(folder / FILE, plain)
 
 
 def find(folder: Path) -> Outcome | None:
@@ -40,11 +36,10 @@ def find(folder: Path) -> Outcome | None:
     if not file.exists():
         return None
     try:
-        whole = json.loads(file.read_text())
-        if hashlib.sha256(whole["outcome"].encode()).hexdigest() != whole["checksum"]:
-            raise ValueError("its checksum is not that of its contents")
-        plain = json.loads(whole["outcome"])
+        plain = read_checked(file)
         for name, expected in plain["files"].items():
+            if name != Path(name).name:
+                raise ValueError(f"{name!r} is not the name of a file beside it")
             if _hash(folder / name) != expected:
                 raise ValueError(f"{name} is not the file that was written")
         history = [(step, values) for step, values in plain["history"]]
@@ -54,16 +49,11 @@ def find(folder: Path) -> Outcome | None:
         return None
 
 
-def discard(folder: Path) -> None:
-    """Remove what is kept of a network that is to be trained anew; its claim stays."""
+def forget(folder: Path) -> None:
+    """Remove all that is kept of a network, since it is in the store or is to be trained anew; its claim stays."""
     for file in folder.iterdir():
         if file.name != claims.FILE:
-            file.unlink()
-
-
-def forget(folder: Path) -> None:
-    """Remove all that was kept of a network: it is in the store."""
-    shutil.rmtree(folder, ignore_errors=True)
+            file.unlink(missing_ok=True)
 
 
 def _hash(file: Path) -> str:

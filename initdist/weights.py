@@ -10,6 +10,7 @@ import numpy as np
 
 from initdist import names
 from initdist.errors import UserError
+from initdist.files import replaced
 from initdist.stack import Parameters
 
 
@@ -23,25 +24,25 @@ def theta_hash(parameters: Parameters) -> str:
 
 
 def save(parameters: Parameters, theta0: str, file: Path) -> None:
-    from safetensors.torch import save_file
+    """Write a file; it is there whole or not at all."""
+    from safetensors.torch import save as in_bytes
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # One entry only: safetensors writes several in any order, and equal networks shall give equal files.
-    save_file(parameters, file, metadata={names.THETA0: theta0})
+    with replaced(file) as beside:
+        # One entry only: safetensors writes several in any order, and equal networks shall give equal files.
+        beside.write_bytes(in_bytes(parameters, metadata={names.THETA0: theta0}))
 
 
 def load(file: Path, shapes: Mapping[str, Sequence[int]]) -> Parameters:
     """The parameters in a file, on the CPU. Raises UserError for a file that is corrupt or holds other parameters than
     float32 ones of these shapes."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         loaded: Parameters = load_file(file)
-    except SafetensorError as error:
-        raise UserError(f"{names.WEIGHTS_FILE} is corrupt: {error}") from error
     except OSError as error:
         raise UserError(f"{names.WEIGHTS_FILE} cannot be read: {error}") from error
+    except Exception as error:  # safetensors has no common base for what can be wrong with a file
+        raise UserError(f"{names.WEIGHTS_FILE} is corrupt: {error}") from error
     for name in [*shapes, *loaded]:
         should = f"{list(shapes[name])} of float32" if name in shapes else "nothing"
         found = f"{list(loaded[name].shape)} of {str(loaded[name].dtype)[6:]}" if name in loaded else "nothing"

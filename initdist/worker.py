@@ -8,16 +8,32 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
 from dataclasses import replace
-from multiprocessing.connection import Connection
+from functools import partial
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import torch
 import torch._dynamo  # what the first recording waits for: once for all training processes
 
-from initdist import checkpoint, datasets, measuring, memory, models, optim, stack, training, weights
+from initdist import (
+    checkpoint,
+    datasets,
+    measuring,
+    memory,
+    models,
+    optim,
+    patience,
+    sources,
+    stack,
+    training,
+    weights,
+)
 from initdist.checkpoint import State
+from initdist.errors import DatasetError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
 from initdist.schema import Config
 
@@ -28,10 +44,14 @@ CPU_STACK_VALUES = 2_000_000
 SEPARATE_STACK = 16
 CUDA_MEMORY_SHARE = 0.4
 
+CODE = sources.code()  # at the import: what is edited later is not what trains here
+
 
 def serve(connection: Connection, device: str) -> None:
-    """Run until the connection closes. Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Run until the connection closes. Ctrl-C and a closed terminal are the parent's to handle."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     torch.set_num_threads(1)
     try:
         while True:
@@ -45,6 +65,14 @@ def serve(connection: Connection, device: str) -> None:
                 connection.send(_answered(question, config, device))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the parent is gone or has no more work
+
+
+def _end_with_parent() -> None:
+    """A stack whose parent was killed must not go on beside the command that follows."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(0)
 
 
 def _answered(question: str, config: Config | None, device: str) -> int | str:
@@ -98,6 +126,7 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
     waiting = [list(range(len(task.networks)))]  # stacks still to train: the task's own, and its halves
     try:
         connection.send(Started(task.networks))
+        _check_data(task)
         while waiting:
             left = waiting.pop(0)
             states = _states(task, left)
@@ -115,9 +144,10 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
                 torch.cuda.empty_cache()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
-    except Exception:  # whatever went wrong in one stack must not take the others with it
+    except Exception as error:  # whatever went wrong in one stack must not take the others with it
         remaining = sorted(task.networks[i] for part in waiting for i in part)
-        connection.send(Failed(tuple(remaining), traceback.format_exc()))
+        why = str(error) if isinstance(error, UserError) else traceback.format_exc()
+        connection.send(Failed(tuple(remaining), why))
     connection.send(Done())
 
 
@@ -134,6 +164,15 @@ def _measure(connection: Connection, task: MeasureTask, device: torch.device) ->
     connection.send(Done())
 
 
+def _check_data(task: Task) -> None:
+    """Raises DatasetError if the data is no longer what the networks' identities were made from."""
+    found = datasets.describe(task.configs[0].dataset)
+    if task.fingerprint and found.fingerprint != task.fingerprint:
+        raise DatasetError(
+            f"dataset {found.name} must stay as it was when the command began, got other content in {found.source}"
+        )
+
+
 def _states(task: Task, positions: list[int]) -> list[State | None]:
     """Where networks stood when they were last written down; None for those that begin."""
     if not task.checkpoints:
@@ -144,7 +183,7 @@ def _states(task: Task, positions: list[int]) -> list[State | None]:
             found.append(checkpoint.load(file, file.parent.name))
         except checkpoint.CheckpointError as error:
             print(f"initdist: {error}. The network is trained from its beginning", file=sys.stderr, flush=True)
-            file.unlink()
+            file.unlink(missing_ok=True)
             found.append(None)
     return found
 
@@ -164,11 +203,11 @@ def _train_stack(
     """Train the networks at these positions of a task as one stack, and take from the list what has ended."""
     members = tuple(left)
     configs = [task.configs[i] for i in members]
+    codes = [_codes(state) for state in states]
     every = 60 * configs[0].checkpoint.every_minutes if task.checkpoints else 0.0
     for event in training.train(configs, device, [state for state in states if state], every):
         if isinstance(event, training.Kept):
-            file = Path(task.checkpoints[members[event.network]])
-            checkpoint.save(file, file.parent.name, event.state)
+            _keep(Path(task.checkpoints[members[event.network]]), event.state, codes[event.network])
             continue
         if isinstance(event, Progress):
             running = tuple(task.networks[members[i]] for i in event.networks)
@@ -176,6 +215,23 @@ def _train_stack(
             continue
         position = members[event.result.network]
         if task.weight_files:
-            weights.save(event.parameters, event.result.theta0, Path(task.weight_files[position]))
-        connection.send(replace(event.result, network=task.networks[position]))
+            file, seconds = Path(task.weight_files[position]), configs[0].tracking.patience
+            patience.stored(partial(weights.save, event.parameters, event.result.theta0, file), seconds, file)
+        connection.send(replace(event.result, network=task.networks[position], code=codes[event.result.network]))
         left.remove(position)
+
+
+def _codes(state: State | None) -> str:
+    """The code of all that trained a network, from its beginning on."""
+    before = str(state.record.get("code", CODE)).split("+") if state else []
+    return "+".join(dict.fromkeys([*before, CODE]))
+
+
+def _keep(file: Path, state: State, code: str) -> None:
+    """Write a network down. Where the disk is full that is said, and its training goes on."""
+    try:
+        checkpoint.save(file, file.parent.name, replace(state, record=state.record | {"code": code}))
+    except OSError as error:
+        if not patience.is_full(error):
+            raise
+        print(f"initdist: no checkpoint {file}: {error.strerror}. Its training goes on", file=sys.stderr, flush=True)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mlflow.tracking import MlflowClient
 
+# Networks that train for some seconds, written down all the time.
+LONG = (
+    "dataset.train_size=96",
+    "optimizer.batch_size=8",
+    "optimizer.lr=1e-3",
+    "stop.max_epochs=400",
+    "device=cpu",
+    "history=3",
+    "checkpoint.every_minutes=1e-4",
+)
 # Small enough to take a moment: two epochs of tiny networks on few samples, no weights unless asked for.
 TINY = (
     "dataset.train_size=96",
@@ -27,21 +40,35 @@ def train(folder: Path, *overrides: str, check: bool = True) -> subprocess.Compl
 
 def run(folder: Path, module: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
     return done
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
-    """As `train`, without waiting for it; what it prints is in its `stdout`."""
+def start(folder: Path, *overrides: str, **variables: str) -> subprocess.Popen[str]:
+    """As `train`, without waiting for it; what it prints is in its `stdout`. `variables` join its environment."""
     command = [sys.executable, "-m", "initdist.train", *overrides]
     return subprocess.Popen(
-        command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=environment() | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def _environment() -> dict[str, str]:
+def wait_for(condition: Callable[[], object], seconds: float = 300.0) -> None:
+    """However busy the machine is."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def kept(folder: Path, name: str) -> list[Path]:
+    """Files of this name in the networks' folders in `checkpoints/`."""
+    found = glob.glob(f"{glob.escape(str(folder))}/checkpoints/*/*/{name}")  # pathlib's breaks where a folder goes
+    return sorted(map(Path, found))
+
+
+def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
 
 

@@ -24,10 +24,13 @@ LAYERS = (
         "files",
         "names",
         "paths",
+        "patience",
         "registry",
         "rng",
         "rules",
         "schema",
+        "signals",
+        "sources",
     ),
     (
         "activations",

@@ -96,11 +96,13 @@ def test_finished_finds_the_latest_of_each_and_nothing_else(store):
     with tracking.Writer(store, None, None) as writer:
         writer.start("e", named("e"))
         writer.fail("e", "broke")
-    assert tracking.finished(store) == {"b" * 64: again, "c" * 64: other}
+    found = tracking.finished(store)
+    assert {identity: one.run_id for identity, one in found.items()} == {"b" * 64: again, "c" * 64: other}
     assert again != first
     assert tracking.finished(store, since_ms=int(time.time() * 1000) + 60_000) == {}
-    assert tracking.finished(store, stop_reason=names.STOP_DIVERGED) == {}
-    assert tracking.finished(store, stop_reason=names.STOP_THRESHOLD).keys() == {"b" * 64, "c" * 64}
+    assert {one.stop_reason for one in found.values()} == {names.STOP_THRESHOLD}
+    assert tracking.finished(store, but={again})["b" * 64].run_id == first
+    assert tracking.finished_among(store, ["b" * 64, "e" * 64]) == {"b" * 64: found["b" * 64]}
 
 
 def test_finished_reads_every_page(store, monkeypatch):

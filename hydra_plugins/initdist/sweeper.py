@@ -52,8 +52,8 @@ class FusedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
-        from initdist import pool, sweep
-        from initdist.errors import UserError
+        from initdist import patience, pool, sweep
+        from initdist.errors import StorageError, UserError
         from initdist.jobs import describe
         from initdist.tracking import TrackingError
 
@@ -68,21 +68,40 @@ class FusedSweeper(BasicSweeper):
             pool.warm()
             with sweep.session(networks, config.tracking, config.resume) as opened:
                 print(_announce(jobs, opened), flush=True)
-                return [self._run(jobs, opened)]
+                returns, whole = self._run(jobs, opened)
         except (UserError, TrackingError) as error:
             raise Refused(f"initdist: {error}") from None
+        except OSError as error:
+            if not patience.is_full(error):
+                raise
+            raise Refused(f"initdist: {StorageError.of(error.filename or 'a file', error)}") from None
+        if not whole or any(job.status == JobStatus.FAILED for job in returns):
+            sys.exit(1)
+        return [returns]
 
-    def _run(self, jobs: Sequence[Job], opened: Sweep) -> Sequence[JobReturn]:
-        """Launch the jobs that have something to train."""
+    def _run(self, jobs: Sequence[Job], opened: Sweep) -> tuple[Sequence[JobReturn], bool]:
+        """Launch the jobs that have something to train; what they returned, and whether all did."""
+        from initdist import records
+
         assert self.config is not None
         directory = Path(str(self.config.hydra.sweep.dir))
         opened.save(directory)
         OmegaConf.save(self.config, directory / "multirun.yaml")
         returns: list[JobReturn] = []
         for batch in self._batches(jobs, opened):
-            returns += self._launch(batch, opened, len(returns))
+            first = len(returns)
+            for number, job in enumerate(batch, first):
+                title = records.title(job.networks[0].config, number)
+                log = directory / str(number) / f"{self.config.hydra.job.name}.log"
+                opened.logs.update((network.identity, f"{title}: {log}") for network in job.networks)
+            try:
+                returns += self._launch(batch, opened, first)
+            except Exception as error:  # a job's process was killed: what it was to train is counted from the store
+                why = " ".join(str(error).split())[:300]
+                print(f"initdist: the launcher ended with {type(error).__name__}: {why}", file=sys.stderr, flush=True)
+                return returns, False
         _report_failures(returns, directory)
-        return returns
+        return returns, True
 
     def _batches(self, jobs: Sequence[Job], opened: Sweep) -> Iterator[Sequence[Job]]:
         needed = [job for job in jobs if any(n.identity in opened.todo for n in job.networks)]
@@ -171,4 +190,4 @@ def _report_failures(returns: Sequence[JobReturn], directory: Path) -> None:
         if job.status == JobStatus.FAILED:
             number = job.hydra_cfg.hydra.job.num if job.hydra_cfg else "?"
             where = directory / str(number)
-            print(f"job {number} failed: {job._return_value} (log in {where})", file=sys.stderr)
+            print(f"job {number} failed: {job._return_value} (log in {where})", file=sys.stderr, flush=True)

@@ -72,7 +72,7 @@ def _image(path: Path, size: int, grayscale: bool) -> np.ndarray:
             if size:
                 converted = converted.resize((size, size), Image.Resampling.BILINEAR)
             return np.asarray(converted)
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow has no common base for what can be wrong with a file
         raise DatasetError(f"image {path} cannot be read: {error}; replace it or take it out of the tree") from error
 
 

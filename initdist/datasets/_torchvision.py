@@ -53,8 +53,19 @@ def ensure(source: Source, config: DatasetConfig) -> None:
 def load(source: Source, config: DatasetConfig) -> Arrays:
     """Both splits as arrays. The files are checked again first, since torchvision unpickles some of them."""
     ensure(source, config)
-    train, test = (_open(source, config, train=split, download=False) for split in (True, False))
-    return Arrays(*_arrays(train), *_arrays(test), scale=255.0)
+    try:
+        train, test = (_open(source, config, train=split, download=False) for split in (True, False))
+        arrays = Arrays(*_arrays(train), *_arrays(test), scale=255.0)
+    except Exception as error:  # torchvision has no common base for what can be wrong with a file
+        raise DatasetError(_corrupt(source, config, f"{type(error).__name__}: {error}")) from error
+    for labels in (arrays.train_labels, arrays.test_labels):
+        if labels.min() < 0 or labels.max() > 9:
+            raise DatasetError(_corrupt(source, config, f"a label of {labels.max()} among ten classes"))
+    return arrays
+
+
+def _corrupt(source: Source, config: DatasetConfig, why: str) -> str:
+    return f"dataset files in {_folder(source, config)} are corrupt ({why}); remove them and run again"
 
 
 def _arrays(split: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -102,6 +102,9 @@ def _fingerprint(root: str, listing: Listing, image_size: int, grayscale: bool) 
     """`images/` and a hash of all paths and contents and of the decoding; read once for each state of the tree."""
     digest = hashlib.sha256(f"size {image_size} gray {grayscale}\n".encode())
     for path, _, _ in listing:
-        with open(Path(root, path), "rb") as file:
-            digest.update(f"{path} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        try:
+            with open(Path(root, path), "rb") as file:
+                digest.update(f"{path} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        except OSError as error:
+            raise DatasetError(f"image {Path(root, path)} cannot be read: {error.strerror}") from error
     return f"images/{digest.hexdigest()}"

@@ -1,12 +1,15 @@
 """MLflow: the store, the sweep's parent run, and one run a network. Knows no torch and no Hydra."""
 
-from initdist.tracking.process import is_dead, this_process
+from initdist.tracking.process import is_alive, is_dead, is_process, this_process
 from initdist.tracking.records import DatasetInfo, Network, Outcome, Store, TrackingError
 from initdist.tracking.runs import (
+    Finished,
     artifact,
     close_stale,
     close_sweep,
+    code_tags,
     finished,
+    finished_among,
     finished_runs,
     has_artifact,
     open_sweep,
@@ -14,24 +17,30 @@ from initdist.tracking.runs import (
     sweep_id,
     sweep_identities,
 )
-from initdist.tracking.store import existing, prepare
+from initdist.tracking.store import asked, existing, prepare
 from initdist.tracking.writer import Writer
 
 __all__ = [
     "DatasetInfo",
+    "Finished",
     "Network",
     "Outcome",
     "Store",
     "TrackingError",
     "Writer",
     "artifact",
+    "asked",
     "close_stale",
     "close_sweep",
+    "code_tags",
     "existing",
     "finished",
+    "finished_among",
     "finished_runs",
     "has_artifact",
+    "is_alive",
     "is_dead",
+    "is_process",
     "open_sweep",
     "prepare",
     "stale",

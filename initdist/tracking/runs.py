@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlparse
 
 from initdist import __version__, names
-from initdist.tracking.process import git_commit, is_dead, this_process
+from initdist.tracking.process import git_commit, is_alive, is_dead, this_process
 from initdist.tracking.records import Store, TrackingError
 from initdist.tracking.store import client
 
 PAGE = 200  # runs in memory at a time, each with all it holds
+
+
+def _tag(name: str, value: str) -> str:
+    return f"tags.`{name}` = '{value}'"
 
 
 def search(store: Store, condition: str) -> Iterator[Any]:
@@ -35,25 +40,51 @@ def search(store: Store, condition: str) -> Iterator[Any]:
             return
 
 
-def _tag(name: str, value: str) -> str:
-    return f"tags.`{name}` = '{value}'"
+class Finished(NamedTuple):
+    """A finished network: its run, why it stopped, by which code it was trained, and what was measured of it."""
+
+    run_id: str
+    stop_reason: str
+    code: str
+    measures: str  # the text of the tag names.MEASURES
 
 
-def finished(store: Store, since_ms: int | None = None, stop_reason: str | None = None) -> dict[str, str]:
-    """Identity -> run id of FINISHED networks, the latest of each: all, or those that ended since, or so."""
-    return {identity: run.info.run_id for identity, run in finished_runs(store, since_ms, stop_reason).items()}
+_FINISHED = f"attributes.status = 'FINISHED' and {_tag(names.KIND, names.KIND_NETWORK)}"
 
 
-def finished_runs(store: Store, since_ms: int | None = None, stop_reason: str | None = None) -> dict[str, Any]:
-    """As `finished`, the runs themselves."""
-    condition = f"attributes.status = 'FINISHED' and {_tag(names.KIND, names.KIND_NETWORK)}"
-    if since_ms is not None:
-        condition += f" and attributes.end_time >= {since_ms}"
-    if stop_reason is not None:
-        condition += f" and {_tag(names.STOP_REASON, stop_reason)}"
+def finished(store: Store, since_ms: int | None = None, but: Container[str] = ()) -> dict[str, Finished]:
+    """Identity -> FINISHED network, the latest of each: all, or those said to have ended since; but for these runs."""
+    return _finished(store, "" if since_ms is None else f" and attributes.end_time >= {since_ms}", but)
+
+
+def finished_among(store: Store, identities: Iterable[str]) -> dict[str, Finished]:
+    """As `finished`, of these networks; asks for one after the other."""
+    found: dict[str, Finished] = {}
+    for identity in identities:
+        found |= _finished(store, f" and {_tag(names.IDENTITY, identity)}")
+    return found
+
+
+def finished_runs(store: Store) -> dict[str, Any]:
+    """Identity -> run of FINISHED networks, the latest of each."""
     found: dict[str, Any] = {}
-    for run in search(store, condition):
-        found.setdefault(run.data.tags[names.IDENTITY], run)
+    for run in search(store, _FINISHED):
+        found.setdefault(run.data.tags.get(names.IDENTITY, ""), run)
+    return found
+
+
+def _finished(store: Store, condition: str, but: Container[str] = ()) -> dict[str, Finished]:
+    found: dict[str, Finished] = {}
+    for run in search(store, _FINISHED + condition):
+        tags = run.data.tags
+        one = Finished(
+            run.info.run_id,
+            tags.get(names.STOP_REASON, ""),
+            tags.get(names.CODE, ""),
+            sys.intern(tags.get(names.MEASURES, "{}")),  # a long text that most runs have in common
+        )
+        if one.run_id not in but:
+            found.setdefault(tags.get(names.IDENTITY, ""), one)
     return found
 
 
@@ -78,27 +109,35 @@ def sweep_id(identities: Iterable[str]) -> str:
 
 def run_tags(kind: str, sweep: str | None) -> dict[str, str]:
     """The tags of every run of ours."""
-    tags = {names.KIND: kind, names.VERSION: __version__, names.PROCESS: this_process()}
+    tags = {names.KIND: kind, names.PROCESS: this_process(), **code_tags()}
     if sweep is not None:
         tags[names.SWEEP] = sweep
-    if commit := git_commit():
-        tags[names.GIT_COMMIT] = commit
     return tags
+
+
+def code_tags() -> dict[str, str]:
+    """What this process runs; for a network that is trained, kept, and written by a later command, its training's."""
+    commit = git_commit()
+    return {names.VERSION: __version__} | ({names.GIT_COMMIT: commit} if commit else {})
 
 
 def open_sweep(
     store: Store, sweep: str, name: str, networks: Sequence[Mapping[str, str]], command: str | None = None
 ) -> str:
-    """Find or create the sweep's parent run, RUNNING, with the list of its networks; returns its run id."""
+    """Find or create the sweep's parent run, RUNNING, with the list of its networks; returns its run id.
+
+    Where the same sweep runs in another living process, the run stays that one's.
+    """
     tags = run_tags(names.KIND_SWEEP, sweep)
     if command is not None:
         tags["initdist.command"] = command
     mlflow = client(store.uri)
     for run in _parents(store, sweep):
         run_id: str = run.info.run_id
-        mlflow.update_run(run_id, status="RUNNING")
-        for key, value in tags.items():
-            mlflow.set_tag(run_id, key, value)
+        if not _is_anothers(run):
+            for key, value in tags.items():  # the owner first: a run of a dead one may be closed at any time
+                mlflow.set_tag(run_id, key, value)
+            mlflow.update_run(run_id, status="RUNNING")
         return run_id
     run_id = mlflow.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id
     mlflow.log_dict(run_id, {"sweep": sweep, "networks": [dict(network) for network in networks]}, names.NETWORKS_FILE)
@@ -154,8 +193,16 @@ def _repository(store: Store, run: Any) -> Any:
 
 
 def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, float]) -> None:
-    """End the parent run with its summary as metrics."""
+    """End the parent run with its summary as metrics; left to another living process that trains the same sweep."""
     mlflow = client(store.uri)
+    if _is_anothers(mlflow.get_run(run_id)):
+        return
     for key, value in summary.items():
-        mlflow.log_metric(run_id, key, value)
+        step = len(mlflow.get_metric_history(run_id, key))  # MLflow shows the last step, not what was written last
+        mlflow.log_metric(run_id, key, value, step=step)
     mlflow.set_terminated(run_id, status)
+
+
+def _is_anothers(run: Any) -> bool:
+    owner = run.data.tags.get(names.PROCESS, "")
+    return run.info.status == "RUNNING" and owner != this_process() and is_alive(owner)

@@ -6,11 +6,14 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from initdist.patience import patiently
 from initdist.tracking.records import Store, TrackingError
+
+T = TypeVar("T")
 
 SQLITE = "sqlite:///"
 LOCK_SECONDS = 120.0
@@ -33,8 +36,38 @@ def existing(uri: str, experiment: str) -> Store:
     return prepare(uri, experiment, create=False)
 
 
+def asked(store: Store, call: Callable[[], T], patience: float = 0.0) -> T:
+    """What a call to the store returns; while the store is away, tried again for so many seconds.
+
+    Raises TrackingError.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with _patience():
+            return patiently(call, patience, store.uri, may_pass)
+    except MlflowException as error:
+        raise TrackingError(_explain(store.uri, str(error))) from error
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the same call may succeed later: the store is away, locked or full, not damaged or asked for nonsense."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        away = error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+        return away and not _is_damaged(str(error))
+    return isinstance(error, OSError)
+
+
+def _is_damaged(message: str) -> bool:
+    return any(text in message for text in ("malformed", "not a database", "no such table", "no such column"))
+
+
 def prepare(uri: str, experiment: str, create: bool = True) -> Store:
     """Create schema and experiment where they are missing, and check that the store takes writes.
+
+    Without `create`, an experiment that is missing is refused.
 
     Raises TrackingError, before anything is written, for a store that is unreachable, read-only, corrupt or of another
     MLflow schema.
@@ -123,7 +156,7 @@ def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> St
     try:
         found = client(uri).get_experiment_by_name(name)
         if found is None and not create:
-            raise TrackingError(f"tracking.experiment must be one of the store {uri}, got {name!r}")
+            raise TrackingError(f"tracking.experiment must be in {uri}, got {name!r}, which is not")
         if found is None:
             location = None if artifacts is None else artifacts.resolve().as_uri()
             return Store(uri, name, client(uri).create_experiment(name, artifact_location=location))
@@ -142,9 +175,18 @@ def _explain(uri: str, message: str) -> str:
         return (
             f"tracking.uri must have this MLflow's schema, got {uri}: run `mlflow db upgrade {uri}` (back it up first)"
         )
+    if _is_damaged(message):
+        return (
+            f"tracking.uri must be an undamaged SQLite database of MLflow, got {uri}: {_first_line(message)}; "
+            "bring back a copy of it, or name another"
+        )
     if "Max retries exceeded" in message:
         return f"tracking.uri must be reachable, got {uri}: no server answers there; start it, or name another store"
-    return f"tracking.uri must be reachable, got {uri}: {message.splitlines()[0][:300]}"
+    return f"tracking.uri must be reachable, got {uri}: {_first_line(message)}"
+
+
+def _first_line(message: str) -> str:
+    return (message.splitlines() or [""])[0][:300]
 
 
 @contextlib.contextmanager

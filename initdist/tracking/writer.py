@@ -6,7 +6,6 @@ import json
 import math
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +13,14 @@ from types import TracebackType
 from typing import Any
 
 from initdist import names
+from initdist.patience import patiently
 from initdist.tracking.records import Network, Outcome, Store, TrackingError
 from initdist.tracking.runs import run_tags
-from initdist.tracking.store import amending, client
+from initdist.tracking.store import amending, client, may_pass
 
 WAITING = 64  # outcomes that may wait to be written before training has to
 METRICS_A_CALL = 1000  # MLflow's limit
 ATTEMPTS = 5  # at what two processes may both try to insert
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between attempts while the store is away
 PARAM_LENGTH = 6000  # MLflow cuts longer values silently
 REMEDY = (
     "Nothing that was trained is lost: once the store can be written to, the same command writes it without training "
@@ -38,10 +37,19 @@ class Writer:
     """
 
     def __init__(
-        self, store: Store, parent: str | None, sweep: str | None, patience: float = 0.0, remedy: str = REMEDY
+        self,
+        store: Store,
+        parent: str | None,
+        sweep: str | None,
+        patience: float = 0.0,
+        opened_ms: int = 0,
+        remedy: str = REMEDY,
     ) -> None:
         """`patience`: seconds to wait for a store that does not answer, trying again and again. `remedy`: what an
-        error of the store tells the user to do."""
+        error of the store tells the user to do.
+
+        No run is said to have ended before `opened_ms`, also where the clock is set back.
+        """
         self.store = store
         self.parent = parent
         self.sweep = sweep
@@ -51,6 +59,7 @@ class Writer:
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
         self._error: BaseException | None = None
         self._patience, self._remedy = patience, remedy
+        self._opened_ms = opened_ms
         self._leaving = threading.Event()  # an exception is on its way: what fails now is not tried again
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
 
@@ -65,11 +74,19 @@ class Writer:
     ) -> None:
         if kind is not None:
             self._leaving.set()
-        self._queue.put(None)
-        self._thread.join()
         status = "KILLED" if kind is not None and not issubclass(kind, Exception) else "FAILED"
-        for key in sorted(self._open, key=str):
-            self._guard(lambda key=key: self._end(key, status))  # type: ignore[misc]
+        try:
+            self._queue.put(None)
+            self._thread.join()
+        except BaseException:  # Ctrl-C while the last networks are written
+            status = "KILLED"
+            self._leaving.set()
+            self._queue.put(None)
+            self._thread.join()
+            raise
+        finally:
+            for key in sorted(self._open, key=str):
+                self._guard(lambda key=key: self._end(key, status))  # type: ignore[misc]
         if kind is None:
             self._raise()
 
@@ -106,24 +123,13 @@ class Writer:
                 self._guard(job)
 
     def _guard(self, job: Callable[[], None]) -> None:
-        deadline, pause = time.monotonic() + self._patience, FIRST_PAUSE
-        while True:
-            try:
-                return job()
-            except Exception as error:
-                left = deadline - time.monotonic()
-                if left <= 0 or self._error or self._leaving.is_set() or not _may_pass(error):
-                    self._error = self._error or error  # surfaced by the next call
-                    return None
-                if pause == FIRST_PAUSE:
-                    text = " ".join(str(error).split())[:200]
-                    print(
-                        f"initdist: {self.store.uri} cannot be written to, trying again for {left:.0f} s: {text}",
-                        file=sys.stderr,
-                        flush=True,
-                    )
-                self._leaving.wait(min(pause, left))
-                pause = min(2 * pause, LONGEST_PAUSE)
+        def worth(error: Exception) -> bool:
+            return not self._error and not self._leaving.is_set() and may_pass(error)
+
+        try:
+            patiently(job, self._patience, self.store.uri, worth, self._leaving.wait)
+        except Exception as error:
+            self._error = self._error or error  # surfaced by the next call
 
     def _start(self, key: Any, network: Network) -> None:
         from mlflow.entities import Param
@@ -207,7 +213,8 @@ class Writer:
         self._end(key, "FAILED")
 
     def _end(self, key: Any, status: str) -> None:
-        self._client.set_terminated(self.run_ids[key], status)
+        now = int(time.time() * 1000)
+        self._client.set_terminated(self.run_ids[key], status, max(now, self._opened_ms))
         self._open.discard(key)
         self._artifacts.pop(key, None)
 
@@ -219,15 +226,6 @@ def _entries(text: str | None) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the same call may succeed later: the store is away, locked or full, not asked for something wrong."""
-    from mlflow.exceptions import MlflowException
-
-    if isinstance(error, MlflowException):
-        return error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
-    return isinstance(error, OSError)
 
 
 def _metrics(outcome: Outcome) -> Iterator[Any]:

@@ -29,7 +29,7 @@ from multirun_analysis.stats.regression import Association
 NAME, TITLE = "gap_against_distance", "Gap against distance"
 
 
-def gap_against_distance(frame: pd.DataFrame, results: Results) -> Drawing:
+def gap_against_distance(results: Results) -> Drawing:
     """Small multiples: pooled over groups the cloud would mix opposite effects."""
     design, means, association = results.design, results.means, results.associations[0]
     if len(means) < 2:

@@ -27,6 +27,7 @@ STARTED, ENDED = "start_time", "end_time"
 IDENTITY, STOP_REASON, SWEEP = "identity", "stop_reason", "sweep"
 INVALID, EXCLUDED, DETAIL = "invalid", "excluded", "excluded_detail"
 INPUT_SHAPE, CLASSES, TEST_SIZE, COMMIT, VERSION = "input_shape", "classes", "test_size", "commit", "version"
+TEST_CORRECT = "test_correct"  # as tagged: base64 of numpy.packbits
 TAGS = {
     IDENTITY: names.IDENTITY,
     STOP_REASON: names.STOP_REASON,
@@ -34,6 +35,7 @@ TAGS = {
     INPUT_SHAPE: names.INPUT_SHAPE,
     CLASSES: names.CLASSES,
     TEST_SIZE: names.TEST_SIZE,
+    TEST_CORRECT: names.TEST_CORRECT,
     VERSION: names.VERSION,
     COMMIT: names.GIT_COMMIT,
 }

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multirun_analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AnalysisError", "load_runs"]
+    from multirun_analysis.stats.claim_tests import claims
+    from multirun_analysis.stats.league import league_table
+
+__all__ = ["AnalysisError", "claims", "league_table", "load_runs"]
+
+
+def __getattr__(name: str) -> Any:
+    """Statistics are imported when they are first asked for: the package itself imports nothing heavy."""
+    if name == "league_table":
+        from multirun_analysis.stats.league import league_table
+
+        return league_table
+    if name == "claims":
+        from multirun_analysis.stats.claim_tests import claims
+
+        return claims
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_runs(

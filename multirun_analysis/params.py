@@ -49,6 +49,12 @@ def is_seed(param: str) -> bool:
     return param == names.SEED or param.startswith("seeds.")
 
 
+def params_of(frame: pd.DataFrame) -> list[str]:
+    """The config columns of a frame of networks: dotted names, and `seed`."""
+    columns = [name for name in frame if isinstance(name, str)]
+    return [name for name in columns if name == names.SEED or ("." in name and "/" not in name)]
+
+
 def unparsable(params: Mapping[str, np.ndarray], runs: int) -> list[str]:
     """For each run what is wrong with its params, or the empty string. params: texts or None, [runs] each."""
     wrong = [""] * runs

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.figures import NAMES, theme
-from multirun_analysis.query import INVALID
+from multirun_analysis.query import INVALID, TEST_CORRECT
 from multirun_analysis.report import html, markdown
 from multirun_analysis.report.answer import answer, remarks
 from multirun_analysis.report.content import Material, blocks, summary, title, versions
@@ -41,7 +41,9 @@ def write(material: Material, out: Path) -> list[Path]:
     content = blocks(material)
     heading = f"Distance from initialization and generalization: {title(material)}"
     texts = {
-        "runs.csv": material.networks.frame.drop(columns=INVALID).to_csv(index=False, lineterminator="\n"),
+        "runs.csv": material.networks.frame.drop(columns=[INVALID, TEST_CORRECT]).to_csv(
+            index=False, lineterminator="\n"
+        ),
         "statistics.json": json.dumps(statistics(material), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         "report.md": markdown.render(heading, content),
         "report.html": html.render(heading, content, images),

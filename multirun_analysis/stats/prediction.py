@@ -35,6 +35,39 @@ class Prediction:
         return self.left_out_both - self.left_out
 
 
+@dataclass(frozen=True)
+class BaselinePrediction:
+    """The hyperparameters alone. predicted [configurations]: each from a fit to all others; NaN where there is none."""
+
+    labels: tuple[str, ...]
+    r2: float | None
+    r2_adjusted: float | None
+    left_out: float | None
+    groups: int
+    predicted: np.ndarray
+    note: str = ""
+
+
+def baseline_prediction(one: pd.DataFrame, design: Design, y: np.ndarray) -> BaselinePrediction:
+    """one: the axes, one row a configuration; y [configurations]: the target's means, in the same order."""
+    z, labels = hyperparameters(one, design)
+    r2, adjusted = explained(y, z)
+    groups = codes(one, design.group_axes)
+    number = len(np.unique(groups))
+    left_out = leave_group_out(y, z, groups) if number >= MINIMUM_GROUPS else None
+    note = "" if left_out is not None else f"{number} groups for {z.shape[1]} hyperparameters"
+    return BaselinePrediction(tuple(labels), r2, adjusted, left_out, number, _leave_one_out(y, z), note)
+
+
+def _leave_one_out(y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Predictions of least squares without the row itself, y - e/(1 - h); NaN where the others do not determine it."""
+    centred = y - y.mean()
+    basis = independent(z - z.mean(axis=0)) if z.shape[1] else np.empty((len(y), 0))
+    residual = centred - basis @ (basis.T @ centred)
+    free = 1 - 1 / len(y) - np.sum(basis**2, axis=1)
+    return np.where(free > 1e-9, y - residual / np.where(free > 1e-9, free, 1), np.nan)
+
+
 def predict(means: pd.DataFrame, design: Design, target: str, regressor: str) -> Prediction:
     """Linear models on configuration means; a group is one combination of the group axes."""
     y = means[target].to_numpy(dtype=float)

@@ -48,14 +48,24 @@ class Association:
 
 
 def associate(
-    frame: pd.DataFrame, design: Design, target: str, measure: str, seed_columns: Sequence[str]
+    frame: pd.DataFrame,
+    design: Design,
+    target: str,
+    measure: str,
+    seed_columns: Sequence[str],
+    *,
+    by_group: bool = True,
 ) -> Association:
-    """frame: one row a network. Only networks where both target and measure are finite take part."""
+    """frame: one row a network. Only networks where both target and measure are finite take part.
+
+    by_group: also each group's own slope.
+    """
     finite = np.isfinite(frame[[target, measure]].to_numpy(dtype=float)).all(axis=1)
     rows = frame[finite]
     means = configurations(rows, design)
     y, x = (means[column].to_numpy(dtype=float) for column in (target, measure))
     groups = codes(means, design.group_axes)
+    each = _by_group(means, design, y, x, groups) if by_group else []
     clusters = codes(means, [axis for axis in CLUSTERS if axis in design.axes])
     controls, labels = hyperparameters(means, design)
     one = np.zeros(len(means), dtype=np.int64)
@@ -63,7 +73,7 @@ def associate(
         target,
         measure,
         within=fit_slope(y, x, groups=groups, clusters=clusters),
-        groups=tuple(_by_group(means, design, y, x, groups)),
+        groups=tuple(each),
         controlled=fit_slope(y, x, controls=controls, clusters=clusters),
         controls=tuple(labels),
         across_seeds=_across_seeds(rows, design, target, measure, seed_columns),

@@ -1,0 +1,197 @@
+"""Conditional mutual information between the signs of a measure's and the target's differences, with its null.
+
+Legend: C configurations, N networks, Q pairs of configurations (a configuration with itself included), R rows of one
+batch, each a measure's values or a permutation of them; a state is one of 9 pairs of signs (measure, target).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from multirun_analysis.stats.design import Design, codes
+from multirun_analysis.stats.standings import Information
+
+CONFIGURATIONS = 100  # more are subsampled by a fixed seed: pairs are quadratic, and each needs its permutations
+NETWORKS = 300
+BATCH = 8
+STATES = 9
+
+
+@dataclass(frozen=True)
+class _Conditioning:
+    """How configuration pairs fall into the cells of U_S, for one set S of axes.
+
+    ahead, behind [cells, Q]: pairs in the cell's order of levels, and those in the other one, whose signs turn round.
+    A cell where both levels are equal holds every pair in both orders.
+    """
+
+    axes: tuple[str, ...]
+    ahead: csr_matrix
+    behind: csr_matrix
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """What all measures share: chosen networks, the target's signs over their pairs, and the conditionings."""
+
+    rows: np.ndarray  # [N] rows of the frame, configuration by configuration
+    starts: np.ndarray  # [C] first of a configuration's networks in rows
+    sizes: np.ndarray  # [C]
+    first: np.ndarray  # [pairs of networks] places in rows
+    second: np.ndarray
+    pair: np.ndarray  # [pairs of networks] number of the configuration pair
+    pairs: int
+    target: np.ndarray  # [pairs of networks] sign of the target's difference, -1, 0, 1
+    sets: tuple[_Conditioning, ...]
+    total: int  # configurations before subsampling
+
+
+def condition(frame: pd.DataFrame, design: Design, target: str) -> Conditioned:
+    """Networks of one frame, all sets S of at most two axes."""
+    code = codes(frame, design.axes)
+    number = int(code.max()) + 1
+    limit = min(CONFIGURATIONS, max(2, NETWORKS * number // len(code)))
+    chosen = np.arange(number)
+    if number > limit:
+        chosen = np.sort(np.random.default_rng(0).choice(number, limit, replace=False))
+    order = np.argsort(code, kind="stable")
+    rows = order[np.isin(code[order], chosen)]
+    local = np.searchsorted(chosen, code[rows])
+    sizes = np.bincount(local, minlength=len(chosen))
+    first, second = np.triu_indices(len(rows), k=1)
+    low, high = local[first], local[second]  # rows are in order of configuration: low <= high
+    y = frame[target].to_numpy(dtype=float)[rows]
+    starts = np.cumsum(sizes) - sizes
+    sets = tuple(
+        _conditioning(axes, codes(frame.iloc[rows[starts]], axes))
+        for size in range(min(2, len(design.axes)) + 1)
+        for axes in combinations(design.axes, size)
+    )
+    return Conditioned(
+        rows,
+        starts,
+        sizes,
+        first,
+        second,
+        _pair(low, high, len(chosen)),
+        len(chosen) * (len(chosen) + 1) // 2,
+        _sign(y[first], y[second]),
+        sets,
+        number,
+    )
+
+
+def informations(
+    shared: Conditioned, values: np.ndarray, permutations: int, seed: int
+) -> list[tuple[Information, Information]]:
+    """For each measure of values [networks, K]: (Jiang, PGDL).
+
+    Jiang et al. (1912.02178, section 2.2.3): I(V_mu; V_g | U_S)/H(V_g | U_S), the smallest over |S| <= 2, cells
+    weighted by their probability. PGDL (2012.07976): exactly |S| = 2, every cell alike, times 100.
+    The null permutes whole configurations of the measure: a configuration gets the values of another one.
+    """
+    rng = np.random.default_rng(seed)
+    orders = [_permutation(shared, rng) for _ in range(permutations)]
+    results = []
+    for mu in values[shared.rows].T:
+        table = np.vstack([mu, *(mu[order] for order in orders)])
+        found = [_evaluate(shared, table[start : start + BATCH]) for start in range(0, len(table), BATCH)]
+        weighted, unweighted = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+        small = np.array([len(item.axes) == 2 for item in shared.sets])
+        results.append((_result(shared, weighted, ()), _result(shared, 100 * unweighted[small], None)))
+    return results
+
+
+def _pair(low: np.ndarray, high: np.ndarray, number: int) -> np.ndarray:
+    return low * number - low * (low - 1) // 2 + high - low
+
+
+def _sign(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a > b).astype(np.int8) - (a < b).astype(np.int8)
+
+
+def _conditioning(axes: tuple[str, ...], level: np.ndarray) -> _Conditioning:
+    """level [C]: number of the combination of the axes' values."""
+    low, high = np.triu_indices(len(level))
+    small, large = np.minimum(level[low], level[high]), np.maximum(level[low], level[high])
+    cell = np.unique(small * (int(level.max(initial=0)) + 1) + large, return_inverse=True)[1]
+    same = level[low] == level[high]
+    turned = level[low] > level[high]
+    place = np.arange(len(low))
+    shape = (int(cell.max(initial=-1)) + 1, len(low))
+    ahead = same.astype(float) + 2 * (~same & ~turned)
+    behind = same.astype(float) + 2 * turned
+    return _Conditioning(
+        axes, csr_matrix((ahead, (cell, place)), shape=shape), csr_matrix((behind, (cell, place)), shape=shape)
+    )
+
+
+def _permutation(shared: Conditioned, rng: np.random.Generator) -> np.ndarray:
+    """[N] places: configuration c takes the networks of another one, from the first again where those are too few."""
+    other = rng.permutation(len(shared.sizes))
+    parts = [
+        shared.starts[source] + np.arange(size) % shared.sizes[source]
+        for source, size in zip(other, shared.sizes, strict=True)
+    ]
+    return np.concatenate(parts)
+
+
+def _evaluate(shared: Conditioned, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """table [R, N] -> normalized information [sets, R], cells weighted by probability, and every cell alike."""
+    counts = np.empty((shared.pairs, len(table), STATES))
+    for row, mu in enumerate(table):
+        a, b = mu[shared.first], mu[shared.second]
+        state = (_sign(a, b) + np.int8(1)) * 3 + shared.target + np.int8(1)
+        use = ~(np.isnan(a) | np.isnan(b))
+        pair, state = (shared.pair, state) if use.all() else (shared.pair[use], state[use])
+        flat = np.bincount(pair * STATES + state, minlength=shared.pairs * STATES)
+        counts[:, row] = flat.reshape(-1, STATES)
+    straight = counts.reshape(shared.pairs, -1)
+    turned = counts[:, :, ::-1].reshape(shared.pairs, -1)
+    weighted, unweighted = [], []
+    for item in shared.sets:
+        cells = (item.ahead @ straight + item.behind @ turned).reshape(-1, len(table), 3, 3)
+        joint, by_mu, by_target, total = (
+            _xlogx(cells).sum(axis=(2, 3)),
+            _xlogx(cells.sum(axis=3)).sum(axis=2),
+            _xlogx(cells.sum(axis=2)).sum(axis=2),
+            cells.sum(axis=(2, 3)),
+        )
+        information = joint - by_mu - by_target + _xlogx(total)  # times the cell's pairs
+        entropy = _xlogx(total) - by_target
+        size = np.where(total > 0, total, 1)
+        weighted.append(_ratio(information.sum(axis=0), entropy.sum(axis=0)))
+        unweighted.append(_ratio((information / size).sum(axis=0), (entropy / size).sum(axis=0)))
+    return np.array(weighted), np.array(unweighted)
+
+
+def _xlogx(counts: np.ndarray) -> np.ndarray:
+    return counts * np.log(np.maximum(counts, 1))
+
+
+def _ratio(information: np.ndarray, entropy: np.ndarray) -> np.ndarray:
+    """NaN where the target's sign does not vary within any cell."""
+    return np.where(entropy > 1e-9, np.maximum(information, 0) / np.where(entropy > 1e-9, entropy, 1), np.nan)
+
+
+def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | None) -> Information:
+    """found [sets, 1 + permutations]; given None: PGDL's, which does not name the axes."""
+    usable = ~np.isnan(found).all(axis=0) if len(found) else np.zeros(0, dtype=bool)
+    if not len(found):
+        return Information(None, note="needs two axes")
+    if not usable[0]:
+        return Information(None, note="given the axes the sign of the target's difference does not vary")
+    smallest = np.nanmin(found[:, usable], axis=0)
+    drawn = smallest[1:]
+    if given is not None:
+        given = shared.sets[int(np.nanargmin(found[:, 0]))].axes
+    if not len(drawn):
+        return Information(float(smallest[0]), given=given or ())
+    p = float((1 + np.sum(drawn >= smallest[0])) / (1 + len(drawn)))
+    null, high = float(np.median(drawn)), float(np.quantile(drawn, 0.95))
+    return Information(float(smallest[0]), null, high, p, len(drawn), given or ())

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from initdist.paths import conf_dir
-from multirun_analysis.config import AnalysisConfig, register, validate
+from multirun_analysis.config import AnalysisConfig, register, unswept, validate
 from multirun_analysis.errors import AnalysisError
 
 register()
@@ -23,6 +23,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {version('initdist')}")
     else:
+        sys.argv[1:] = unswept(sys.argv[1:])
         _main()
 
 
@@ -34,9 +35,11 @@ def _main(cfg: DictConfig) -> None:
     try:
         config = cast(AnalysisConfig, OmegaConf.to_object(cfg))
         validate(config)
+        from multirun_analysis.progress import shown
         from multirun_analysis.run import analyze
 
-        outcome = analyze(config, HydraConfig.get().runtime.cwd)
+        with shown() as tell:
+            outcome = analyze(config, HydraConfig.get().runtime.cwd, tell)
     except AnalysisError as error:
         print(f"initdist-analyze: {error}", file=sys.stderr)
         sys.exit(2)

@@ -37,7 +37,7 @@ def select(networks: Networks, where: Mapping[str, Any]) -> Networks:
     frame = networks.frame
     keep = frame.index == frame.index
     for key, wanted in where.items():
-        require_known(f"where.{key}", [key], networks.params, "config keys")
+        require_known(f"where.{key}", [key], networks.params, "config keys of these networks")
         met = _meets(frame[key], key, wanted)
         if not (keep & met).any():
             there = sorted(frame.loc[keep, key].drop_duplicates().tolist(), key=lambda v: (isinstance(v, str), v))
@@ -67,7 +67,7 @@ def require_known(key: str, given: Iterable[str], known: Sequence[str], what: st
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"nearest {near[0]}; " if near else ""
-            raise AnalysisError(f"{key}: {name} is none of the {what} of these networks: {hint}{listing(list(known))}")
+            raise AnalysisError(f"{key}: {name} is none of the {what}: {hint}{listing(list(known))}")
 
 
 def measures_of(frame: pd.DataFrame) -> list[str]:

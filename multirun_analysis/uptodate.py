@@ -46,9 +46,12 @@ def key(settings: Mapping[str, Any], digests: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def history_digest(histories: pd.DataFrame) -> str:
-    """SHA-256 of a frame of histories."""
-    return hashlib.sha256(histories.to_csv(index=False).encode()).hexdigest()
+def history_digest(histories: Sequence[pd.DataFrame]) -> str:
+    """SHA-256 of the rows of frames of histories, one frame after the other."""
+    found = hashlib.sha256()
+    for frame in histories:
+        found.update(frame.to_csv(index=False, header=False).encode())
+    return found.hexdigest()
 
 
 def load(out: Path) -> Manifest | None:

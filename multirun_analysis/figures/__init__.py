@@ -15,13 +15,14 @@ from multirun_analysis.figures.history import (
     sampled_runs,
 )
 from multirun_analysis.figures.layers import movement_by_layer
+from multirun_analysis.figures.league import league
+from multirun_analysis.figures.measures import gap_against_measures
 from multirun_analysis.figures.style import Drawing, theme
 from multirun_analysis.figures.width import distance_against_width, errors_against_width, norm_against_width
 from multirun_analysis.stats import Results, derived
 
 __all__ = [
     "HISTORIES",
-    "NAMES",
     "Drawing",
     "distance_against_loss",
     "distance_against_noise",
@@ -31,6 +32,8 @@ __all__ = [
     "draw",
     "errors_against_width",
     "gap_against_distance",
+    "gap_against_measures",
+    "league",
     "movement_by_layer",
     "norm_against_width",
     "sampled_runs",
@@ -41,7 +44,9 @@ __all__ = [
 def draw(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> list[Drawing]:
     """All figures, in the order of the report. One that the data cannot fill has figure None and a reason."""
     frame, design = derived(frame), results.design
+    table = results.league
     figures: list[Callable[[], Drawing]] = [
+        *([lambda: league({"": table}), lambda: gap_against_measures(frame, table)] if table else []),
         lambda: gap_against_distance(results),
         lambda: distance_against_width(frame, design),
         lambda: norm_against_width(frame, design),

@@ -115,7 +115,8 @@ def _cell(cell: Cell) -> str:
 def _class(cell: Cell, name: bool) -> str:
     """The class of a cell: names stand left, long texts wrap."""
     classes = [*(["name"] if name else []), *(["long"] if len(text_of(cell)) > 45 else [])]
-    return f' class="{" ".join(classes)}"' if classes else ""
+    names = " ".join(classes)
+    return f' class="{names}"' if names else ""
 
 
 def _table(table: Table) -> str:
@@ -124,7 +125,8 @@ def _table(table: Table) -> str:
         for column, cell in enumerate(cells):
             tag, scope = ("th", ' scope="row"') if column == 0 else ("td", "")
             parts.append(f"<{tag}{scope}{_class(cell, column < table.names)}>{_cell(cell)}</{tag}>")
-        return f"<tr{' class="strong"' if number in table.strong else ''}>{''.join(parts)}</tr>"
+        kind = ' class="strong"' if number in table.strong else ""
+        return f"<tr{kind}>{''.join(parts)}</tr>"
 
     head = "".join(
         f'<th scope="col"{_class("", column < table.names)}>{escape(text)}</th>'

@@ -35,10 +35,17 @@ class Design:
         return [axis for axis in self.axes if axis not in but]
 
 
-def find_design(frame: pd.DataFrame, params: Sequence[str]) -> Design:
-    """An axis is any param that varies, seeds excepted. Of axes that move one to one only the first is kept."""
+def find_design(frame: pd.DataFrame, params: Sequence[str], group_axes: Sequence[str] | None = None) -> Design:
+    """An axis is any param that varies, seeds excepted. Of axes that move one to one only the first is kept.
+
+    group_axes: those that comparisons hold fixed; None: is_group_axis says.
+    """
+
+    def grouped(axis: str) -> bool:
+        return is_group_axis(axis) if group_axes is None else axis in group_axes
+
     varied = [p for p in params if not is_seed(p) and frame[p].nunique(dropna=False) > 1]
-    group = [axis for axis in varied if is_group_axis(axis)]
+    group = [axis for axis in varied if grouped(axis)]
     ordered = sorted(group, key=_rank(GROUP_FIRST)) + sorted(set(varied) - set(group), key=_rank(WITHIN_FIRST))
     seen: dict[tuple[int, ...], str] = {}
     aliases = {}
@@ -48,8 +55,8 @@ def find_design(frame: pd.DataFrame, params: Sequence[str]) -> Design:
             aliases[axis] = first
     kept = [axis for axis in ordered if axis not in aliases]
     return Design(
-        tuple(axis for axis in kept if is_group_axis(axis)),
-        tuple(axis for axis in kept if not is_group_axis(axis)),
+        tuple(axis for axis in kept if grouped(axis)),
+        tuple(axis for axis in kept if not grouped(axis)),
         aliases,
     )
 

@@ -57,6 +57,7 @@ def league_table(
     *,
     params: Sequence[str] | None = None,
     measures: Sequence[str] | None = None,
+    group_axes: Sequence[str] | None = None,
     catalogue: Mapping[str, Entry] | None = None,
     resamples: int | None = None,
     permutations: int | None = None,
@@ -65,10 +66,12 @@ def league_table(
     """Ranks every measure of `frame` (one row a network, as load_runs returns it) by how it goes with the target.
 
     params: the config columns (default: the frame's dotted columns and `seed`). measures: names, default all logged.
+    group_axes: what comparisons within groups hold fixed, default data, noise and loss.
     resamples, permutations: default 1000 and 99, from 300 configurations on 400 and 39. Deterministic in `seed`.
     Raises ValueError for an unknown target or measure, or an empty frame.
     """
-    data = _prepare(frame, target, params, measures, read_catalogue() if catalogue is None else catalogue)
+    catalogue = read_catalogue() if catalogue is None else catalogue
+    data = _prepare(frame, target, params, measures, group_axes, catalogue)
     number = len(data.y)
     resamples = (RESAMPLES if number < MANY else RESAMPLES_MANY) if resamples is None else resamples
     permutations = (PERMUTATIONS if number < MANY else PERMUTATIONS_MANY) if permutations is None else permutations
@@ -103,6 +106,7 @@ def _prepare(
     target: str,
     params: Sequence[str] | None,
     measures: Sequence[str] | None,
+    group_axes: Sequence[str] | None,
     catalogue: Mapping[str, Entry],
 ) -> _Data:
     if target not in frame:
@@ -111,7 +115,7 @@ def _prepare(
     if frame.empty:
         raise ValueError(f"the frame must hold a network with a finite {target}, it holds none")
     params = params_of(frame) if params is None else params
-    design = find_design(frame, params)
+    design = find_design(frame, params, group_axes)
     seeds = tuple(name for name in params if is_seed(name) and frame[name].nunique(dropna=False) > 1)
     found = candidates(frame, catalogue, measures)
     code = codes(frame, design.axes)

@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.figures import theme
@@ -112,11 +115,19 @@ def _figures(report: Report, folder: Path, tell: Tell) -> tuple[dict[str, bytes]
             tell(f"figure {number} of {len(drawings)}")
             vector, pixels = folder / f"{name}.svg", folder / f"{name}.png"
             vector.parent.mkdir(parents=True, exist_ok=True)
-            buffer = io.BytesIO()
-            drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
-            drawing.figure.set_layout_engine("none")  # the layout just found also serves the second file
-            images[name] = buffer.getvalue()
+            images[name], bitmap = rendered(drawing.figure)
             vector.write_bytes(images[name])
-            drawing.figure.savefig(pixels, format="png", dpi=DPI)
+            pixels.write_bytes(bitmap)
             files += [pixels, vector]
     return images, files
+
+
+def rendered(figure: Figure) -> tuple[bytes, bytes]:
+    """A figure as SVG and as PNG. The layout is found once: savefig would draw four times for two files."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    vector, pixels = io.BytesIO(), io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(vector, metadata={"Date": None})
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).print_png(pixels)
+    return vector.getvalue(), pixels.getvalue()

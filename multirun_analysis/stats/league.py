@@ -32,7 +32,7 @@ from multirun_analysis.stats.standings import (
 from multirun_analysis.stats.verdict import JUDGED, judge
 
 RESAMPLES, PERMUTATIONS = 1000, 99
-MANY = 300  # configurations from which fewer resamples and permutations are drawn
+MANY = 100  # configurations from which fewer resamples and permutations are drawn
 RESAMPLES_MANY, PERMUTATIONS_MANY = 400, 39
 MU = "mu"  # column of the measure at hand
 
@@ -65,7 +65,7 @@ def league_table(
     """Ranks every measure of `frame` (one row a network, as load_runs returns it) by how it goes with the target.
 
     params: the config columns (default: the frame's dotted columns and `seed`). measures: names, default all logged.
-    resamples, permutations: default 1000 and 99, from 300 configurations on 400 and 39. Deterministic in `seed`.
+    resamples, permutations: default 1000 and 99, from 100 configurations on 400 and 39. Deterministic in `seed`.
     Raises ValueError for an unknown target or measure, or an empty frame.
     """
     data = _prepare(frame, target, params, measures, read_catalogue() if catalogue is None else catalogue)

@@ -6,6 +6,7 @@ batch, each a measure's values or a permutation of them; a state is one of 9 pai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -23,14 +24,15 @@ STATES = 9
 
 
 @dataclass(frozen=True)
-class _Conditioning:
-    """How configuration pairs fall into the cells of U_S, for one set S of axes.
+class _Cells:
+    """How configuration pairs fall into the cells of U_S, for all sets S of axes one below the other.
 
     ahead, behind [cells, Q]: pairs in the cell's order of levels, and those in the other one, whose signs turn round.
     A cell where both levels are equal holds every pair in both orders.
     """
 
-    axes: tuple[str, ...]
+    axes: tuple[tuple[str, ...], ...]  # [sets]
+    starts: np.ndarray  # [sets] first cell of a set
     ahead: csr_matrix
     behind: csr_matrix
 
@@ -47,7 +49,7 @@ class Conditioned:
     pair: np.ndarray  # [pairs of networks] number of the configuration pair
     pairs: int
     target: np.ndarray  # [pairs of networks] sign of the target's difference, -1, 0, 1
-    sets: tuple[_Conditioning, ...]
+    cells: _Cells
     total: int  # configurations before subsampling
 
 
@@ -67,11 +69,8 @@ def condition(frame: pd.DataFrame, design: Design, target: str) -> Conditioned:
     low, high = local[first], local[second]  # rows are in order of configuration: low <= high
     y = frame[target].to_numpy(dtype=float)[rows]
     starts = np.cumsum(sizes) - sizes
-    sets = tuple(
-        _conditioning(axes, codes(frame.iloc[rows[starts]], axes))
-        for size in range(min(2, len(design.axes)) + 1)
-        for axes in combinations(design.axes, size)
-    )
+    one = frame.iloc[rows[starts]]
+    sets = [axes for size in range(min(2, len(design.axes)) + 1) for axes in combinations(design.axes, size)]
     return Conditioned(
         rows,
         starts,
@@ -81,7 +80,7 @@ def condition(frame: pd.DataFrame, design: Design, target: str) -> Conditioned:
         _pair(low, high, len(chosen)),
         len(chosen) * (len(chosen) + 1) // 2,
         _sign(y[first], y[second]),
-        sets,
+        _cells(sets, [codes(one, axes) for axes in sets]),
         number,
     )
 
@@ -102,7 +101,7 @@ def informations(
         table = np.vstack([mu, *(mu[order] for order in orders)])
         found = [_evaluate(shared, table[start : start + BATCH]) for start in range(0, len(table), BATCH)]
         weighted, unweighted = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
-        small = np.array([len(item.axes) == 2 for item in shared.sets])
+        small = np.array([len(axes) == 2 for axes in shared.cells.axes])
         results.append((_result(shared, weighted, ()), _result(shared, 100 * unweighted[small], None)))
     return results
 
@@ -115,20 +114,24 @@ def _sign(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a > b).astype(np.int8) - (a < b).astype(np.int8)
 
 
-def _conditioning(axes: tuple[str, ...], level: np.ndarray) -> _Conditioning:
-    """level [C]: number of the combination of the axes' values."""
-    low, high = np.triu_indices(len(level))
-    small, large = np.minimum(level[low], level[high]), np.maximum(level[low], level[high])
-    cell = np.unique(small * (int(level.max(initial=0)) + 1) + large, return_inverse=True)[1]
-    same = level[low] == level[high]
-    turned = level[low] > level[high]
-    place = np.arange(len(low))
-    shape = (int(cell.max(initial=-1)) + 1, len(low))
-    ahead = same.astype(float) + 2 * (~same & ~turned)
-    behind = same.astype(float) + 2 * turned
-    return _Conditioning(
-        axes, csr_matrix((ahead, (cell, place)), shape=shape), csr_matrix((behind, (cell, place)), shape=shape)
-    )
+def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Cells:
+    """levels: for each set [C], the number of the combination of the axes' values."""
+    cells, ahead, behind, starts, total = [], [], [], [], 0
+    low, high = np.triu_indices(len(levels[0]))
+    for level in levels:
+        small, large = np.minimum(level[low], level[high]), np.maximum(level[low], level[high])
+        cell = np.unique(small * (int(level.max(initial=0)) + 1) + large, return_inverse=True)[1]
+        same, turned = small == large, level[low] > level[high]
+        starts.append(total)
+        cells.append(cell + total)
+        ahead.append(same + 2 * (~same & ~turned))
+        behind.append(same + 2 * turned)
+        total += int(cell.max(initial=-1)) + 1
+    place = (np.concatenate(cells), np.tile(np.arange(len(low)), len(levels)))
+    both = [csr_matrix((np.concatenate(part).astype(float), place), (total, len(low))) for part in (ahead, behind)]
+    for matrix in both:
+        matrix.eliminate_zeros()
+    return _Cells(tuple(sets), np.array(starts), *both)
 
 
 def _permutation(shared: Conditioned, rng: np.random.Generator) -> np.ndarray:
@@ -152,26 +155,22 @@ def _evaluate(shared: Conditioned, table: np.ndarray) -> tuple[np.ndarray, np.nd
         flat = np.bincount(pair * STATES + state, minlength=shared.pairs * STATES)
         counts[:, row] = flat.reshape(-1, STATES)
     straight = counts.reshape(shared.pairs, -1)
-    turned = counts[:, :, ::-1].reshape(shared.pairs, -1)
-    weighted, unweighted = [], []
-    for item in shared.sets:
-        cells = (item.ahead @ straight + item.behind @ turned).reshape(-1, len(table), 3, 3)
-        joint, by_mu, by_target, total = (
-            _xlogx(cells).sum(axis=(2, 3)),
-            _xlogx(cells.sum(axis=3)).sum(axis=2),
-            _xlogx(cells.sum(axis=2)).sum(axis=2),
-            cells.sum(axis=(2, 3)),
-        )
-        information = joint - by_mu - by_target + _xlogx(total)  # times the cell's pairs
-        entropy = _xlogx(total) - by_target
-        size = np.where(total > 0, total, 1)
-        weighted.append(_ratio(information.sum(axis=0), entropy.sum(axis=0)))
-        unweighted.append(_ratio((information / size).sum(axis=0), (entropy / size).sum(axis=0)))
-    return np.array(weighted), np.array(unweighted)
+    turned = np.ascontiguousarray(counts[:, :, ::-1]).reshape(shared.pairs, -1)
+    cells = (shared.cells.ahead @ straight + shared.cells.behind @ turned).reshape(-1, len(table), 3, 3)
+    by_target, total = cells.sum(axis=2), cells.sum(axis=(2, 3))
+    of_target, of_total = _xlogx(by_target).sum(axis=2), _xlogx(total)
+    information = _xlogx(cells).sum(axis=(2, 3)) - _xlogx(cells.sum(axis=3)).sum(axis=2) - of_target + of_total
+    entropy = of_total - of_target  # both times the cell's pairs
+    size = np.where(total > 0, total, 1)
+    starts = shared.cells.starts
+    weighted = _ratio(np.add.reduceat(information, starts), np.add.reduceat(entropy, starts))
+    return weighted, _ratio(np.add.reduceat(information / size, starts), np.add.reduceat(entropy / size, starts))
 
 
 def _xlogx(counts: np.ndarray) -> np.ndarray:
-    return counts * np.log(np.maximum(counts, 1))
+    """n log n of whole numbers, by table."""
+    numbers = np.arange(int(counts.max(initial=0)) + 1)
+    return np.asarray((numbers * np.log(np.maximum(numbers, 1)))[counts.astype(np.int64)])
 
 
 def _ratio(information: np.ndarray, entropy: np.ndarray) -> np.ndarray:
@@ -189,7 +188,7 @@ def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | Non
     smallest = np.nanmin(found[:, usable], axis=0)
     drawn = smallest[1:]
     if given is not None:
-        given = shared.sets[int(np.nanargmin(found[:, 0]))].axes
+        given = shared.cells.axes[int(np.nanargmin(found[:, 0]))]
     if not len(drawn):
         return Information(float(smallest[0]), given=given or ())
     p = float((1 + np.sum(drawn >= smallest[0])) / (1 + len(drawn)))

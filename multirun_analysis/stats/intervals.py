@@ -12,54 +12,53 @@ from multirun_analysis.stats.ols import CONFIDENCE, MINIMUM
 from multirun_analysis.stats.standings import Difference, Estimate
 
 COVERED = 20  # configurations from which coverage of an interval is claimed
-ENOUGH = 0.5  # share of resamples in which a statistic must be defined
+NO_WIDTH = "every pair agrees, so the spread is unknown and the interval has no width"
+NEARLY_ONE = 0.99  # beyond it the z scale is not stretched further
 
 
-def correlation_interval(replicates: np.ndarray, points: int, df: int | None = None) -> Estimate:
-    """A correlation-like statistic in [-1, 1] from its replicates [1 + B], the sample's own first.
+def correlation_interval(value: float, variance: float, points: int) -> Estimate:
+    """A pair statistic in [-1, 1] from its sampling variance (pairs.variance): a t interval on Fisher's z scale.
 
-    Bootstrap standard error on Fisher's z scale, a t quantile with df (points - 1) degrees of freedom, and back.
+    t with points - 1 degrees of freedom; the variance is carried to that scale by the delta method.
     """
-    value = float(replicates[0])
     if not np.isfinite(value):
         return Estimate(None, points=points, note="every pair is tied or undefined")
-    estimate = Estimate(value, points=points)
+    estimate = Estimate(float(value), points=points)
     if points < MINIMUM:
         return replace(estimate, note=f"{points} configurations, an interval needs {MINIMUM}")
-    drawn = replicates[1:][np.isfinite(replicates[1:])]
-    if len(drawn) < max(2, ENOUGH * (len(replicates) - 1)):
-        return replace(estimate, note="undefined in most resamples" if len(replicates) > 1 else "not resampled")
-    scale = np.arctanh(np.clip(np.append(drawn, value), -0.9999, 0.9999))
-    half = float(stdtrit(df or points - 1, 0.5 + CONFIDENCE / 2)) * float(np.std(scale[:-1], ddof=1))
-    low, high = np.tanh([scale[-1] - half, scale[-1] + half])
+    if variance <= 0:
+        return replace(estimate, low=value, high=value, covered=False, note=NO_WIDTH)
+    inner = min(abs(float(value)), NEARLY_ONE)
+    half = float(stdtrit(points - 1, 0.5 + CONFIDENCE / 2)) * float(np.sqrt(variance)) / (1 - inner**2)
+    low, high = np.tanh([np.copysign(np.arctanh(inner), value) - half, np.copysign(np.arctanh(inner), value) + half])
     return replace(estimate, low=min(value, float(low)), high=max(value, float(high)), covered=points >= COVERED)
 
 
-def differences_from_leader(leader: str, replicates: np.ndarray, defined: np.ndarray) -> list[Difference | None]:
-    """replicates [1 + B, K]: leader less each measure, the sample's own first. defined [K]: which to compare.
+def differences_from_leader(
+    leader: str, values: np.ndarray, se: np.ndarray, replicates: np.ndarray, defined: np.ndarray
+) -> list[Difference | None]:
+    """Leader less each measure [K], with standard errors [K] and bootstrap replicates [B, K]; defined [K]: which.
 
-    Simultaneous intervals: difference +- c se, c = 95% quantile over resamples of the largest |deviation|/se over the
-    measures (max-T). A measure that never differs from the leader has difference 0 and does not enter.
+    Simultaneous intervals: difference +- c se, c = 95% quantile over resamples of the largest studentized deviation
+    over the measures (max-T). A measure that never differs from the leader does not enter.
     """
-    value, drawn = replicates[0], replicates[1:]
-    results: list[Difference | None] = [None] * len(value)
-    use = [k for k in np.flatnonzero(defined) if len(drawn) > 1 and np.isfinite(drawn[:, k]).mean() >= ENOUGH]
-    se = {k: float(np.nanstd(drawn[:, k], ddof=1)) for k in use}
-    moving = [k for k in use if se[k] > 1e-12]
-    if moving:
-        scaled = np.abs(drawn[:, moving] - value[moving]) / np.array([se[k] for k in moving])
-        largest = np.nanmax(np.where(np.isfinite(scaled), scaled, 0), axis=1)
+    results: list[Difference | None] = [None] * len(values)
+    spread = np.nanstd(replicates, axis=0, ddof=1) if len(replicates) > 1 else np.zeros(len(values))
+    moving = defined & np.isfinite(values) & (se > 1e-12) & (spread > 1e-12)
+    if moving.any():
+        scaled = np.abs(replicates[:, moving] - values[moving]) / spread[moving]
+        largest = np.where(np.isfinite(scaled), scaled, 0).max(axis=1)
         critical = float(np.quantile(largest, CONFIDENCE))
-    for k in np.flatnonzero(defined):
-        if not np.isfinite(value[k]):
-            continue
-        item = Difference(leader, float(value[k]), None, None, None)
-        if k in moving:
-            p = float((1 + np.sum(largest >= abs(value[k]) / se[k])) / (1 + len(largest)))
-            item = replace(item, low=item.value - critical * se[k], high=item.value + critical * se[k], p=p)
-        elif k in use:
-            item = replace(item, low=item.value, high=item.value, p=1.0)
-        results[k] = item
+    for k in np.flatnonzero(defined & np.isfinite(values)):
+        value = float(values[k])
+        if moving[k]:
+            p = float((1 + np.sum(largest >= abs(value) / se[k])) / (1 + len(largest)))
+            half = critical * float(se[k])
+            results[k] = Difference(leader, value, value - half, value + half, p)
+        elif len(replicates) > 1 and value == 0:
+            results[k] = Difference(leader, value, value, value, 1.0)
+        else:
+            results[k] = Difference(leader, value, None, None, None)
     return results
 
 

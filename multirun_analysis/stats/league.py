@@ -18,7 +18,7 @@ from multirun_analysis.stats.information import CONFIGURATIONS, condition, infor
 from multirun_analysis.stats.pairs import multinomial_weights, signs
 from multirun_analysis.stats.partial import partial_rank
 from multirun_analysis.stats.prediction import baseline_prediction
-from multirun_analysis.stats.ranking import PairStatistics, paired_differences, ranks, same_ranking
+from multirun_analysis.stats.ranking import PairStatistics, granulated, paired_differences, ranks, same_ranking
 from multirun_analysis.stats.regression import associate
 from multirun_analysis.stats.sign_error import Environments, certainty, environments, seed_pairs, sign_errors
 from multirun_analysis.stats.standings import (
@@ -32,7 +32,7 @@ from multirun_analysis.stats.standings import (
 from multirun_analysis.stats.verdict import JUDGED, judge
 
 RESAMPLES, PERMUTATIONS = 1000, 99
-MANY = 300  # configurations from which fewer resamples and permutations are drawn
+MANY = 100  # configurations from which fewer resamples and permutations are drawn
 RESAMPLES_MANY, PERMUTATIONS_MANY = 400, 39
 MU = "mu"  # column of the measure at hand
 
@@ -67,7 +67,7 @@ def league_table(
 
     params: the config columns (default: the frame's dotted columns and `seed`). measures: names, default all logged.
     group_axes: what comparisons within groups hold fixed, default data, noise and loss.
-    resamples, permutations: default 1000 and 99, from 300 configurations on 400 and 39. Deterministic in `seed`.
+    resamples, permutations: default 1000 and 99, from 100 configurations on 400 and 39. Deterministic in `seed`.
     Raises ValueError for an unknown target or measure, or an empty frame.
     """
     catalogue = read_catalogue() if catalogue is None else catalogue
@@ -77,11 +77,8 @@ def league_table(
     permutations = (PERMUTATIONS if number < MANY else PERMUTATIONS_MANY) if permutations is None else permutations
     pairs = PairStatistics.of(data.frame, data.design, data.code)
     weights = multinomial_weights(number, resamples, seed)
-    replicates = pairs.replicates(data.x, data.y, weights)
-    rows = _rows(data, pairs, replicates, permutations, seed)
-    baseline = _baseline(data, pairs, weights)
-    rows, leaders = ranks(rows)
-    rows = paired_differences(rows, leaders, pairs, data.x, data.y, weights, replicates)
+    rows, leaders = ranks(_rows(data, pairs, permutations, seed))
+    rows = paired_differences(rows, leaders, pairs, data.x, data.y, weights)
     order = sorted(range(len(rows)), key=lambda k: (rows[k].ranks.get(RESAMPLED[0], len(rows) + 1), rows[k].measure))
     table = LeagueTable(
         target,
@@ -89,7 +86,7 @@ def league_table(
         number,
         len(frame),
         tuple(rows[k] for k in order),
-        baseline,
+        _baseline(data, pairs),
         leaders,
         (),
         resamples,
@@ -134,10 +131,9 @@ def _means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
     return np.column_stack(columns) if columns else np.empty((code.max() + 1, 0))
 
 
-def _rows(
-    data: _Data, pairs: PairStatistics, replicates: dict[str, np.ndarray], permutations: int, seed: int
-) -> list[Standing]:
+def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> list[Standing]:
     values = data.found.values
+    estimates = pairs.estimates(pairs.evaluate(data.x, data.y), data.x, data.y)
     signs_made, signs_test = _sign_errors(data, values)
     information = _informations(data, values, permutations, seed)
     one = data.frame.drop_duplicates(list(data.design.axes)) if data.design.axes else data.frame.iloc[:1]
@@ -147,7 +143,6 @@ def _rows(
     for k, item in enumerate(data.found.entries):
         base[MU] = values[:, k]
         association = associate(base, data.design, data.target, MU, data.seeds, by_group=False)
-        estimates = pairs.estimates(replicates, k, data.x, data.y)
         rows.append(
             Standing(
                 item.name,
@@ -166,9 +161,9 @@ def _rows(
                 association.pooled,
                 association.across_seeds,
                 association.width_only,
-                estimates.tau,
-                estimates.tau_within,
-                estimates.psi,
+                estimates["tau"][k],
+                estimates["tau_within"][k],
+                granulated(estimates, k),
                 partial_rank(data.x[:, k], data.y, controls),
                 *information[k],
                 signs_made[k],
@@ -218,20 +213,20 @@ def _test_size(frame: pd.DataFrame) -> np.ndarray | None:
     return None if np.isnan(size).all() else size
 
 
-def _baseline(data: _Data, pairs: PairStatistics, weights: np.ndarray) -> Baseline:
+def _baseline(data: _Data, pairs: PairStatistics) -> Baseline:
     one = data.frame.drop_duplicates(list(data.design.axes)) if data.design.axes else data.frame.iloc[:1]
     result = baseline_prediction(one, data.design, data.y)
     x = result.predicted[:, None]
-    estimates = pairs.estimates(pairs.replicates(x, data.y, weights), 0, x, data.y)
+    estimates = pairs.estimates(pairs.evaluate(x, data.y), x, data.y)
     return Baseline(
         result.labels,
         result.r2,
         result.r2_adjusted,
         result.left_out,
         result.groups,
-        estimates.tau,
-        estimates.tau_within,
-        estimates.psi,
+        estimates["tau"][0],
+        estimates["tau_within"][0],
+        granulated(estimates, 0),
         result.note,
     )
 

@@ -155,23 +155,33 @@ def _cluster_robust(fit: _Fit, clusters: np.ndarray) -> tuple[Interval | None, i
     """
     square = float(fit.x @ fit.x)
     sizes = np.bincount(fit.codes)
+    number = np.unique(clusters, return_inverse=True)[1]
+    informs = np.bincount(number, weights=fit.x**2) > TINY * square
+    if informs.sum() < MINIMUM:
+        return None, int(informs.sum())
     scores, loads = [], []
-    for cluster in np.unique(clusters):
-        rows = np.flatnonzero(clusters == cluster)
-        x = fit.x[rows]
-        if float(x @ x) <= TINY * square:
-            continue
-        same = fit.codes[rows][:, None] == fit.codes[rows][None, :]
-        hat = same / sizes[fit.codes[rows]][None, :] + fit.basis[rows] @ fit.basis[rows].T
-        values, vectors = np.linalg.eigh(np.eye(len(rows)) - hat)
-        keep = values > 1e-8
-        adjusted = (vectors[:, keep] / np.sqrt(values[keep])) @ (vectors[:, keep].T @ x) / square
+    for cluster in np.flatnonzero(informs):
+        rows = np.flatnonzero(number == cluster)
+        adjusted = _leverage_adjusted(fit, rows, sizes) / square
         scores.append(float(adjusted @ fit.residual[rows]))
         load = np.zeros(len(fit.x))
         load[rows] = adjusted
         loads.append(demean(load, fit.codes) - fit.basis @ (fit.basis.T @ load))
-    if len(scores) < MINIMUM:
-        return None, len(scores)
     gram = np.array(loads) @ np.array(loads).T
     df = float(np.trace(gram) ** 2 / np.sum(gram**2))
     return t_interval(fit.slope, float(np.linalg.norm(scores)), df, len(scores)), len(scores)
+
+
+def _leverage_adjusted(fit: _Fit, rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(I - H)^(-1/2) x over a cluster's rows, H its block of the hat matrix, directions with leverage 1 left out.
+
+    H = Q Q^T, one column of Q a fixed effect or regressor: few columns, so its singular vectors replace those of H.
+    """
+    own, place = np.unique(fit.codes[rows], return_inverse=True)
+    effects = np.zeros((len(rows), len(own)))
+    effects[np.arange(len(rows)), place] = 1 / np.sqrt(sizes[fit.codes[rows]])
+    q, x = np.column_stack([effects, fit.basis[rows]]), fit.x[rows]
+    vectors, singular, _ = np.linalg.svd(q, full_matrices=False)
+    left = 1 - singular**2
+    factor = np.where(left > 1e-8, 1 / np.sqrt(np.where(left > 1e-8, left, 1)), 0) - 1
+    return np.asarray(x + vectors @ (factor * (vectors.T @ x)))

@@ -11,20 +11,33 @@ import pandas as pd
 from multirun_analysis.stats.candidates import Candidates
 from multirun_analysis.stats.design import Design, codes
 from multirun_analysis.stats.intervals import correlation_interval, differences_from_leader
-from multirun_analysis.stats.pairs import Pairs, pairs_within, tau_b
+from multirun_analysis.stats.pairs import Linear, Pairs, linearized, pairs_within, tau_b, variance
 from multirun_analysis.stats.standings import RESAMPLED, STATISTICS, Estimate, Granulated, Standing
 
 SMALLER_IS_BETTER = ("sign_error",)
-AXIS = "axis "  # prefix of the replicates of one axis' tau
+AXIS = "axis "  # prefix of one axis' set of pairs
 
 
 @dataclass(frozen=True)
-class Estimates:
-    """The three pair statistics of one measure."""
+class Evaluated:
+    """A statistic of K measures: a sum over sets of pairs of shares [sets, K] times tau-b."""
 
-    tau: Estimate
-    tau_within: Estimate
-    psi: Granulated
+    parts: tuple[Linear, ...]
+    shares: np.ndarray
+    values: np.ndarray  # [K], NaN where undefined
+
+    def less(self, other: Evaluated) -> Evaluated:
+        """The difference of two statistics over the same sets, each measure with its counterpart."""
+        parts = []
+        for one, two, share, its in zip(self.parts, other.parts, self.shares, other.shares, strict=True):
+            terms = (share * one.terms - its * two.terms).astype(np.float32)
+            parts.append(Linear(one.pairs, share * one.values - its * two.values, terms))
+        return Evaluated(tuple(parts), np.ones_like(self.shares), self.values - other.values)
+
+    def columns(self, index: np.ndarray) -> Evaluated:
+        """The same for some measures, repeated where an index is."""
+        parts = tuple(Linear(part.pairs, part.values[index], part.terms[:, index]) for part in self.parts)
+        return Evaluated(parts, self.shares[:, index], self.values[index])
 
 
 @dataclass(frozen=True)
@@ -32,47 +45,60 @@ class PairStatistics:
     """sets: `tau`, `tau_within` and one an axis -> the pairs of configurations that it counts."""
 
     sets: dict[str, Pairs]
+    configurations: int
 
     @classmethod
     def of(cls, frame: pd.DataFrame, design: Design, code: np.ndarray) -> PairStatistics:
         """frame: networks; code [networks]: their configuration, numbered in order of appearance."""
-        first = np.unique(code, return_index=True)[1]
-        one = frame.iloc[first]
+        one = frame.iloc[np.unique(code, return_index=True)[1]]
         sets = {
             "tau": pairs_within(np.zeros(len(one), dtype=np.int64)),
             "tau_within": pairs_within(codes(one, design.group_axes)),
         }
         for axis in design.axes:
             sets[AXIS + axis] = pairs_within(codes(one, design.others(axis)))
-        return cls(sets)
+        return cls(sets, len(one))
+
+    def evaluate(self, x: np.ndarray, y: np.ndarray) -> dict[str, Evaluated]:
+        """Statistic -> its values for x [configurations, K]; `psi` averages the axes where tau is defined."""
+        found = {name: linearized(pairs, x, y) for name, pairs in self.sets.items()}
+        one = np.ones((1, x.shape[1]))
+        results = {name: Evaluated((part,), one, part.values) for name, part in found.items()}
+        axes = tuple(part for name, part in found.items() if name.startswith(AXIS))
+        taus = np.array([part.values for part in axes]).reshape(len(axes), x.shape[1])
+        usable = ~np.isnan(taus)
+        shares = usable / np.maximum(usable.sum(axis=0), 1)
+        values = np.where(usable.any(axis=0), np.sum(np.where(usable, taus, 0) * shares, axis=0), np.nan)
+        clean = tuple(replace(part, terms=np.nan_to_num(part.terms)) for part in axes)
+        results["psi"] = Evaluated(clean, shares, values)
+        return results
 
     def replicates(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Statistic -> [1 + B, K], the sample's own first; `psi` is the mean over the axes that are defined."""
-        found = {name: tau_b(pairs, x, y, weights) for name, pairs in self.sets.items()}
-        by_axis = np.array([found[name] for name in found if name.startswith(AXIS)])
-        if len(by_axis):
-            usable = ~np.isnan(by_axis[:, 0])  # [axes, K]: an axis undefined in the sample takes no part in resamples
-            held = np.where(usable[:, None], by_axis, np.nan)
-            number = (~np.isnan(held)).sum(axis=0)
-            found["psi"] = np.where(number > 0, np.nansum(held, axis=0) / np.maximum(number, 1), np.nan)
-        else:
-            found["psi"] = np.full((len(weights), x.shape[1]), np.nan)
-        return found
+        """Resampled statistic -> [B, K] under each row of weights."""
+        axes = [tau_b(pairs, x, y, weights) for name, pairs in self.sets.items() if name.startswith(AXIS)]
+        stacked = np.array(axes).reshape(len(axes), len(weights), x.shape[1])
+        number = (~np.isnan(stacked)).sum(axis=0)
+        psi = np.where(number > 0, np.nansum(stacked, axis=0) / np.maximum(number, 1), np.nan)
+        return {name: psi if name == "psi" else tau_b(self.sets[name], x, y, weights) for name in RESAMPLED}
 
-    def estimates(self, replicates: dict[str, np.ndarray], k: int, x: np.ndarray, y: np.ndarray) -> Estimates:
-        """Those of measure k, each with its interval."""
-        defined = ~(np.isnan(x[:, k]) | np.isnan(y))
-
-        def estimate(name: str) -> Estimate:
-            pairs = self.sets[name]
-            both = defined[pairs.first] & defined[pairs.second]
-            points = len(np.unique(np.concatenate([pairs.first[both], pairs.second[both]])))
-            return correlation_interval(replicates[name][:, k], points)
-
-        by_axis = {name.removeprefix(AXIS): estimate(name) for name in self.sets if name.startswith(AXIS)}
-        points = max((item.points for item in by_axis.values()), default=0)
-        psi = correlation_interval(replicates["psi"][:, k], points)
-        return Estimates(estimate("tau"), estimate("tau_within"), Granulated(psi, by_axis))
+    def estimates(self, evaluated: dict[str, Evaluated], x: np.ndarray, y: np.ndarray) -> dict[str, list[Estimate]]:
+        """Statistic -> each measure's value with its interval."""
+        defined = ~(np.isnan(x) | np.isnan(y)[:, None])
+        results = {}
+        for name, item in evaluated.items():
+            points = np.zeros(x.shape[1], dtype=np.int64)
+            for k in range(x.shape[1]):
+                touched = np.zeros(self.configurations, dtype=bool)
+                for part, share in zip(item.parts, item.shares[:, k], strict=True):
+                    both = defined[part.pairs.first, k] & defined[part.pairs.second, k] & (share > 0)
+                    touched[part.pairs.first[both]] = touched[part.pairs.second[both]] = True
+                points[k] = touched.sum()
+            spread = variance(item.parts, item.shares, self.configurations, points)
+            results[name] = [
+                correlation_interval(float(value), float(wide), int(number))
+                for value, wide, number in zip(item.values, spread, points, strict=True)
+            ]
+        return results
 
     def notes(self) -> list[str]:
         """Which sets of pairs were subsampled."""
@@ -81,6 +107,12 @@ class PairStatistics:
             for name, pairs in self.sets.items()
             if len(pairs) < pairs.total
         ]
+
+
+def granulated(estimates: dict[str, list[Estimate]], k: int) -> Granulated:
+    """Psi of measure k with its axes."""
+    axes = {name.removeprefix(AXIS): found[k] for name, found in estimates.items() if name.startswith(AXIS)}
+    return Granulated(estimates["psi"][k], axes)
 
 
 def ranks(rows: Sequence[Standing]) -> tuple[list[Standing], dict[str, str]]:
@@ -107,32 +139,32 @@ def paired_differences(
     x: np.ndarray,
     y: np.ndarray,
     weights: np.ndarray,
-    replicates: dict[str, np.ndarray],
 ) -> list[Standing]:
-    """Leader less measure in the same resamples, on the configurations where both are defined."""
-    results = [dict(row.differences) for row in rows]
+    """Leader less measure over the same configurations and resamples, where both are defined.
+
+    weights: multinomial_weights, the sample's own row first.
+    """
+    results: list[dict] = [{} for _ in rows]
     numbers = {row.measure: k for k, row in enumerate(rows)}
-    held: dict[int, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = {}
-    for statistic in RESAMPLED:
-        if statistic not in leaders:
-            continue
-        leader = numbers[leaders[statistic]]
-        other = np.array([not np.array_equal(np.isnan(x[:, k]), np.isnan(x[:, leader])) for k in range(len(rows))])
-        difference = replicates[statistic][:, [leader]] - replicates[statistic]
-        if other.any():
-            if leader not in held:
-                both = np.isnan(x[:, [leader]]) | np.isnan(x[:, other])
-                ahead = np.where(both, np.nan, x[:, [leader]])
-                behind = np.where(both, np.nan, x[:, other])
-                held[leader] = pairs.replicates(ahead, y, weights), pairs.replicates(behind, y, weights)
-            difference[:, other] = held[leader][0][statistic] - held[leader][1][statistic]
-        defined = np.array([row.score(statistic) is not None for row in rows])
-        defined[leader] = False
-        for result, item in zip(
-            results, differences_from_leader(rows[leader].measure, difference, defined), strict=True
-        ):
-            if item is not None:
-                result[statistic] = item
+    for leader in sorted({numbers[leaders[name]] for name in RESAMPLED if name in leaders}):
+        led = [name for name in RESAMPLED if name in leaders and numbers[leaders[name]] == leader]
+        undefined = np.isnan(x[:, [leader]]) | np.isnan(x)
+        ahead, behind = np.where(undefined, np.nan, x[:, [leader]]), np.where(undefined, np.nan, x)
+        first, second = pairs.evaluate(ahead, y), pairs.evaluate(behind, y)
+        drawn = [pairs.replicates(side, y, weights[1:]) if len(weights) > 1 else None for side in (ahead, behind)]
+        points = (~undefined).sum(axis=0)
+        for name in led:
+            difference = first[name].less(second[name])
+            spread = variance(difference.parts, difference.shares, len(y), points)
+            defined = np.array([row.score(name) is not None for row in rows])
+            defined[leader] = False
+            moved = (
+                np.empty((0, len(rows))) if drawn[0] is None or drawn[1] is None else drawn[0][name] - drawn[1][name]
+            )
+            found = differences_from_leader(rows[leader].measure, difference.values, np.sqrt(spread), moved, defined)
+            for result, item in zip(results, found, strict=True):
+                if item is not None:
+                    result[name] = item
     return [replace(row, differences=result) for row, result in zip(rows, results, strict=True)]
 
 

@@ -57,7 +57,9 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
         shapes = {text: {"color": "0.35", "marker": m, "linestyle": "none"} for text, m in markers.items()}
         blocks.append((labels.short(shape), shapes))
     legend(figure, blocks)
-    some = "" if len(shown) == len(table.rows) else f" {len(shown)} of {len(table.rows)} measures are drawn."
+    some = ""
+    if len(shown) < len(table.rows):
+        some = f" {len(shown)} of {len(table.rows)} measures are drawn, of those with one ranking only one."
     within = ", ".join(map(labels.short, design.group_axes))
     where = f"groups of equal {within}" if within else "the one group"
     caption = (

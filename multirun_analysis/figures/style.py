@@ -45,9 +45,9 @@ def theme() -> Iterator[None]:
 
 
 def palette(levels: Sequence[Any]) -> dict[Any, Any]:
-    """Numbers get viridis in their order (without its palest end), names the colorblind palette."""
+    """Numbers get viridis in their order (its middle, legible on white and inverted on black), names colorblind."""
     if all(isinstance(level, int | float | np.number) for level in levels) and len(levels) > 1:
-        colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, len(levels)))
+        colours = mpl.colormaps["viridis"](np.linspace(0.05, 0.75, len(levels)))
         return dict(zip(levels, map(tuple, colours), strict=True))
     return dict(zip(levels, sns.color_palette("colorblind", len(levels)), strict=True))
 

@@ -39,7 +39,8 @@ def render(title: str, blocks: Sequence[Block], images: Mapping[str, bytes]) -> 
         f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    body = "\n".join(_block(block, images) for block in blocks)
+    first = next((at for at, block in enumerate(blocks) if isinstance(block, Heading)), len(blocks))
+    opening, body = ("\n".join(_block(block, images) for block in part) for part in (blocks[:first], blocks[first:]))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -47,7 +48,7 @@ def render(title: str, blocks: Sequence[Block], images: Mapping[str, bytes]) -> 
         '<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n"
         f'<body>\n<a class="skip" href="#content">Skip to the content</a>\n<main>\n<h1>{escape(title)}</h1>\n'
-        f'{_contents(blocks)}<div id="content">\n{body}\n</div>\n</main>\n{DIALOG}\n'
+        f'{opening}\n{_contents(blocks)}<div id="content">\n{body}\n</div>\n</main>\n{DIALOG}\n'
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
 

@@ -65,7 +65,7 @@ def claims(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
 
 def bound(item: ClaimResult, scale: float) -> str:
     """`< 0.05`."""
-    return f"{'<' if item.claim.side == 'below' else '>'} {labels.number(scale * item.claim.margin)}"
+    return f"{'<' if item.claim.side == 'below' else '>'} {labels.value(scale * item.claim.margin)}"
 
 
 def scale_of(item: ClaimResult) -> float:

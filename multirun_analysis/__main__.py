@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from initdist.paths import conf_dir
-from multirun_analysis.config import AnalysisConfig, register, unswept, validate
+from multirun_analysis.config import FOLDER, AnalysisConfig, register, unswept, validate
 from multirun_analysis.errors import AnalysisError
 
 register()
@@ -27,7 +27,7 @@ def main() -> None:
         _main()
 
 
-@hydra.main(config_path=conf_dir(), config_name="analysis", version_base="1.3")
+@hydra.main(config_path=f"{conf_dir()}/{FOLDER}", config_name="analysis", version_base="1.3")
 def _main(cfg: DictConfig) -> None:
     """Writes runs.csv, statistics.json, figures, report.md and report.html; exit code 2 for a user's mistake."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

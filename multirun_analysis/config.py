@@ -16,6 +16,8 @@ from initdist import names
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.store import masked
 
+FOLDER = "analysis"  # under conf/, a root of its own: beside conf/measures, `measures=` would choose a file there
+LISTS = ("measures", "group")
 TARGETS = (names.GAP, names.GAP_NOISY, names.TEST_ERROR)
 LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens it
 WORDS = {"null", "true", "false", "inf", "nan", "none"}  # that Hydra would not read as texts
@@ -115,13 +117,20 @@ def command(config: AnalysisConfig, uri: str) -> str:
 
 
 def unswept(arguments: Sequence[str]) -> list[str]:
-    """Command-line arguments in which `key=a,b` is the list `key=[a,b]`: there are no sweeps of analyses."""
+    """Command-line arguments as Hydra reads them: `key=a,b` is the list `key=[a,b]`, since there are no sweeps of
+    analyses, and a comparison such as `where.key=<0.5` is a text.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import Transformer
     from hydra.errors import HydraException
 
     rewritten = []
     for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name.startswith("where.") and value.startswith(("<", ">")):
+            argument = f"{name}{equals}{_quoted(value)}"
+        if name in LISTS and value != "null" and not value.startswith("["):
+            argument = f"{name}=[{value}]"
         if "=" in argument and not argument.startswith("-") and ("," in argument or "range(" in argument):
             try:
                 override = OverridesParser.create().parse_override(argument)

@@ -27,7 +27,8 @@ PANELS = {
 def league(tables: Mapping[str, LeagueTable]) -> Drawing:
     """tables: experiment -> its league table; several are drawn side by side, in the first one's order."""
     measures = _drawn(tables)
-    if not measures:
+    rows = [row for table in tables.values() for row in table.rows]
+    if not any(estimate_of(row, statistic).value is not None for row in rows for statistic in PANELS):
         return Drawing(NAME, TITLE, None, "no measure can be ranked")
     colours = dict(zip(tables, sns.color_palette("colorblind", len(tables)), strict=True))
     figure = Figure(figsize=(10.4, 1.3 + 0.34 * len(measures) * max(1, 0.7 * len(tables))), layout="constrained")

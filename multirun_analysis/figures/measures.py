@@ -71,7 +71,7 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
 
 def _means(frame: pd.DataFrame, table: LeagueTable) -> pd.DataFrame:
     """One row a configuration; each measure as the table compares it, normalized and oriented, under its name."""
-    found = candidates(frame, read_catalogue(), [row.measure for row in table.rows])
+    found = candidates(frame, read_catalogue(), [row.measure for row in table.rows if row.column in frame])
     columns = {entry.name: found.values[:, place] for place, entry in enumerate(found.entries)}
     wanted = frame[[*table.design.axes, table.target]].drop(columns=list(columns), errors="ignore")
     return configurations(wanted.assign(**columns), table.design)

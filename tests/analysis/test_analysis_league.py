@@ -64,13 +64,13 @@ def table():
 
 
 def test_a_measure_equal_to_the_gap_leads_under_every_statistic(table):
-    assert table.rows[0].measure == "gap_itself"
-    assert {table.rows[0].score(name) for name in ("tau", "tau_within", "psi", "partial")} == {1.0}
-    assert table.rows[0].sign_error.maximum == 0
-    assert table.leaders["tau"] == table.leaders["information"] == table.leaders["sign_error"] == "gap_itself"
-    assert table.rows[0].information.value == pytest.approx(1)
-    assert table.rows[0].prediction.left_out_both == pytest.approx(1)
-    assert table.rows[0].differences == {}
+    row = table.standing("gap_itself")
+    assert [row.score(name) for name in ("tau", "tau_within", "psi", "partial")] == pytest.approx([1, 1, 1, 1])
+    assert set(row.ranks.values()) == {1}
+    assert row.sign_error.maximum == 0
+    assert table.leaders["tau"] == table.leaders["information"] == table.leaders["gain"] == "gap_itself"
+    assert (row.information.value, row.information.verdict) == (pytest.approx(1), "above its null")
+    assert row.prediction.left_out_both == pytest.approx(1)
 
 
 def test_what_the_axes_do_not_determine_is_found_in_the_measure_that_carries_it(table):
@@ -78,8 +78,8 @@ def test_what_the_axes_do_not_determine_is_found_in_the_measure_that_carries_it(
     assert row.tau_within.verdict == row.partial.verdict == row.within.verdict == "positive"
     assert row.across_seeds.verdict == "positive"
     assert row.prediction.gain > 0.05
-    assert row.information.verdict == "above its null"
-    assert row.ranks["tau_within"] == 2
+    assert row.information_pgdl.verdict == "above its null"
+    assert row.ranks["tau_within"] <= 2
     assert row.within.effect == pytest.approx(0.01, rel=0.3)
 
 
@@ -123,7 +123,8 @@ def test_a_confounder_turns_pooled_and_within_group_associations_opposite():
     row = league_table(frame, measures=["confounded"], catalogue=CATALOGUE, **QUICK).rows[0]
     assert (row.within.verdict, row.tau_within.verdict) == ("positive", "positive")
     assert row.pooled.slope < 0
-    assert (row.tau.verdict, row.psi.by_axis[SIZE].value) == ("negative", -1)
+    assert row.tau.verdict == "negative"
+    assert row.psi.by_axis[SIZE].value < -0.8
     assert row.psi.by_axis[WIDTH].value > 0.8
 
 
@@ -229,7 +230,7 @@ def test_a_wrong_target_or_measure_says_what_there_is():
     frame = world()
     with pytest.raises(ValueError, match="target must be a column of the frame, got 'gapp'"):
         league_table(frame, "gapp")
-    with pytest.raises(ValueError, match="measures must be among distance_from_init, .*, got distance"):
+    with pytest.raises(ValueError, match=r"measures must be among distance_from_init, .*, got distance"):
         league_table(frame, measures=["distance"])
     with pytest.raises(ValueError, match="holds none"):
         league_table(frame.assign(**{names.GAP: np.nan}))

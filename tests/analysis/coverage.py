@@ -5,7 +5,8 @@
 One row of a world is a configuration: 4 sample sizes x 5 widths, or 5 x 10. Three measures follow what of the gap the
 axes do not determine with correlation 0, 0.5 and 0.9. In the world `plain` the sample size moves gap and measures
 oppositely; in `trend` the width moves both too. The truth of a slope is planted (in `trend` within groups: that of a
-very large sample); that of tau, Psi and the partial correlation is the mean over four times as many other repeats. For
+very large sample); that of tau and Psi is the mean over four times as many other repeats, that of the partial
+correlation its value in a very large sample. For
 tau over all pairs the levels of the axes are drawn anew too, since it is about any new configurations; the others are
 about new configurations on the grid's axes.
 """
@@ -76,16 +77,16 @@ def truths(grid: Grid, pairs: PairStatistics, configurations: int, trend: float,
     """Statistic -> [3], by simulation with other seeds, or as planted."""
     rng = np.random.default_rng(1_000_003)
     held = defaultdict(list)
-    terms = hyperparameters(grid.frame, find_design(grid.frame, list(grid.frame)))[0]
     for _ in range(repeats):
         x, y = grid.draw(rng, trend)
         for name, item in pairs.evaluate(x, y).items():
             held[name].append(item.values)
-        held["partial"].append([partial_rank(one, y, terms).value for one in x.T])
         held["tau"][-1] = pairs.evaluate(*grid.scattered(rng).draw(rng, trend))["tau"].values
     large = Grid.of(configurations, copies=40_000 // configurations)
     x, y = large.draw(rng, trend)
-    result = {name: np.mean(held[name], axis=0) for name in ("tau", "tau_within", "psi", "partial")}
+    controls = hyperparameters(large.frame, find_design(large.frame, list(large.frame)))[0]
+    result = {name: np.mean(held[name], axis=0) for name in ("tau", "tau_within", "psi")}
+    result["partial"] = np.array([partial_rank(one, y, controls).value for one in x.T])
     result["slope controlled"] = np.array(CORRELATIONS)
     if trend:  # the width is part of the slope within groups: in the very large sample
         result["slope within"] = np.array([fit_slope(y, one, groups=large.size).slope for one in x.T])

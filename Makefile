@@ -16,7 +16,7 @@ help:
 	@echo "make test     set up, run the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (half an hour; the grid needs INITDIST_DATA)"
-	@echo "make coverage how often the analysis' intervals hold planted truths (minutes)"
+	@echo "make coverage how often the intervals of the analysis hold the truth (minutes)"
 	@echo "make analyze  analyze what is in the tracking store: report under reports/"
 	@echo "make ui       open the MLflow UI on that store, at 127.0.0.1:5000 (PORT=... for another)"
 	@echo "make clean    remove the environment and the caches; never the store"

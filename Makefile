@@ -9,13 +9,14 @@ READY := .venv/.ready
 MAIN_JOB := -m model.width=64,256,1024 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: help setup run test lint format bench analyze ui clean
+.PHONY: help setup run test lint format bench coverage analyze ui clean
 
 help:
 	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
 	@echo "make test     set up, run the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (half an hour; the grid needs INITDIST_DATA)"
+	@echo "make coverage how often the intervals of the analysis hold the truth (minutes)"
 	@echo "make analyze  analyze what is in the tracking store: report under reports/"
 	@echo "make ui       open the MLflow UI on that store, at 127.0.0.1:5000 (PORT=... for another)"
 	@echo "make clean    remove the environment and the caches; never the store"
@@ -51,6 +52,9 @@ bench: setup
 	$(BIN)/python benchmarks/steps.py --compiled 64,256 --json benchmarks/results/steps_cpu.json
 	$(BIN)/python benchmarks/end_to_end.py --json benchmarks/results/end_to_end.json
 	$(BIN)/python benchmarks/results.py
+
+coverage: setup
+	$(BIN)/python tests/analysis/coverage.py
 
 analyze: setup
 	$(BIN)/python -m multirun_analysis

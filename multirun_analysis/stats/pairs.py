@@ -108,12 +108,16 @@ def linearized(pairs: Pairs, x: np.ndarray, y: np.ndarray) -> Linear:
     return Linear(pairs, values, np.where(defined, terms / number, 0).astype(np.float32))
 
 
-def variance(parts: Sequence[Linear], shares: np.ndarray, rows: int, points: np.ndarray) -> np.ndarray:
+def variance(
+    parts: Sequence[Linear], shares: np.ndarray, rows: int, points: np.ndarray, *, sampled: bool = False
+) -> np.ndarray:
     """[K] sampling variance of sum_a shares[a] tau_a over sets a of pairs, rows = configurations.
 
     Pairs that share a configuration depend on each other: sum_i (sum of the terms of i's pairs)^2, less the sum of
     squared terms that this counts twice, at least that sum once, times points/(points - 2) (dyadic-robust; Fafchamps &
-    Gubert 2007). A bootstrap and a jackknife count the second order twice: too wide where groups are small.
+    Gubert 2007). Within groups a bootstrap and a jackknife count the second order twice: too wide where groups are
+    small. sampled: the levels of the configurations are random too, as for pairs across groups; nothing is then
+    subtracted (the jackknife's variance).
     """
     by_row = np.zeros((rows, shares.shape[1]))
     square = np.zeros(shares.shape[1])
@@ -126,5 +130,6 @@ def variance(parts: Sequence[Linear], shares: np.ndarray, rows: int, points: np.
         ]
         by_row += share * ((ends[0] + ends[1]) @ part.terms)
         square += share**2 * np.einsum("pk,pk->k", part.terms, part.terms, dtype=float)
-    found = np.maximum((by_row**2).sum(axis=0) - square, square)
+    once = (by_row**2).sum(axis=0)
+    found = once if sampled else np.maximum(once - square, square)
     return np.asarray(found * points / np.maximum(points - 2, 1))

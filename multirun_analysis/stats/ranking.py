@@ -93,7 +93,7 @@ class PairStatistics:
                     both = defined[part.pairs.first, k] & defined[part.pairs.second, k] & (share > 0)
                     touched[part.pairs.first[both]] = touched[part.pairs.second[both]] = True
                 points[k] = touched.sum()
-            spread = variance(item.parts, item.shares, self.configurations, points)
+            spread = variance(item.parts, item.shares, self.configurations, points, sampled=name == "tau")
             results[name] = [
                 correlation_interval(float(value), float(wide), int(number))
                 for value, wide, number in zip(item.values, spread, points, strict=True)
@@ -155,7 +155,7 @@ def paired_differences(
         points = (~undefined).sum(axis=0)
         for name in led:
             difference = first[name].less(second[name])
-            spread = variance(difference.parts, difference.shares, len(y), points)
+            spread = variance(difference.parts, difference.shares, len(y), points, sampled=name == "tau")
             defined = np.array([row.score(name) is not None for row in rows])
             defined[leader] = False
             moved = (

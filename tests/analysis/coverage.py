@@ -4,8 +4,11 @@
 
 One row of a world is a configuration: 4 sample sizes x 5 widths, or 5 x 10. Three measures follow what of the gap the
 axes do not determine with correlation 0, 0.5 and 0.9. In the world `plain` the sample size moves gap and measures
-oppositely; in `trend` the width moves both too. The truth of a slope is planted, that of tau, Psi and the partial
-correlation is the mean over repeats, or the value in a very large sample, of the same world.
+oppositely; in `trend` the width moves both too. The truth of a slope is planted (in `trend` within groups: that of a
+very large sample); that of tau and Psi is the mean over four times as many other repeats, that of the partial
+correlation its value in a very large sample. For
+tau over all pairs the levels of the axes are drawn anew too, since it is about any new configurations; the others are
+about new configurations on the grid's axes.
 """
 
 from __future__ import annotations
@@ -42,6 +45,11 @@ class Grid:
         size, width = (np.tile(part.ravel(), copies) for part in np.indices((sizes, widths)))
         return cls(size, width, pd.DataFrame({"dataset.train_size": 100 * 2**size, "model.width": 16 * 2**width}))
 
+    def scattered(self, rng: np.random.Generator) -> Grid:
+        """As many configurations, each with levels drawn at random."""
+        size, width = (rng.integers(part.max() + 1, size=len(part)) for part in (self.size, self.width))
+        return Grid(size, width, self.frame)
+
     def draw(self, rng: np.random.Generator, trend: float) -> tuple[np.ndarray, np.ndarray]:
         """measures [rows, 3], gap [rows]."""
         free = rng.normal(size=len(self.size))
@@ -57,7 +65,7 @@ def intervals(grid: Grid, pairs: PairStatistics, x: np.ndarray, y: np.ndarray) -
     design = find_design(grid.frame, list(grid.frame))
     groups, controls = codes(grid.frame, design.group_axes), hyperparameters(grid.frame, design)[0]
     found = pairs.estimates(pairs.evaluate(x, y), x, y)
-    results = {name: [(e.value, e.low, e.high) for e in found[name]] for name in ("tau", "tau_within", "psi")}
+    results = {name: [(e.value, e.low, e.high) for e in found[name]] for name in ("tau_within", "psi")}
     results["partial"] = [(e.value, e.low, e.high) for e in (partial_rank(one, y, controls) for one in x.T)]
     for name, options in (("slope within", {"groups": groups}), ("slope controlled", {"controls": controls})):
         slopes = [fit_slope(y, one, **options) for one in x.T]
@@ -70,8 +78,10 @@ def truths(grid: Grid, pairs: PairStatistics, configurations: int, trend: float,
     rng = np.random.default_rng(1_000_003)
     held = defaultdict(list)
     for _ in range(repeats):
-        for name, item in pairs.evaluate(*grid.draw(rng, trend)).items():
+        x, y = grid.draw(rng, trend)
+        for name, item in pairs.evaluate(x, y).items():
             held[name].append(item.values)
+        held["tau"][-1] = pairs.evaluate(*grid.scattered(rng).draw(rng, trend))["tau"].values
     large = Grid.of(configurations, copies=40_000 // configurations)
     x, y = large.draw(rng, trend)
     controls = hyperparameters(large.frame, find_design(large.frame, list(large.frame)))[0]
@@ -94,7 +104,10 @@ def coverage(configurations: int, world: str, repeats: int, seed: int = 0) -> di
     rng = np.random.default_rng(seed)
     hits: dict[str, list] = defaultdict(list)
     for _ in range(repeats):
-        for name, found in intervals(grid, pairs, *grid.draw(rng, trend)).items():
+        drawn = intervals(grid, pairs, *grid.draw(rng, trend))
+        x, y = grid.scattered(rng).draw(rng, trend)
+        drawn["tau"] = [(e.value, e.low, e.high) for e in pairs.estimates(pairs.evaluate(x, y), x, y)["tau"]]
+        for name, found in drawn.items():
             hits[name].append([low <= t <= high for (_, low, high), t in zip(found, truth[name], strict=True)])
     return {name: np.mean(hit, axis=0) for name, hit in hits.items()}
 

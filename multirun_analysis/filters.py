@@ -104,7 +104,11 @@ def _canonical(item: Any) -> str:
     if isinstance(item, bool):
         return str(item).lower()
     number = number_of(str(item))
-    return str(item).lower() if number is None and str(item) in ("True", "False") else str(item if number is None else number)
+    return (
+        str(item).lower()
+        if number is None and str(item) in ("True", "False")
+        else str(item if number is None else number)
+    )
 
 
 def _text(wanted: Any) -> str:

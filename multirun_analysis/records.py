@@ -62,7 +62,9 @@ class Records:
         return found.hexdigest()
 
 
-def spread(rows: Iterable[tuple[str, str, object]], run_ids: np.ndarray, numeric: bool = False) -> dict[str, np.ndarray]:
+def spread(
+    rows: Iterable[tuple[str, str, object]], run_ids: np.ndarray, numeric: bool = False
+) -> dict[str, np.ndarray]:
     """Triples of run id, key, value -> one array [runs] a key, keys sorted."""
     place = {run_id: index for index, run_id in enumerate(run_ids.tolist())}
     columns: dict[str, np.ndarray] = {}

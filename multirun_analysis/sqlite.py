@@ -59,7 +59,9 @@ def read(connection: sqlite3.Connection, experiment_id: str) -> Records:
             (experiment_id,),
         ).fetchall()
         columns = [np.array(column, dtype=object) for column in zip(*rows, strict=True)] or [np.empty(0, object)] * 6
-        info = dict(zip(("run_id", "run_name", "status", "artifact_uri", "start_time", "end_time"), columns, strict=True))
+        info = dict(
+            zip(("run_id", "run_name", "status", "artifact_uri", "start_time", "end_time"), columns, strict=True)
+        )
         ids = info["run_id"]
         wanted = ",".join("?" * len(TAGS))
         tags = spread(
@@ -74,8 +76,7 @@ def read(connection: sqlite3.Connection, experiment_id: str) -> Records:
         )
         metrics = spread(
             connection.execute(
-                "SELECT run_uuid, key, CASE WHEN is_nan THEN NULL ELSE value END FROM latest_metrics "
-                f"WHERE {ACTIVE}",
+                f"SELECT run_uuid, key, CASE WHEN is_nan THEN NULL ELSE value END FROM latest_metrics WHERE {ACTIVE}",
                 (experiment_id,),
             ),
             ids,

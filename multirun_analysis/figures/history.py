@@ -48,9 +48,7 @@ def _points(frame: pd.DataFrame, design: Design, histories: pd.DataFrame) -> pd.
     return distance.merge(frame[[RUN_ID, *design.axes]], on=RUN_ID)
 
 
-def _trajectories(
-    name: str, title: str, points: pd.DataFrame, frame: pd.DataFrame, design: Design, x: str
-) -> Drawing:
+def _trajectories(name: str, title: str, points: pd.DataFrame, frame: pd.DataFrame, design: Design, x: str) -> Drawing:
     if points.empty:
         wanted = f"{names.DISTANCE} and {names.TRAIN_LOSS}" if x != STEPS else names.DISTANCE
         return Drawing(name, title, None, f"no network has a history of {wanted}")

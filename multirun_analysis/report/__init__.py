@@ -26,7 +26,18 @@ from multirun_analysis.stats import plain
 from multirun_analysis.store import masked
 from multirun_analysis.uptodate import versions
 
-__all__ = ["Material", "Report", "answer", "claim_line", "folder_of", "league_line", "prepare", "summary", "verdict", "write"]
+__all__ = [
+    "Material",
+    "Report",
+    "answer",
+    "claim_line",
+    "folder_of",
+    "league_line",
+    "prepare",
+    "summary",
+    "verdict",
+    "write",
+]
 
 DPI = 160
 FIGURES = "figures"

@@ -54,7 +54,11 @@ def answer(results: Results) -> str:
 
 def verdict(results: Results) -> str:
     """The pre-stated verdict on the distance, in a short sentence."""
-    found = next((item for item in results.league.verdicts if item.measure == names.DISTANCE), None) if results.league else None
+    found = (
+        next((item for item in results.league.verdicts if item.measure == names.DISTANCE), None)
+        if results.league
+        else None
+    )
     if found is None or results.league is None:
         return ""
     place = results.league.standing(names.DISTANCE).ranks.get("tau_within")

@@ -105,7 +105,9 @@ def _picture(name: str, heading: str, caption: str, svg: bytes) -> str:
 def _cell(cell: Cell) -> str:
     match cell:
         case Link(text, target) if re.match(r"https?://", target):
-            return f'<a href="{escape(target, quote=True)}" target="_blank" rel="noopener noreferrer">{escape(text)}</a>'
+            return (
+                f'<a href="{escape(target, quote=True)}" target="_blank" rel="noopener noreferrer">{escape(text)}</a>'
+            )
         case Link(text, target) if target.startswith("#"):
             return f'<a href="{escape(target, quote=True)}">{escape(text)}</a>'
         case Badge(text, kind):

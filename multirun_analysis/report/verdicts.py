@@ -113,7 +113,17 @@ def league(table: LeagueTable) -> list[Block]:
     base = table.baseline
     alone = f"R² {labels.number(base.left_out, 2)}"
     rows.append(
-        ["–", ALONE, *map(estimate, (base.tau_within, base.tau, base.psi.average)), "–", "–", "–", alone, "–", base.note]
+        [
+            "–",
+            ALONE,
+            *map(estimate, (base.tau_within, base.tau, base.psi.average)),
+            "–",
+            "–",
+            "–",
+            alone,
+            "–",
+            base.note,
+        ]
     )
     head = ["place", "measure", "τ within", "τ all", "Ψ", "partial", "information", "sign error", "gain", "slope"]
     main = Table([*head, "beside the leader"], rows, LEAGUE_CAPTION, 2, sortable=True, strong=frozenset(strong))
@@ -210,7 +220,17 @@ def _definitions(table: LeagueTable) -> Table:
         ]
         for row in table.rows
     ]
-    head = ["measure", "group", "formula", "source", "predicts", "normalization", "configurations", "undefined", "infinite"]
+    head = [
+        "measure",
+        "group",
+        "formula",
+        "source",
+        "predicts",
+        "normalization",
+        "configurations",
+        "undefined",
+        "infinite",
+    ]
     caption = (
         "Normalization of μ over m training samples: root μ/√m, square √(μ/m), log (μ − ln m)/2. Infinite: no positive "
         "margin, the worst rank, left out of regressions."
@@ -229,7 +249,11 @@ def compared(tables: Mapping[str, LeagueTable]) -> Table:
             if row is None:
                 line += ["–", "–", "–"]
                 continue
-            line += [str(row.ranks.get("tau_within", "–")), estimate(row.tau_within), labels.number(row.prediction.gain, 2)]
+            line += [
+                str(row.ranks.get("tau_within", "–")),
+                estimate(row.tau_within),
+                labels.number(row.prediction.gain, 2),
+            ]
         rows.append(line)
     head = ["measure", *(f"{name}: {what}" for name in tables for what in ("place", "τ within", "gain"))]
     strong = frozenset(place for place, measure in enumerate(measures) if measure in OURS)
@@ -251,5 +275,3 @@ def compared_claims(results: Mapping[str, tuple[ClaimResult, ...]]) -> Table:
         rows.append(line)
     head = ["", "claim", *(f"{name}: {what}" for name in results for what in ("verdict", "mean effect"))]
     return Table(head, rows, "Claims side by side.", 2)
-
-

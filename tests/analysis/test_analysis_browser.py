@@ -60,7 +60,10 @@ def show(browser: Any, width: int, scheme: str = "light") -> None:
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
     )
-    features = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+    features = [
+        {"name": "prefers-color-scheme", "value": scheme},
+        {"name": "prefers-reduced-motion", "value": "reduce"},
+    ]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": features})
 
 
@@ -69,7 +72,10 @@ def league(browser: Any):
 
 
 def column(table, place: int) -> list[str]:
-    return [row.find_elements(By.CSS_SELECTOR, "th, td")[place].text for row in table.find_elements(By.CSS_SELECTOR, "tbody tr")]
+    return [
+        row.find_elements(By.CSS_SELECTOR, "th, td")[place].text
+        for row in table.find_elements(By.CSS_SELECTOR, "tbody tr")
+    ]
 
 
 def leading(texts: list[str]) -> list[float]:
@@ -164,7 +170,9 @@ def test_links_lead_to_the_runs_in_the_ui(browser, planted):
 
 
 def test_links_within_the_page_lead_somewhere(browser):
-    targets = [a.get_attribute("href").partition("#")[2] for a in browser.find_elements(By.CSS_SELECTOR, "a[href^='#']")]
+    targets = [
+        a.get_attribute("href").partition("#")[2] for a in browser.find_elements(By.CSS_SELECTOR, "a[href^='#']")
+    ]
     assert "distance_against_width" in targets
     assert [target for target in targets if not browser.find_elements(By.ID, target)] == []
     identifiers = browser.execute_script("return [...document.querySelectorAll('[id]')].map((e) => e.id)")
@@ -179,7 +187,8 @@ def test_it_fits_every_screen(browser, width, scheme):
         browser.execute_script("arguments[0].open = true", part)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     paper, ink = (
-        browser.execute_script(f"return getComputedStyle(document.body).{name}") for name in ("backgroundColor", "color")
+        browser.execute_script(f"return getComputedStyle(document.body).{name}")
+        for name in ("backgroundColor", "color")
     )
     contrast = abs(brightness(paper) - brightness(ink))
     assert contrast > 180

@@ -94,7 +94,16 @@ def test_help_names_the_keys_and_loads_nothing_heavy(tmp_path):
     )
     result = run(tmp_path, "-c", script, "--help")
     assert result.returncode == 0, result.stderr
-    for key in ("tracking.uri", "tracking.experiment", "tracking.ui_url", "sweep", "where.KEY", "measures", "group", "target"):
+    for key in (
+        "tracking.uri",
+        "tracking.experiment",
+        "tracking.ui_url",
+        "sweep",
+        "where.KEY",
+        "measures",
+        "group",
+        "target",
+    ):
         assert key in result.stdout
     assert result.stdout.splitlines()[-1] == "heavy:"
 
@@ -105,7 +114,10 @@ def test_a_list_needs_no_brackets_and_a_filter_no_plus(planted, tmp_path):
         "where.noise.level=<0.3", "measures=distance_from_init,param_norm", "group=dataset.train_size",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert "24 of 24 runs used, 8 configurations; varied: n, width, p. 30 further runs do not meet the filter." in result.stdout
+    assert (
+        "24 of 24 runs used, 8 configurations; varied: n, width, p. 30 further runs do not meet the filter."
+        in result.stdout
+    )
     assert "Not logged to MLflow: a filter leaves part of the sweep out" in result.stdout
     assert "Within groups of equal n, " in result.stdout
 
@@ -115,7 +127,9 @@ def test_a_second_call_says_that_nothing_has_changed(planted, tmp_path):
     first, second = run(tmp_path, *arguments), run(tmp_path, *arguments)
     assert "Nothing has changed" not in first.stdout
     assert "Nothing has changed since this report was written" in second.stdout
-    assert [line for line in second.stdout.splitlines() if "Nothing has changed" not in line] == first.stdout.splitlines()
+    assert [
+        line for line in second.stdout.splitlines() if "Nothing has changed" not in line
+    ] == first.stdout.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,9 @@ def test_the_page_is_whole_and_fetches_nothing(outcome):
     assert page.open == []
     assert page.tags.count("img") == 11  # ten figures, and the place where one is enlarged
     assert page.tags.count("script") == 1
-    fetched = [link for link in page.links if not link.startswith(("data:", "#", "http://127.0.0.1:5000/#/experiments/"))]
+    fetched = [
+        link for link in page.links if not link.startswith(("data:", "#", "http://127.0.0.1:5000/#/experiments/"))
+    ]
     assert fetched == []
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
@@ -226,7 +228,7 @@ def test_one_seed_is_drawn_without_bands_and_text_of_the_store_is_escaped(small,
     networks = part(result).networks
     frame = networks.frame.assign(run_name='<img src=x onerror="alert(2)">')
     bad = replace(networks, frame=frame, source=replace(networks.source, notes=notes, experiment="<script>"))
-    content = blocks(replace(result.report, parts=[replace(part(result), networks=bad)], ui_url="http://a/\"><script>"))
+    content = blocks(replace(result.report, parts=[replace(part(result), networks=bad)], ui_url='http://a/"><script>'))
     page = html.render("<i>", content, defaultdict(bytes))
     assert page.count("<script") == 1
     assert "&lt;script&gt;alert(1)" in page

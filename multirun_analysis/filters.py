@@ -72,7 +72,7 @@ def require_known(key: str, given: Iterable[str], known: Sequence[str], what: st
 
 def measures_of(frame: pd.DataFrame) -> list[str]:
     """The measures that a league table can rank: the distance, and every total `measure/<name>`."""
-    totals = [column.removeprefix(names.MEASURE) for column in frame if _is_total(column)]
+    totals = [str(column).removeprefix(names.MEASURE) for column in frame if _is_total(column)]
     return [*([names.DISTANCE] if names.DISTANCE in frame else []), *sorted(totals)]
 
 

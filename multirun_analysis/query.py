@@ -157,8 +157,8 @@ def _identities(uri: str, run_id: str, artifacts: str) -> frozenset[str]:
         if place.scheme in ("", "file") and not uri.startswith("http"):
             folder = Path(unquote(place.path))
             return _listed(folder / names.NETWORKS_FILE) if folder.is_absolute() else frozenset()
-        with tempfile.TemporaryDirectory() as folder:
-            return _listed(Path(open_client(uri).download_artifacts(run_id, names.NETWORKS_FILE, folder)))
+        with tempfile.TemporaryDirectory() as scratch:
+            return _listed(Path(open_client(uri).download_artifacts(run_id, names.NETWORKS_FILE, scratch)))
     except Exception:  # each kind of artifact store has errors of its own: without its list a sweep has its own runs
         return frozenset()
 

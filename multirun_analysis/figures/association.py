@@ -80,7 +80,7 @@ def dots(
     size = 46 if len(data) <= 30 else 24 if len(data) <= 300 else 10
     for (colour, marker), part in data.groupby(["colour", "marker"], sort=False):
         axis.scatter(
-            part["x"], part["y"], s=size, color=shades[colour], marker=markers.get(marker, "o"), alpha=0.85,
+            part["x"], part["y"], s=size, color=shades[str(colour)], marker=markers.get(str(marker), "o"), alpha=0.85,
             linewidth=0.4, edgecolor="white", zorder=3, rasterized=len(data) > MANY_POINTS,
         )  # fmt: skip
 

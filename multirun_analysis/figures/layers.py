@@ -50,5 +50,5 @@ def movement_by_layer(frame: pd.DataFrame, design: Design) -> Drawing:
 
 def layers_of(frame: pd.DataFrame) -> list[str]:
     """The layers with a recorded movement, layer2 before layer10."""
-    found = [column.removeprefix(MOVEMENT) for column in frame if str(column).startswith(MOVEMENT)]
+    found = [str(column).removeprefix(MOVEMENT) for column in frame if str(column).startswith(MOVEMENT)]
     return sorted(found, key=lambda name: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)])

@@ -111,7 +111,8 @@ def _caption(tables: Mapping[str, LeagueTable], drawn: int) -> str:
     table = next(iter(tables.values()))
     text = (
         "Points: each measure, normalized across training sizes and oriented, over configuration means; right of 0 is "
-        "as the measure predicts. Bars: 95% intervals for new configurations (none where there are too few). Hollow: worse than the leader in a paired comparison (max-T, 95%)."
+        "as the measure predicts. Bars: 95% intervals for new configurations (none where there are too few). "
+        "Hollow: worse than the leader in a paired comparison (max-T, 95%)."
     )
     if len(tables) == 1:
         text += " Dashed line: the hyperparameters alone. Numbers: places under τ within groups."

@@ -63,8 +63,8 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     within = ", ".join(map(labels.short, design.group_axes))
     where = f"groups of equal {within}" if within else "the one group"
     caption = (
-        f"Each point is a configuration, the mean over its seeds; grey lines: the common slope within {where}. Measures "
-        f"are normalized across training sizes; where one predicts a smaller gap its sign is turned.{some}"
+        f"Each point is a configuration, the mean over its seeds; grey lines: the common slope within {where}. "
+        f"Measures are normalized across training sizes; where one predicts a smaller gap its sign is turned.{some}"
     )
     return Drawing(NAME, TITLE, figure, caption)
 

@@ -67,7 +67,8 @@ def verdict(results: Results) -> str:
         "supported": "is supported as an explanation of the gap",
         "contradicted": "is contradicted as an explanation of the gap",
     }
-    text = f"On new configurations the distance {words.get(found.verdict, 'remains undecided as an explanation of the gap')}"
+    said = words.get(found.verdict, "remains undecided as an explanation of the gap")
+    text = f"On new configurations the distance {said}"
     return f"{text}; it takes place {place} of {ranked} measures." if place else f"{text}."
 
 

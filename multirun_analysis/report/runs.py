@@ -37,8 +37,8 @@ def table(material: Material, ui_url: str) -> Table:
             Link(str(name or run_id), address(ui_url, experiment, run_id))
             for name, run_id in zip(shown[RUN_NAME], shown[RUN_ID], strict=True)
         ],
-        *([labels.value(item) for item in shown[axis]] for axis in axes),
-        *([_metric(item, metric) for item in shown[metric]] for metric in metrics),
+        *_texts([[labels.value(item) for item in shown[axis]] for axis in axes]),
+        *_texts([[_metric(item, metric) for item in shown[metric]] for metric in metrics]),
         [str(item) if pd.notna(item) else "–" for item in shown[STOP_REASON]],
         [str(item) for item in shown[EXCLUDED]],
     ]
@@ -49,6 +49,10 @@ def table(material: Material, ui_url: str) -> Table:
         caption += f" The first {MAXIMUM_ROWS:,} of {len(frame):,}; all are in runs.csv, with their links."
     rows = [list(row) for row in zip(*columns, strict=True)]
     return Table([*head, "stopped by", "left out"], rows, caption, 1, sortable=True).without("left out")
+
+
+def _texts(columns: list[list[str]]) -> list[list[Cell]]:
+    return [[*column] for column in columns]
 
 
 def _metric(item: float, metric: str) -> str:

@@ -50,8 +50,8 @@ def claims(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
         )
     head = ["", "claim", "verdict", "mean effect", "margin", "cells + / − / ?", "figure", "note"]
     caption = (
-        "Claims, each tested as stated before any result: on this grid, seeds as replicates, one-sided at 5%, Holm over "
-        "cells. Supported: in every cell; contradicted: in at least one. Mean effect over cells with its 95% interval."
+        "Claims, each tested as stated before any result: on this grid, seeds as replicates, one-sided at 5%, Holm "
+        "over cells. Supported: in every cell; contradicted: in at least one. Mean effect over cells with its 95% interval."
     )
     parts: list[Block] = [Table(head, rows, caption, 3).without("note").without("figure")]
     cells = [row for item in results for row in _cells(item)]

@@ -135,12 +135,12 @@ def test_a_second_call_says_that_nothing_has_changed(planted, tmp_path):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("where.model.widht=64", "where.model.widht: model.widht is none of the config keys of these networks: nearest model.width;"),
+        ("where.model.widht=64", "model.widht is none of the config keys of these networks: nearest model.width;"),
         ("where.model.width=65", "where.model.width=65 matches no network: there is 16, 64, 256"),
         ("where.model.width=<x", "where.model.width=<x: < must be followed by a number, got 'x'"),
         ("measures=parm_norm", "measures: parm_norm is none of the measures of these networks: nearest param_norm;"),
         ("group=model.depth", "group: model.depth is none of the config keys that vary among these networks:"),
-        ("target=test_eror", "target must be one of generalization_gap, generalization_gap_noisy, test_error, got 'test_eror'"),
+        ("target=test_eror", "generalization_gap_noisy, test_error, got 'test_eror' (nearest: test_error)"),
         ("tracking.ui_url=localhost", "tracking.ui_url must begin with http:// or https://, got 'localhost'"),
         ("tracking.experiment=initdist,initdist", "tracking.experiment must name each experiment once"),
         ("tracking.experiment=initdits", "It holds: Default, initdist, nearest initdist"),
@@ -156,8 +156,12 @@ def refusal(arguments: list[str]) -> str:
     register()
     with initialize_config_dir(f"{conf_dir()}/{FOLDER}", version_base="1.3"):
         config = OmegaConf.to_object(compose("analysis", unswept(arguments)))
-    with pytest.raises(AnalysisError) as error:
+
+    def refused() -> None:
         validate(config)
         analyze(config, "/nonexistent")
+
+    with pytest.raises(AnalysisError) as error:
+        refused()
     assert "\n" not in str(error.value)
     return str(error.value)

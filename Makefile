@@ -51,6 +51,7 @@ bench: setup
 	@mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/steps.py --compiled 64,256 --json benchmarks/results/steps_cpu.json
 	$(BIN)/python benchmarks/end_to_end.py --json benchmarks/results/end_to_end.json
+	$(BIN)/python benchmarks/analysis.py --json benchmarks/results/analysis.json
 	$(BIN)/python benchmarks/results.py
 
 coverage: setup

@@ -51,7 +51,7 @@ def claims(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
     head = ["", "claim", "verdict", "mean effect", "margin", "cells + / − / ?", "figure", "note"]
     caption = (
         "Claims, each tested as stated before any result: on this grid, seeds as replicates, one-sided at 5%, Holm "
-        "over cells. Supported: in every cell; contradicted: in at least one. Mean effect over cells with its 95% interval."
+        "over cells. Supported: in every cell; contradicted: in one or more. Mean effect over cells, 95% interval."
     )
     parts: list[Block] = [Table(head, rows, caption, 3).without("note").without("figure")]
     cells = [row for item in results for row in _cells(item)]
@@ -130,8 +130,8 @@ def league(table: LeagueTable) -> list[Block]:
     hyper = ", ".join(map(labels.term, base.hyperparameters))
     items = [
         f"Every measure must beat the hyperparameters alone ({hyper or 'none vary'}), a linear model of the axes: "
-        f"R² = {labels.number(base.r2, 2)} in sample, {labels.number(base.left_out, 2)} in groups left out. Its τ ranks "
-        "configurations by what the model predicts for each from all the others.",
+        f"R² = {labels.number(base.r2, 2)} in sample, {labels.number(base.left_out, 2)} in groups left out. Its τ "
+        "ranks configurations by what the model predicts for each from all the others.",
         *table.notes,
     ]
     same = [f"{row.measure} ranks the networks as {row.same_as} does" for row in table.rows if row.same_as]

@@ -89,7 +89,8 @@ def test_an_unknown_key_is_refused_by_name(tmp_path):
 def test_help_names_the_keys_and_loads_nothing_heavy(tmp_path):
     script = (
         "import sys, atexit; from multirun_analysis.__main__ import main; "
-        "atexit.register(lambda: print('heavy:', *sorted({'pandas', 'mlflow', 'matplotlib', 'scipy'} & set(sys.modules)))); "
+        "heavy = {'pandas', 'mlflow', 'matplotlib', 'scipy'}; "
+        "atexit.register(lambda: print('heavy:', *sorted(heavy & set(sys.modules)))); "
         "main()"
     )
     result = run(tmp_path, "-c", script, "--help")

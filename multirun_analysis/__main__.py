@@ -17,9 +17,14 @@ from multirun_analysis.errors import AnalysisError
 
 register()
 
+# Thousands of small products, which threads make slower; read when numpy is first imported, which is later than this.
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
 
 def main() -> None:
     """Console entry."""
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {version('initdist')}")
     else:

@@ -1,7 +1,8 @@
 """Conditional mutual information between the signs of a measure's and the target's differences, with its null.
 
 Legend: C configurations, N networks, Q pairs of configurations (a configuration with itself included), R rows of one
-batch, each a measure's values or a permutation of them; a state is one of 9 pairs of signs (measure, target).
+batch, each a measure's values or a permutation of them; a state is one of 9 pairs of signs (measure, target), and three
+more hold the pairs where the measure is undefined.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from multirun_analysis.stats.standings import Information
 
 CONFIGURATIONS = 100  # more are subsampled by a fixed seed: pairs are quadratic, and each needs its permutations
 NETWORKS = 300
-BATCH = 8
-STATES = 9
+BATCH = 20
+STATES, ALL_STATES = 9, 12
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,15 @@ def informations(
     The null permutes whole configurations of the measure: a configuration gets the values of another one.
     """
     rng = np.random.default_rng(seed)
-    orders = [_permutation(shared, rng) for _ in range(permutations)]
+    orders = np.array([np.arange(len(shared.rows)), *(_permutation(shared, rng) for _ in range(permutations))])
+    # A permutation only moves the signs of a measure's differences: from these places in their matrix [N, N].
+    places = (orders[:, shared.first] * len(shared.rows) + orders[:, shared.second]).astype(np.int32)
+    small = np.array([len(axes) == 2 for axes in shared.cells.axes])
     results = []
     for mu in values[shared.rows].T:
-        table = np.vstack([mu, *(mu[order] for order in orders)])
-        found = [_evaluate(shared, table[start : start + BATCH]) for start in range(0, len(table), BATCH)]
+        signs = _signs(mu)
+        found = [_evaluate(shared, signs, places[start : start + BATCH]) for start in range(0, len(places), BATCH)]
         weighted, unweighted = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
-        small = np.array([len(axes) == 2 for axes in shared.cells.axes])
         results.append((_result(shared, weighted, ()), _result(shared, 100 * unweighted[small], None)))
     return results
 
@@ -128,7 +131,7 @@ def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Ce
         behind.append(same + 2 * turned)
         total += int(cell.max(initial=-1)) + 1
     place = (np.concatenate(cells), np.tile(np.arange(len(low)), len(levels)))
-    both = [csr_matrix((np.concatenate(part).astype(float), place), (total, len(low))) for part in (ahead, behind)]
+    both = [csr_matrix((np.concatenate(part).astype(np.float32), place), (total, len(low))) for part in (ahead, behind)]
     for matrix in both:
         matrix.eliminate_zeros()
     return _Cells(tuple(sets), np.array(starts), *both)
@@ -144,19 +147,25 @@ def _permutation(shared: Conditioned, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _evaluate(shared: Conditioned, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """table [R, N] -> normalized information [sets, R], cells weighted by probability, and every cell alike."""
-    counts = np.empty((shared.pairs, len(table), STATES))
-    for row, mu in enumerate(table):
-        a, b = mu[shared.first], mu[shared.second]
-        state = (_sign(a, b) + np.int8(1)) * 3 + shared.target + np.int8(1)
-        use = ~(np.isnan(a) | np.isnan(b))
-        pair, state = (shared.pair, state) if use.all() else (shared.pair[use], state[use])
-        flat = np.bincount(pair * STATES + state, minlength=shared.pairs * STATES)
-        counts[:, row] = flat.reshape(-1, STATES)
-    straight = counts.reshape(shared.pairs, -1)
-    turned = np.ascontiguousarray(counts[:, :, ::-1]).reshape(shared.pairs, -1)
-    cells = (shared.cells.ahead @ straight + shared.cells.behind @ turned).reshape(-1, len(table), 3, 3)
+def _signs(mu: np.ndarray) -> np.ndarray:
+    """[N * N] 0, 1, 2 for the sign -1, 0, 1 of mu_i - mu_j, 3 where either is undefined."""
+    a, b = mu[:, None], mu[None, :]
+    found = (a > b).astype(np.int64) - (a < b) + 1
+    found[np.isnan(a) | np.isnan(b)] = 3
+    return found.ravel()
+
+
+def _evaluate(shared: Conditioned, signs: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """places [R, pairs of networks] in signs -> normalized information [sets, R], cells weighted by probability, and
+    every cell alike."""
+    number = len(places)
+    state = 3 * signs.take(places) + (shared.target + 1)
+    state += (shared.pair * number + np.arange(number)[:, None]) * ALL_STATES
+    counts = np.bincount(state.ravel(), minlength=shared.pairs * number * ALL_STATES)
+    # Whole numbers below 2^24: exact in single precision.
+    counts = counts.reshape(-1, number, ALL_STATES)[:, :, :STATES].astype(np.float32)
+    straight, turned = (part.reshape(shared.pairs, -1) for part in (counts, counts[:, :, ::-1]))
+    cells = (shared.cells.ahead @ straight + shared.cells.behind @ turned).reshape(-1, number, 3, 3)
     by_target, total = cells.sum(axis=2), cells.sum(axis=(2, 3))
     of_target, of_total = _xlogx(by_target).sum(axis=2), _xlogx(total)
     information = _xlogx(cells).sum(axis=(2, 3)) - _xlogx(cells.sum(axis=3)).sum(axis=2) - of_target + of_total

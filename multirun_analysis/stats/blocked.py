@@ -54,8 +54,8 @@ def seed_effects(
     counts = np.bincount(flat, minlength=len(line) * len(levels)).reshape(shape)
     sums = np.bincount(flat, weights=value, minlength=len(line) * len(levels)).reshape(shape)
     table = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)  # one row a seed in a cell, sorted by cell
-    found = []
-    for lines in np.split(np.arange(len(line)), np.flatnonzero(np.diff(cell[first])) + 1):
+    found: list[tuple[int, np.ndarray, pd.Index, np.ndarray, int]] = []
+    for lines in np.split(np.arange(len(line)), np.flatnonzero(np.diff(cell[first])) + 1) if len(line) else ():
         present = (counts[lines] > 0).any(axis=0)
         own = table[lines][:, present]
         complete = ~np.isnan(own).any(axis=1)
@@ -63,10 +63,10 @@ def seed_effects(
             continue
         effects = own[complete] @ _contrast(levels[present], kind)
         index = int(first[lines].min())
-        named = {name: rows[name].iloc[index] for name in cells}
         seeds = pd.Index(seed[place][first[lines][complete]])
-        found.append(SeedEffects(named, effects, seeds, levels[present], int((~complete).sum()), int(place[index])))
-    return found
+        found.append((index, effects, seeds, levels[present], int((~complete).sum())))
+    named = rows[cells].iloc[[item[0] for item in found]].to_dict("records") if cells else [{} for _ in found]
+    return [SeedEffects(cell, *item[1:], int(place[item[0]])) for cell, item in zip(named, found, strict=True)]
 
 
 def _contrast(levels: np.ndarray, kind: str) -> np.ndarray:

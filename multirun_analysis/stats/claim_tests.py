@@ -237,8 +237,9 @@ def _reference(claim: Claim, frame: pd.DataFrame, effects: SeedEffects) -> float
 
 def _overall(cells: Sequence[SeedEffects]) -> tuple[float | None, Interval | None]:
     """Mean over cells for each seed, then over seeds: cells share seeds, so they are no replicates of each other."""
-    table = pd.concat([pd.Series(cell.effects, index=cell.seeds) for cell in cells], axis=1)
-    complete = table.dropna().mean(axis=1).to_numpy()
+    seed, effect = np.concatenate([cell.seeds for cell in cells]), np.concatenate([cell.effects for cell in cells])
+    everywhere = np.bincount(seed) == len(cells)
+    complete = np.bincount(seed, weights=effect)[everywhere] / len(cells)
     number = len(complete)
     if number < MINIMUM_SEEDS:
         return (float(complete.mean()) if number else None), None

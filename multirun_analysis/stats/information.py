@@ -22,6 +22,11 @@ CONFIGURATIONS = 100  # more are subsampled by a fixed seed: pairs are quadratic
 NETWORKS = 300
 BATCH = 20
 STATES, ALL_STATES = 9, 12
+TIE = 1e-9  # information that differs by less is equal: tables that mirror each other differ by rounding
+_MEASURE, _TARGET = np.repeat(np.eye(3), 3, axis=0), np.tile(np.eye(3), (3, 1))
+MARGINS = np.column_stack([_MEASURE, _TARGET, np.ones(STATES)]).astype(np.float32)  # of 9 states: 3 + 3 signs, all
+# n log n of states and margins -> information and entropy of the target, both times the cell's pairs.
+TERMS = np.repeat([[1, 0], [-1, 0], [-1, -1], [1, 1]], [STATES, 3, 3, 1], axis=0).astype(float)
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,15 @@ def informations(
     rng = np.random.default_rng(seed)
     orders = np.array([np.arange(len(shared.rows)), *(_permutation(shared, rng) for _ in range(permutations))])
     # A permutation only moves the signs of a measure's differences: from these places in their matrix [N, N].
-    places = (orders[:, shared.first] * len(shared.rows) + orders[:, shared.second]).astype(np.int32)
+    places = orders[:, shared.first] * len(shared.rows) + orders[:, shared.second]
+    batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
+    base = shared.pair * BATCH * ALL_STATES + shared.target + 1
+    bases = base + ALL_STATES * np.arange(BATCH)[:, None]
     small = np.array([len(axes) == 2 for axes in shared.cells.axes])
     results = []
     for mu in values[shared.rows].T:
         signs = _signs(mu)
-        found = [_evaluate(shared, signs, places[start : start + BATCH]) for start in range(0, len(places), BATCH)]
+        found = [_evaluate(shared, signs, batch, bases[: len(batch)]) for batch in batches]
         weighted, unweighted = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         results.append((_result(shared, weighted, ()), _result(shared, 100 * unweighted[small], None)))
     return results
@@ -148,32 +156,33 @@ def _permutation(shared: Conditioned, rng: np.random.Generator) -> np.ndarray:
 
 
 def _signs(mu: np.ndarray) -> np.ndarray:
-    """[N * N] 0, 1, 2 for the sign -1, 0, 1 of mu_i - mu_j, 3 where either is undefined."""
+    """[N * N] 0, 3, 6 for the sign -1, 0, 1 of mu_i - mu_j, 9 where either is undefined."""
     a, b = mu[:, None], mu[None, :]
-    found = (a > b).astype(np.int64) - (a < b) + 1
-    found[np.isnan(a) | np.isnan(b)] = 3
+    found = 3 * ((a > b).astype(np.int8) - (a < b) + np.int8(1))
+    found[np.isnan(a) | np.isnan(b)] = STATES
     return found.ravel()
 
 
-def _evaluate(shared: Conditioned, signs: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """places [R, pairs of networks] in signs -> normalized information [sets, R], cells weighted by probability, and
-    every cell alike."""
+def _evaluate(
+    shared: Conditioned, signs: np.ndarray, places: np.ndarray, bases: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normalized information [sets, R], cells weighted by probability, and every cell alike.
+
+    places [R, pairs of networks] in signs; bases [R, pairs of networks]: where the states of a pair's cell are counted.
+    """
     number = len(places)
-    state = 3 * signs.take(places) + (shared.target + 1)
-    state += (shared.pair * number + np.arange(number)[:, None]) * ALL_STATES
-    counts = np.bincount(state.ravel(), minlength=shared.pairs * number * ALL_STATES)
+    states = (signs.take(places) + bases).ravel()
+    counts = np.bincount(states, minlength=shared.pairs * BATCH * ALL_STATES).reshape(-1, BATCH, ALL_STATES)
     # Whole numbers below 2^24: exact in single precision.
-    counts = counts.reshape(-1, number, ALL_STATES)[:, :, :STATES].astype(np.float32)
+    counts = counts[:, :number, :STATES].astype(np.float32)
     straight, turned = (part.reshape(shared.pairs, -1) for part in (counts, counts[:, :, ::-1]))
-    cells = (shared.cells.ahead @ straight + shared.cells.behind @ turned).reshape(-1, number, 3, 3)
-    by_target, total = cells.sum(axis=2), cells.sum(axis=(2, 3))
-    of_target, of_total = _xlogx(by_target).sum(axis=2), _xlogx(total)
-    information = _xlogx(cells).sum(axis=(2, 3)) - _xlogx(cells.sum(axis=3)).sum(axis=2) - of_target + of_total
-    entropy = of_total - of_target  # both times the cell's pairs
-    size = np.where(total > 0, total, 1)
+    cells = (shared.cells.ahead @ straight + shared.cells.behind @ turned).reshape(-1, STATES)
+    margins = cells @ MARGINS
+    terms = (_xlogx(np.column_stack([cells, margins])) @ TERMS).reshape(-1, number, 2)
+    size = np.maximum(margins[:, -1:].reshape(-1, number, 1), 1).astype(float)
     starts = shared.cells.starts
-    weighted = _ratio(np.add.reduceat(information, starts), np.add.reduceat(entropy, starts))
-    return weighted, _ratio(np.add.reduceat(information / size, starts), np.add.reduceat(entropy / size, starts))
+    weighted, unweighted = (np.add.reduceat(part, starts) for part in (terms, terms / size))
+    return _ratio(weighted[:, :, 0], weighted[:, :, 1]), _ratio(unweighted[:, :, 0], unweighted[:, :, 1])
 
 
 def _xlogx(counts: np.ndarray) -> np.ndarray:
@@ -200,6 +209,6 @@ def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | Non
         given = shared.cells.axes[int(np.nanargmin(found[:, 0]))]
     if not len(drawn):
         return Information(float(smallest[0]), given=given or ())
-    p = float((1 + np.sum(drawn >= smallest[0])) / (1 + len(drawn)))
+    p = float((1 + np.sum(drawn >= smallest[0] - TIE)) / (1 + len(drawn)))
     null, high = float(np.median(drawn)), float(np.quantile(drawn, 0.95))
     return Information(float(smallest[0]), null, high, p, len(drawn), given or ())

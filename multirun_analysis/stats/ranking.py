@@ -34,9 +34,9 @@ class Evaluated:
             parts.append(Linear(one.pairs, share * one.values - its * two.values, terms))
         return Evaluated(tuple(parts), np.ones_like(self.shares), self.values - other.values)
 
-    def columns(self, index: np.ndarray) -> Evaluated:
+    def columns(self, index: np.ndarray | slice) -> Evaluated:
         """The same for some measures, repeated where an index is."""
-        parts = tuple(Linear(part.pairs, part.values[index], part.terms[:, index]) for part in self.parts)
+        parts = tuple(Linear(part.pairs, part.values[index], part.terms.T[index].T) for part in self.parts)
         return Evaluated(parts, self.shares[:, index], self.values[index])
 
 
@@ -75,7 +75,7 @@ class PairStatistics:
         usable = ~np.isnan(taus)
         shares = usable / np.maximum(usable.sum(axis=0), 1)
         values = np.where(usable.any(axis=0), np.sum(np.where(usable, taus, 0) * shares, axis=0), np.nan)
-        clean = tuple(replace(part, terms=np.nan_to_num(part.terms)) for part in axes)
+        clean = tuple(replace(part, terms=np.nan_to_num(part.terms.T).T) for part in axes)
         results["psi"] = Evaluated(clean, shares, values)
         return results
 
@@ -157,7 +157,7 @@ def paired_differences(
         sides, ahead, points = _both_defined(x, leader)
         evaluated = pairs.evaluate(sides, y, led)
         for name in led:
-            everyone = np.arange(len(rows))
+            everyone = slice(len(rows))
             difference = evaluated[name].columns(ahead).less(evaluated[name].columns(everyone))
             spread = variance(difference.parts, difference.shares, len(y), points, sampled=name == "tau")
             defined = np.array([row.score(name) is not None for row in rows])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.stats.design import Design
+from multirun_analysis.stats.design import Design, codes
 from multirun_analysis.stats.prestated import ENDS, LOG_LINEAR, LOG_LOG
 
 SLOPE = "slope on log axis"
@@ -24,7 +24,7 @@ class SeedEffects:
     seeds: pd.Index  # number of the combination of seed params, the same in every cell
     levels: np.ndarray
     incomplete: int
-    row: dict[Any, Any]  # one of the cell's networks
+    row: int  # of the frame: one of the cell's networks
 
 
 def seed_effects(
@@ -40,24 +40,33 @@ def seed_effects(
         use &= frame[quantity].to_numpy(dtype=float) > 0
     if kind in (LOG_LOG, SLOPE):
         use &= frame[axis].to_numpy(dtype=float) > 0
-    seed = frame.groupby(list(seed_columns), dropna=False).ngroup() if seed_columns else pd.Series(0, index=frame.index)
-    rows = frame[use]
+    seed = codes(frame, seed_columns)
+    place = np.flatnonzero(use)
+    rows, value = frame.iloc[place], frame[quantity].to_numpy(dtype=float)[place]
+    value = np.log(value) if kind in (LOG_LOG, LOG_LINEAR) else value
     cells = design.others(axis)
-    grouped = rows.groupby(cells, dropna=False, sort=True) if cells else [((), rows)]
-    found = []
-    for _, cell_rows in grouped:
-        value = cell_rows[quantity].astype(float)
-        value = np.log(value) if kind in (LOG_LOG, LOG_LINEAR) else value
-        table = value.groupby([seed[cell_rows.index], cell_rows[axis]]).mean().unstack()
-        complete = table.dropna()
-        if table.shape[1] < 2 or complete.empty:
+    cell = rows.groupby(cells, dropna=False, sort=True).ngroup().to_numpy() if cells else np.zeros(len(rows), int)
+    levels, level = np.unique(rows[axis].to_numpy(dtype=float), return_inverse=True)
+    line, first, number = np.unique(
+        cell * (int(seed.max(initial=0)) + 1) + seed[place], return_index=True, return_inverse=True
+    )
+    flat, shape = number * len(levels) + level, (len(line), len(levels))
+    counts = np.bincount(flat, minlength=len(line) * len(levels)).reshape(shape)
+    sums = np.bincount(flat, weights=value, minlength=len(line) * len(levels)).reshape(shape)
+    table = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)  # one row a seed in a cell, sorted by cell
+    found: list[tuple[int, np.ndarray, pd.Index, np.ndarray, int]] = []
+    for lines in np.split(np.arange(len(line)), np.flatnonzero(np.diff(cell[first])) + 1) if len(line) else ():
+        present = (counts[lines] > 0).any(axis=0)
+        own = table[lines][:, present]
+        complete = ~np.isnan(own).any(axis=1)
+        if present.sum() < 2 or not complete.any():
             continue
-        levels = table.columns.to_numpy(dtype=float)
-        effects = complete.to_numpy() @ _contrast(levels, kind)
-        cell = {name: cell_rows[name].iloc[0] for name in cells}
-        row = cell_rows.iloc[0].to_dict()
-        found.append(SeedEffects(cell, effects, complete.index, levels, len(table) - len(complete), row))
-    return found
+        effects = own[complete] @ _contrast(levels[present], kind)
+        index = int(first[lines].min())
+        seeds = pd.Index(seed[place][first[lines][complete]])
+        found.append((index, effects, seeds, levels[present], int((~complete).sum())))
+    named = rows[cells].iloc[[item[0] for item in found]].to_dict("records") if cells else [{} for _ in found]
+    return [SeedEffects(cell, *item[1:], int(place[item[0]])) for cell, item in zip(named, found, strict=True)]
 
 
 def _contrast(levels: np.ndarray, kind: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from initdist import names
 from multirun_analysis.catalogue import Entry, read_catalogue
 from multirun_analysis.closed_form import initial_norm
 from multirun_analysis.params import is_seed, params_of
-from multirun_analysis.stats.blocked import SeedEffects, seed_effects
+from multirun_analysis.stats.blocked import SLOPE, SeedEffects, seed_effects
 from multirun_analysis.stats.design import Design, find_design
 from multirun_analysis.stats.intervals import holm
 from multirun_analysis.stats.ols import Interval, t_interval
@@ -107,10 +107,11 @@ def _test(
     missing = _missing(claim, frame, design, quantities)
     if missing:
         return ClaimResult(claim, UNDECIDED, f"{claim.id} undecided: {missing}.", note=missing)
+    falling = _falling(claim, frame, design, seeds)
     raw = [
-        _raw(claim, frame, design, seeds, name, effects)
+        _raw(claim, name, effects, falling)
         for name in quantities
-        for effects in _effects(claim, frame, design, seeds, name)
+        for effects in seed_effects(frame, design, claim.axis, name, seeds, claim.effect)
     ]
     if not raw:
         note = f"no seed has two levels of {claim.axis} in a cell"
@@ -119,7 +120,7 @@ def _test(
     adjusted_for = holm([item.p_for for item in tested if item.p_for is not None])
     adjusted_against = holm([item.p_against for item in tested if item.p_against is not None])
     p_values = {id(item): both for item, *both in zip(tested, adjusted_for, adjusted_against, strict=True)}
-    cells = tuple(_cell(claim, item, *p_values.get(id(item), (None, None))) for item in raw)
+    cells = tuple(_cell(claim, frame, item, *p_values.get(id(item), (None, None))) for item in raw)
     counts = {
         verdict: sum(cell.verdict == verdict for cell in cells) for verdict in (SUPPORTED, CONTRADICTED, UNDECIDED)
     }
@@ -152,28 +153,34 @@ def _missing(claim: Claim, frame: pd.DataFrame, design: Design, quantities: Sequ
     return ""
 
 
-def _effects(
-    claim: Claim, frame: pd.DataFrame, design: Design, seeds: Sequence[str], quantity: str
-) -> list[SeedEffects]:
-    return seed_effects(frame, design, claim.axis, quantity, seeds, claim.effect)
+def _falling(
+    claim: Claim, frame: pd.DataFrame, design: Design, seeds: Sequence[str]
+) -> dict[tuple[str, ...], SeedEffects]:
+    """Cell -> the effect on the quantity that must fall meanwhile."""
+    if not claim.while_falling:
+        return {}
+    kind = LOG_LINEAR if claim.effect == LOG_LINEAR else SLOPE
+    found = seed_effects(frame, design, claim.axis, claim.while_falling, seeds, kind)
+    return {_key(effects): effects for effects in found}
 
 
-def _raw(
-    claim: Claim, frame: pd.DataFrame, design: Design, seeds: Sequence[str], quantity: str, effects: SeedEffects
-) -> _Raw:
+def _key(effects: SeedEffects) -> tuple[str, ...]:
+    """The cell as text, since a missing value does not equal itself."""
+    return tuple(map(str, effects.cell.values()))
+
+
+def _raw(claim: Claim, quantity: str, effects: SeedEffects, falling: Mapping[tuple[str, ...], SeedEffects]) -> _Raw:
     interval, p_for, p_against = _one_sided(effects, claim.margin, claim.side == ABOVE)
     raw = _Raw(effects, quantity, p_for, p_against, interval)
     if not claim.while_falling:
         return raw
-    kind = LOG_LINEAR if claim.effect == LOG_LINEAR else "slope on log axis"
-    for other in seed_effects(frame, design, claim.axis, claim.while_falling, seeds, kind):
-        if other.cell == effects.cell:
-            fall_interval, falls, rises = _one_sided(other, 0.0, above=False)
-            if None in (p_for, p_against, falls, rises):
-                return replace(raw, p_for=None, p_against=None, falling=other, falling_interval=fall_interval)
-            both = max(p_for or 0.0, falls or 0.0)
-            return replace(raw, p_for=both, falling=other, falling_interval=fall_interval)
-    return replace(raw, p_for=None, p_against=None)
+    other = falling.get(_key(effects))
+    if other is None:
+        return replace(raw, p_for=None, p_against=None)
+    fall_interval, falls, rises = _one_sided(other, 0.0, above=False)
+    if None in (p_for, p_against, falls, rises):
+        return replace(raw, p_for=None, p_against=None, falling=other, falling_interval=fall_interval)
+    return replace(raw, p_for=max(p_for or 0.0, falls or 0.0), falling=other, falling_interval=fall_interval)
 
 
 def _one_sided(effects: SeedEffects, margin: float, above: bool) -> tuple[Interval | None, float | None, float | None]:
@@ -190,7 +197,9 @@ def _one_sided(effects: SeedEffects, margin: float, above: bool) -> tuple[Interv
     return (interval, 1 - low, low) if above else (interval, low, 1 - low)
 
 
-def _cell(claim: Claim, raw: _Raw, p_for: float | None, p_against: float | None) -> CellTest:
+def _cell(
+    claim: Claim, frame: pd.DataFrame, raw: _Raw, p_for: float | None, p_against: float | None
+) -> CellTest:
     verdict, note = UNDECIDED, ""
     if p_for is None or p_against is None:
         note = f"{len(raw.effects.effects)} complete seeds, a test needs {MINIMUM_SEEDS}"
@@ -211,14 +220,15 @@ def _cell(claim: Claim, raw: _Raw, p_for: float | None, p_against: float | None)
         tuple(float(level) for level in raw.effects.levels),
         None if raw.falling is None else float(raw.falling.effects.mean()),
         raw.falling_interval,
-        _reference(claim, raw.effects) if claim.quantity == NORM else None,
+        _reference(claim, frame, raw.effects) if claim.quantity == NORM else None,
         note,
     )
 
 
-def _reference(claim: Claim, effects: SeedEffects) -> float | None:
+def _reference(claim: Claim, frame: pd.DataFrame, effects: SeedEffects) -> float | None:
     """The exponent of the initialization's norm, in closed form, over the cell's own levels."""
-    norms = np.array([initial_norm({**effects.row, claim.axis: level}) for level in effects.levels])
+    row = frame.iloc[effects.row].to_dict()
+    norms = np.array([initial_norm({**row, claim.axis: level}) for level in effects.levels])
     if claim.effect != LOG_LOG or not np.isfinite(norms).all():
         return None
     dose = np.log(effects.levels) - np.log(effects.levels).mean()
@@ -227,8 +237,9 @@ def _reference(claim: Claim, effects: SeedEffects) -> float | None:
 
 def _overall(cells: Sequence[SeedEffects]) -> tuple[float | None, Interval | None]:
     """Mean over cells for each seed, then over seeds: cells share seeds, so they are no replicates of each other."""
-    table = pd.concat([pd.Series(cell.effects, index=cell.seeds) for cell in cells], axis=1)
-    complete = table.dropna().mean(axis=1).to_numpy()
+    seed, effect = np.concatenate([cell.seeds for cell in cells]), np.concatenate([cell.effects for cell in cells])
+    everywhere = np.bincount(seed) == len(cells)
+    complete = np.bincount(seed, weights=effect)[everywhere] / len(cells)
     number = len(complete)
     if number < MINIMUM_SEEDS:
         return (float(complete.mean()) if number else None), None

@@ -83,6 +83,17 @@ def configurations(frame: pd.DataFrame, design: Design) -> pd.DataFrame:
     return pd.concat([first, means.reset_index(drop=True), sizes], axis=1)
 
 
+def configuration_means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """[configurations, columns] means over seeds of values [networks, columns]; NaN left out, infinity kept."""
+    columns, number = [], int(code.max(initial=-1)) + 1
+    for column in values.T:
+        defined = ~np.isnan(column)
+        present = np.bincount(code[defined], minlength=number)
+        total = np.bincount(code[defined], weights=column[defined], minlength=number)
+        columns.append(np.where(present > 0, total / np.maximum(present, 1), np.nan))
+    return np.column_stack(columns) if columns else np.empty((number, 0))
+
+
 def hyperparameters(means: pd.DataFrame, design: Design, but: Sequence[str] = ()) -> tuple[np.ndarray, list[str]]:
     """[rows, columns] regressors made of the axes, and their names: log, linear, or one column a level."""
     columns: list[np.ndarray] = []

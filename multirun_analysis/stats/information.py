@@ -1,7 +1,8 @@
 """Conditional mutual information between the signs of a measure's and the target's differences, with its null.
 
 Legend: C configurations, N networks, Q pairs of configurations (a configuration with itself included), R rows of one
-batch, each a measure's values or a permutation of them; a state is one of 9 pairs of signs (measure, target).
+batch, each a measure's values or a permutation of them; a state is one of 9 pairs of signs (measure, target), and three
+more hold the pairs where the measure is undefined.
 """
 
 from __future__ import annotations
@@ -19,8 +20,13 @@ from multirun_analysis.stats.standings import Information
 
 CONFIGURATIONS = 100  # more are subsampled by a fixed seed: pairs are quadratic, and each needs its permutations
 NETWORKS = 300
-BATCH = 8
-STATES = 9
+BATCH = 20
+STATES, ALL_STATES = 9, 12
+TIE = 1e-9  # information that differs by less is equal: tables that mirror each other differ by rounding
+_MEASURE, _TARGET = np.repeat(np.eye(3), 3, axis=0), np.tile(np.eye(3), (3, 1))
+MARGINS = np.column_stack([_MEASURE, _TARGET, np.ones(STATES)]).astype(np.float32)  # of 9 states: 3 + 3 signs, all
+# n log n of states and margins -> information and entropy of the target, both times the cell's pairs.
+TERMS = np.repeat([[1, 0], [-1, 0], [-1, -1], [1, 1]], [STATES, 3, 3, 1], axis=0).astype(float)
 
 
 @dataclass(frozen=True)
@@ -95,13 +101,18 @@ def informations(
     The null permutes whole configurations of the measure: a configuration gets the values of another one.
     """
     rng = np.random.default_rng(seed)
-    orders = [_permutation(shared, rng) for _ in range(permutations)]
+    orders = np.array([np.arange(len(shared.rows)), *(_permutation(shared, rng) for _ in range(permutations))])
+    # A permutation only moves the signs of a measure's differences: from these places in their matrix [N, N].
+    places = orders[:, shared.first] * len(shared.rows) + orders[:, shared.second]
+    batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
+    base = shared.pair * BATCH * ALL_STATES + shared.target + 1
+    bases = base + ALL_STATES * np.arange(BATCH)[:, None]
+    small = np.array([len(axes) == 2 for axes in shared.cells.axes])
     results = []
     for mu in values[shared.rows].T:
-        table = np.vstack([mu, *(mu[order] for order in orders)])
-        found = [_evaluate(shared, table[start : start + BATCH]) for start in range(0, len(table), BATCH)]
+        signs = _signs(mu)
+        found = [_evaluate(shared, signs, batch, bases[: len(batch)]) for batch in batches]
         weighted, unweighted = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
-        small = np.array([len(axes) == 2 for axes in shared.cells.axes])
         results.append((_result(shared, weighted, ()), _result(shared, 100 * unweighted[small], None)))
     return results
 
@@ -128,7 +139,7 @@ def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Ce
         behind.append(same + 2 * turned)
         total += int(cell.max(initial=-1)) + 1
     place = (np.concatenate(cells), np.tile(np.arange(len(low)), len(levels)))
-    both = [csr_matrix((np.concatenate(part).astype(float), place), (total, len(low))) for part in (ahead, behind)]
+    both = [csr_matrix((np.concatenate(part).astype(np.float32), place), (total, len(low))) for part in (ahead, behind)]
     for matrix in both:
         matrix.eliminate_zeros()
     return _Cells(tuple(sets), np.array(starts), *both)
@@ -144,27 +155,34 @@ def _permutation(shared: Conditioned, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _evaluate(shared: Conditioned, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """table [R, N] -> normalized information [sets, R], cells weighted by probability, and every cell alike."""
-    counts = np.empty((shared.pairs, len(table), STATES))
-    for row, mu in enumerate(table):
-        a, b = mu[shared.first], mu[shared.second]
-        state = (_sign(a, b) + np.int8(1)) * 3 + shared.target + np.int8(1)
-        use = ~(np.isnan(a) | np.isnan(b))
-        pair, state = (shared.pair, state) if use.all() else (shared.pair[use], state[use])
-        flat = np.bincount(pair * STATES + state, minlength=shared.pairs * STATES)
-        counts[:, row] = flat.reshape(-1, STATES)
-    straight = counts.reshape(shared.pairs, -1)
-    turned = np.ascontiguousarray(counts[:, :, ::-1]).reshape(shared.pairs, -1)
-    cells = (shared.cells.ahead @ straight + shared.cells.behind @ turned).reshape(-1, len(table), 3, 3)
-    by_target, total = cells.sum(axis=2), cells.sum(axis=(2, 3))
-    of_target, of_total = _xlogx(by_target).sum(axis=2), _xlogx(total)
-    information = _xlogx(cells).sum(axis=(2, 3)) - _xlogx(cells.sum(axis=3)).sum(axis=2) - of_target + of_total
-    entropy = of_total - of_target  # both times the cell's pairs
-    size = np.where(total > 0, total, 1)
+def _signs(mu: np.ndarray) -> np.ndarray:
+    """[N * N] 0, 3, 6 for the sign -1, 0, 1 of mu_i - mu_j, 9 where either is undefined."""
+    a, b = mu[:, None], mu[None, :]
+    found = 3 * ((a > b).astype(np.int8) - (a < b) + np.int8(1))
+    found[np.isnan(a) | np.isnan(b)] = STATES
+    return found.ravel()
+
+
+def _evaluate(
+    shared: Conditioned, signs: np.ndarray, places: np.ndarray, bases: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normalized information [sets, R], cells weighted by probability, and every cell alike.
+
+    places [R, pairs of networks] in signs; bases [R, pairs of networks]: where the states of a pair's cell are counted.
+    """
+    number = len(places)
+    states = (signs.take(places) + bases).ravel()
+    counts = np.bincount(states, minlength=shared.pairs * BATCH * ALL_STATES).reshape(-1, BATCH, ALL_STATES)
+    # Whole numbers below 2^24: exact in single precision.
+    counts = counts[:, :number, :STATES].astype(np.float32)
+    straight, turned = (part.reshape(shared.pairs, -1) for part in (counts, counts[:, :, ::-1]))
+    cells = (shared.cells.ahead @ straight + shared.cells.behind @ turned).reshape(-1, STATES)
+    margins = cells @ MARGINS
+    terms = (_xlogx(np.column_stack([cells, margins])) @ TERMS).reshape(-1, number, 2)
+    size = np.maximum(margins[:, -1:].reshape(-1, number, 1), 1).astype(float)
     starts = shared.cells.starts
-    weighted = _ratio(np.add.reduceat(information, starts), np.add.reduceat(entropy, starts))
-    return weighted, _ratio(np.add.reduceat(information / size, starts), np.add.reduceat(entropy / size, starts))
+    weighted, unweighted = (np.add.reduceat(part, starts) for part in (terms, terms / size))
+    return _ratio(weighted[:, :, 0], weighted[:, :, 1]), _ratio(unweighted[:, :, 0], unweighted[:, :, 1])
 
 
 def _xlogx(counts: np.ndarray) -> np.ndarray:
@@ -191,6 +209,6 @@ def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | Non
         given = shared.cells.axes[int(np.nanargmin(found[:, 0]))]
     if not len(drawn):
         return Information(float(smallest[0]), given=given or ())
-    p = float((1 + np.sum(drawn >= smallest[0])) / (1 + len(drawn)))
+    p = float((1 + np.sum(drawn >= smallest[0] - TIE)) / (1 + len(drawn)))
     null, high = float(np.median(drawn)), float(np.quantile(drawn, 0.95))
     return Information(float(smallest[0]), null, high, p, len(drawn), given or ())

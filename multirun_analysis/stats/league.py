@@ -13,13 +13,13 @@ from multirun_analysis.catalogue import Entry, read_catalogue
 from multirun_analysis.params import is_seed, params_of
 from multirun_analysis.stats.bits import paired_on_test_set
 from multirun_analysis.stats.candidates import Candidates, candidates
-from multirun_analysis.stats.design import Design, codes, find_design, hyperparameters
+from multirun_analysis.stats.design import Design, codes, find_design, hyperparameters, configuration_means
 from multirun_analysis.stats.information import CONFIGURATIONS, condition, informations
 from multirun_analysis.stats.pairs import multinomial_weights, signs
 from multirun_analysis.stats.partial import partial_rank
 from multirun_analysis.stats.prediction import baseline_prediction
 from multirun_analysis.stats.ranking import PairStatistics, granulated, paired_differences, ranks, same_ranking
-from multirun_analysis.stats.regression import associate
+from multirun_analysis.stats.regression import slopes
 from multirun_analysis.stats.sign_error import Environments, certainty, environments, seed_pairs, sign_errors
 from multirun_analysis.stats.standings import (
     RESAMPLED,
@@ -34,7 +34,6 @@ from multirun_analysis.stats.verdict import JUDGED, judge
 RESAMPLES, PERMUTATIONS = 1000, 99
 MANY = 100  # configurations from which fewer resamples and permutations are drawn
 RESAMPLES_MANY, PERMUTATIONS_MANY = 400, 39
-MU = "mu"  # column of the measure at hand
 
 
 @dataclass(frozen=True)
@@ -117,18 +116,7 @@ def _prepare(
     found = candidates(frame, catalogue, measures)
     code = codes(frame, design.axes)
     y = frame[target].to_numpy(dtype=float)
-    return _Data(frame, design, target, seeds, code, _means(y[:, None], code)[:, 0], found, _means(found.values, code))
-
-
-def _means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
-    """[configurations, columns] means over seeds of values [networks, columns]; NaN left out, infinity kept."""
-    columns = []
-    for column in values.T:
-        defined = ~np.isnan(column)
-        number = np.bincount(code[defined], minlength=code.max() + 1)
-        total = np.bincount(code[defined], weights=column[defined], minlength=code.max() + 1)
-        columns.append(np.where(number > 0, total / np.maximum(number, 1), np.nan))
-    return np.column_stack(columns) if columns else np.empty((code.max() + 1, 0))
+    return _Data(frame, design, target, seeds, code, configuration_means(y[:, None], code)[:, 0], found, configuration_means(found.values, code))
 
 
 def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> list[Standing]:
@@ -138,11 +126,10 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
     information = _informations(data, values, permutations, seed)
     one = data.frame.drop_duplicates(list(data.design.axes)) if data.design.axes else data.frame.iloc[:1]
     controls = hyperparameters(one, data.design)[0]
-    base = data.frame[[*data.design.axes, *data.seeds, data.target]].copy()
+    fitted = slopes(data.frame, data.design, data.target, values, data.seeds)
     rows: list[Standing] = []
     for k, item in enumerate(data.found.entries):
-        base[MU] = values[:, k]
-        association = associate(base, data.design, data.target, MU, data.seeds, by_group=False)
+        fit = fitted[k]
         rows.append(
             Standing(
                 item.name,
@@ -156,11 +143,11 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
                 int((~np.isnan(data.x[:, k])).sum()),
                 int(np.isnan(values[:, k]).sum()),
                 int(np.isposinf(values[:, k]).sum()),
-                association.within,
-                association.controlled,
-                association.pooled,
-                association.across_seeds,
-                association.width_only,
+                fit.within,
+                fit.controlled,
+                fit.pooled,
+                fit.across_seeds,
+                fit.width_only,
                 estimates["tau"][k],
                 estimates["tau_within"][k],
                 granulated(estimates, k),
@@ -168,7 +155,7 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
                 *information[k],
                 signs_made[k],
                 signs_test[k],
-                association.prediction,
+                fit.prediction,
                 same_as=same_ranking(data.found, k),
             )
         )

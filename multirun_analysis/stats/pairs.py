@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 LIMIT = 200_000  # pairs of one set; more are subsampled by a fixed seed
 CHUNK = 8_192
+UNDEFINED = 9  # state of a pair beside its nine pairs of signs
 
 
 @dataclass(frozen=True)
@@ -57,31 +57,32 @@ def multinomial_weights(rows: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def tau_b(pairs: Pairs, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[1 + B, K] tau-b of x [G, K] with y [G] under each row of weights; NaN where every pair is tied.
+    """[B, K] tau-b of x [G, K] with y [G] under each row of weights [B, G]; NaN where every pair is tied.
 
     A pair counts w_i w_j times, so a configuration makes no pair with its own copy. Pairs where x or y is NaN are left
-    out. Kendall 1945; tied pairs leave the denominators as in tau-b.
+    out. Kendall 1945; tied pairs leave the denominators as in tau-b. Sums are of whole numbers below 2^24: exact.
     """
-    score = np.zeros((len(weights), x.shape[1]))
+    score = np.zeros((x.shape[1], len(weights)))
     x_untied, y_untied = np.zeros_like(score), np.zeros_like(score)
-    gaps = bool(np.isnan(x).any() or np.isnan(y).any())
+    by_configuration = np.ascontiguousarray(weights.T)
+    gaps = np.isnan(x).any(axis=0) | np.isnan(y).any()
     for start in range(0, len(pairs), CHUNK):
         i, j = pairs.first[start : start + CHUNK], pairs.second[start : start + CHUNK]
-        weight = weights[:, i] * weights[:, j]
-        sx, sy = signs(x[i], x[j]), signs(y[i], y[j])[:, None]
-        score += weight @ (sx * sy)
-        if gaps:
-            defined = ~(np.isnan(x[i]) | np.isnan(x[j]) | np.isnan(y[i] + y[j])[:, None])
-            x_untied += weight @ ((sx != 0) & defined).astype(np.float32)
-            y_untied += weight @ ((sy != 0) & defined).astype(np.float32)
-        else:
-            untied = sx != 0
-            x_untied += (weight.sum(axis=1) if untied.all() else weight @ untied.astype(np.float32)).reshape(
-                len(weights), -1
-            )
-            y_untied += weight @ (sy != 0).astype(np.float32)
+        weight = by_configuration[i] * by_configuration[j]
+        sx, sy = signs(x[i], x[j]), signs(y[i], y[j])
+        score += (sx * sy[:, None]).T @ weight
+        x_free = sx != 0
+        tied = ~x_free.all(axis=0)
+        x_untied[~tied] += weight.sum(axis=0)
+        y_untied[~gaps] += (sy != 0).astype(np.float32) @ weight
+        if gaps.any():
+            defined = ~(np.isnan(x[i][:, gaps]) | np.isnan(x[j][:, gaps]) | np.isnan(y[i] + y[j])[:, None])
+            y_untied[gaps] += (defined & (sy != 0)[:, None]).T.astype(np.float32) @ weight
+            x_free[:, gaps] &= defined
+        if tied.any():
+            x_untied[tied] += x_free[:, tied].T.astype(np.float32) @ weight
     with np.errstate(invalid="ignore", divide="ignore"):
-        return score / np.sqrt(x_untied * y_untied)
+        return np.asarray((score / np.sqrt(x_untied * y_untied)).T)
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,36 @@ class Linear:
 
 
 def linearized(pairs: Pairs, x: np.ndarray, y: np.ndarray) -> Linear:
-    """tau-b of x [G, K] with y [G] over the pairs, as score/sqrt(x_untied y_untied), linearized in those three."""
+    """tau-b of x [G, K] with y [G] over the pairs, as score/sqrt(x_untied y_untied), linearized in those three.
+
+    A pair's term depends on its two signs only: nine states and a tenth for undefined, so a table of ten terms.
+    """
     i, j = pairs.first, pairs.second
-    sx, sy = signs(x[i], x[j]), signs(y[i], y[j])[:, None]
-    defined = ~(np.isnan(x[i]) | np.isnan(x[j]) | np.isnan(y[i] + y[j])[:, None])
-    number = np.maximum(defined.sum(axis=0), 1)
-    score, x_untied, y_untied = sx * sy, sx != 0, (sy != 0) & defined
-    x_share, y_share = x_untied.sum(axis=0) / number, y_untied.sum(axis=0) / number
-    with np.errstate(invalid="ignore", divide="ignore"):
+    target = _state(y[i], y[j])
+    missing = np.isnan(y[i]) | np.isnan(y[j])
+    sx, sy = np.repeat([-1, 0, 1], 3), np.tile([-1, 0, 1], 3)
+    values, terms = np.full(x.shape[1], np.nan), np.zeros((x.shape[1], len(pairs)), dtype=np.float32)
+    for k, column in enumerate(x.T):
+        a, b = column[i], column[j]
+        state = 3 * _state(a, b) + target + np.int8(4)
+        undefined = missing | np.isnan(a) | np.isnan(b)
+        state[undefined] = UNDEFINED
+        counts = np.bincount(state, minlength=UNDEFINED + 1)[:UNDEFINED]
+        number = max(int(counts.sum()), 1)
+        x_share, y_share = counts[sx != 0].sum() / number, counts[sy != 0].sum() / number
         scale = np.sqrt(x_share * y_share)
-        values = score.sum(axis=0) / number / scale
-        terms = score / scale - values / 2 * (x_untied / x_share + y_untied / y_share)
-    return Linear(pairs, values, np.where(defined, terms / number, 0).astype(np.float32))
+        if scale == 0:
+            terms[k] = np.where(undefined, 0, np.nan)
+            continue
+        values[k] = (counts @ (sx * sy)) / number / scale
+        table = sx * sy / scale - values[k] / 2 * ((sx != 0) / x_share + (sy != 0) / y_share)
+        terms[k] = np.append(table / number, 0).astype(np.float32)[state]
+    return Linear(pairs, values, terms.T)
+
+
+def _state(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """sign(a - b) as int8, infinities ranked; 0 where either is NaN."""
+    return (a > b).astype(np.int8) - (a < b).astype(np.int8)
 
 
 def variance(
@@ -119,17 +138,12 @@ def variance(
     small. sampled: the levels of the configurations are random too, as for pairs across groups; nothing is then
     subtracted (the jackknife's variance).
     """
-    by_row = np.zeros((rows, shares.shape[1]))
-    square = np.zeros(shares.shape[1])
+    by_row, square = np.zeros((shares.shape[1], rows)), np.zeros(shares.shape[1])
     for part, share in zip(parts, shares, strict=True):
-        place = np.arange(len(part.pairs))
-        shape = (rows, len(part.pairs))
-        ends = [
-            csr_matrix((np.ones(len(place)), (end, place)), shape=shape)
-            for end in (part.pairs.first, part.pairs.second)
-        ]
-        by_row += share * ((ends[0] + ends[1]) @ part.terms)
-        square += share**2 * np.einsum("pk,pk->k", part.terms, part.terms, dtype=float)
-    once = (by_row**2).sum(axis=0)
+        for k, terms in enumerate(part.terms.T):
+            for end in (part.pairs.first, part.pairs.second):
+                by_row[k] += share[k] * np.bincount(end, weights=terms, minlength=rows)
+            square[k] += share[k] ** 2 * np.einsum("p,p->", terms, terms, dtype=float)
+    once = (by_row**2).sum(axis=1)
     found = once if sampled else np.maximum(once - square, square)
     return np.asarray(found * points / np.maximum(points - 2, 1))

@@ -34,9 +34,9 @@ class Evaluated:
             parts.append(Linear(one.pairs, share * one.values - its * two.values, terms))
         return Evaluated(tuple(parts), np.ones_like(self.shares), self.values - other.values)
 
-    def columns(self, index: np.ndarray) -> Evaluated:
+    def columns(self, index: np.ndarray | slice) -> Evaluated:
         """The same for some measures, repeated where an index is."""
-        parts = tuple(Linear(part.pairs, part.values[index], part.terms[:, index]) for part in self.parts)
+        parts = tuple(Linear(part.pairs, part.values[index], part.terms.T[index].T) for part in self.parts)
         return Evaluated(parts, self.shares[:, index], self.values[index])
 
 
@@ -59,40 +59,46 @@ class PairStatistics:
             sets[AXIS + axis] = pairs_within(codes(one, design.others(axis)))
         return cls(sets, len(one))
 
-    def evaluate(self, x: np.ndarray, y: np.ndarray) -> dict[str, Evaluated]:
-        """Statistic -> its values for x [configurations, K]; `psi` averages the axes where tau is defined."""
-        found = {name: linearized(pairs, x, y) for name, pairs in self.sets.items()}
+    def evaluate(self, x: np.ndarray, y: np.ndarray, only: Sequence[str] = ()) -> dict[str, Evaluated]:
+        """Statistic -> its values for x [configurations, K]; `psi` averages the axes where tau is defined.
+
+        only: the statistics that are needed, default all.
+        """
+        wanted = [name for name in self.sets if not only or name in only or ("psi" in only and name.startswith(AXIS))]
+        found = {name: linearized(self.sets[name], x, y) for name in wanted}
         one = np.ones((1, x.shape[1]))
         results = {name: Evaluated((part,), one, part.values) for name, part in found.items()}
+        if only and "psi" not in only:
+            return results
         axes = tuple(part for name, part in found.items() if name.startswith(AXIS))
         taus = np.array([part.values for part in axes]).reshape(len(axes), x.shape[1])
         usable = ~np.isnan(taus)
         shares = usable / np.maximum(usable.sum(axis=0), 1)
         values = np.where(usable.any(axis=0), np.sum(np.where(usable, taus, 0) * shares, axis=0), np.nan)
-        clean = tuple(replace(part, terms=np.nan_to_num(part.terms)) for part in axes)
+        clean = tuple(replace(part, terms=np.nan_to_num(part.terms.T).T) for part in axes)
         results["psi"] = Evaluated(clean, shares, values)
         return results
 
-    def replicates(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Resampled statistic -> [B, K] under each row of weights."""
+    def replicates(self, statistic: str, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """[B, K] values of one of RESAMPLED under each row of weights."""
+        if statistic != "psi":
+            return tau_b(self.sets[statistic], x, y, weights)
         axes = [tau_b(pairs, x, y, weights) for name, pairs in self.sets.items() if name.startswith(AXIS)]
         stacked = np.array(axes).reshape(len(axes), len(weights), x.shape[1])
         number = (~np.isnan(stacked)).sum(axis=0)
-        psi = np.where(number > 0, np.nansum(stacked, axis=0) / np.maximum(number, 1), np.nan)
-        return {name: psi if name == "psi" else tau_b(self.sets[name], x, y, weights) for name in RESAMPLED}
+        return np.where(number > 0, np.nansum(stacked, axis=0) / np.maximum(number, 1), np.nan)
 
     def estimates(self, evaluated: dict[str, Evaluated], x: np.ndarray, y: np.ndarray) -> dict[str, list[Estimate]]:
         """Statistic -> each measure's value with its interval."""
         defined = ~(np.isnan(x) | np.isnan(y)[:, None])
         results = {}
         for name, item in evaluated.items():
+            known: dict[bytes, int] = {}
             points = np.zeros(x.shape[1], dtype=np.int64)
             for k in range(x.shape[1]):
-                touched = np.zeros(self.configurations, dtype=bool)
-                for part, share in zip(item.parts, item.shares[:, k], strict=True):
-                    both = defined[part.pairs.first, k] & defined[part.pairs.second, k] & (share > 0)
-                    touched[part.pairs.first[both]] = touched[part.pairs.second[both]] = True
-                points[k] = touched.sum()
+                parts = [part.pairs for part, share in zip(item.parts, item.shares[:, k], strict=True) if share > 0]
+                key = defined[:, k].tobytes() + (item.shares[:, k] > 0).tobytes()
+                points[k] = known[key] if key in known else known.setdefault(key, _touched(parts, defined[:, k]))
             spread = variance(item.parts, item.shares, self.configurations, points, sampled=name == "tau")
             results[name] = [
                 correlation_interval(float(value), float(wide), int(number))
@@ -148,19 +154,16 @@ def paired_differences(
     numbers = {row.measure: k for k, row in enumerate(rows)}
     for leader in sorted({numbers[leaders[name]] for name in RESAMPLED if name in leaders}):
         led = [name for name in RESAMPLED if name in leaders and numbers[leaders[name]] == leader]
-        undefined = np.isnan(x[:, [leader]]) | np.isnan(x)
-        ahead, behind = np.where(undefined, np.nan, x[:, [leader]]), np.where(undefined, np.nan, x)
-        first, second = pairs.evaluate(ahead, y), pairs.evaluate(behind, y)
-        drawn = [pairs.replicates(side, y, weights[1:]) if len(weights) > 1 else None for side in (ahead, behind)]
-        points = (~undefined).sum(axis=0)
+        sides, ahead, points = _both_defined(x, leader)
+        evaluated = pairs.evaluate(sides, y, led)
         for name in led:
-            difference = first[name].less(second[name])
+            everyone = slice(len(rows))
+            difference = evaluated[name].columns(ahead).less(evaluated[name].columns(everyone))
             spread = variance(difference.parts, difference.shares, len(y), points, sampled=name == "tau")
             defined = np.array([row.score(name) is not None for row in rows])
             defined[leader] = False
-            moved = (
-                np.empty((0, len(rows))) if drawn[0] is None or drawn[1] is None else drawn[0][name] - drawn[1][name]
-            )
+            drawn = pairs.replicates(name, sides, y, weights[1:])
+            moved = drawn[:, ahead] - drawn[:, everyone]
             found = differences_from_leader(rows[leader].measure, difference.values, np.sqrt(spread), moved, defined)
             for result, item in zip(results, found, strict=True):
                 if item is not None:
@@ -168,9 +171,32 @@ def paired_differences(
     return [replace(row, differences=result) for row, result in zip(rows, results, strict=True)]
 
 
+def _both_defined(x: np.ndarray, leader: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x [configurations, K] where the leader is defined, and beside it the leader where each measure is.
+
+    Returns the columns, the number of each measure's leader column [K] (one for each pattern of gaps), and the
+    configurations where both are defined [K].
+    """
+    undefined = np.isnan(x[:, [leader]]) | np.isnan(x)
+    patterns, number = np.unique(undefined, axis=1, return_inverse=True)
+    ahead, behind = np.where(patterns, np.nan, x[:, [leader]]), np.where(undefined, np.nan, x)
+    return np.column_stack([behind, ahead]), x.shape[1] + number.ravel(), (~undefined).sum(axis=0)
+
+
+def _touched(parts: Sequence[Pairs], defined: np.ndarray) -> int:
+    """Configurations in a pair whose two are defined."""
+    touched = np.zeros(len(defined), dtype=bool)
+    for pairs in parts:
+        both = defined[pairs.first] & defined[pairs.second]
+        touched[pairs.first[both]] = touched[pairs.second[both]] = True
+    return int(touched.sum())
+
+
 def same_ranking(found: Candidates, k: int) -> str:
     """An earlier measure whose values are the same up to rounding, or the empty string."""
     for earlier in range(k):
-        if np.allclose(found.values[:, earlier], found.values[:, k], rtol=1e-5, atol=0, equal_nan=True):
+        columns = found.values[:, [earlier, k]]
+        # Most differ at once: a few rows decide before all are compared.
+        if all(np.allclose(*part.T, rtol=1e-5, atol=0, equal_nan=True) for part in (columns[:32], columns)):
             return found.entries[earlier].name
     return ""

@@ -13,7 +13,7 @@ from multirun_analysis.catalogue import Entry, read_catalogue
 from multirun_analysis.params import is_seed, params_of
 from multirun_analysis.stats.bits import paired_on_test_set
 from multirun_analysis.stats.candidates import Candidates, candidates
-from multirun_analysis.stats.design import Design, codes, find_design, hyperparameters, configuration_means
+from multirun_analysis.stats.design import Design, codes, configuration_means, find_design, hyperparameters
 from multirun_analysis.stats.information import CONFIGURATIONS, condition, informations
 from multirun_analysis.stats.pairs import multinomial_weights, signs
 from multirun_analysis.stats.partial import partial_rank
@@ -116,7 +116,16 @@ def _prepare(
     found = candidates(frame, catalogue, measures)
     code = codes(frame, design.axes)
     y = frame[target].to_numpy(dtype=float)
-    return _Data(frame, design, target, seeds, code, configuration_means(y[:, None], code)[:, 0], found, configuration_means(found.values, code))
+    return _Data(
+        frame,
+        design,
+        target,
+        seeds,
+        code,
+        configuration_means(y[:, None], code)[:, 0],
+        found,
+        configuration_means(found.values, code),
+    )
 
 
 def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> list[Standing]:

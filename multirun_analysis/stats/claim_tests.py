@@ -197,9 +197,7 @@ def _one_sided(effects: SeedEffects, margin: float, above: bool) -> tuple[Interv
     return (interval, 1 - low, low) if above else (interval, low, 1 - low)
 
 
-def _cell(
-    claim: Claim, frame: pd.DataFrame, raw: _Raw, p_for: float | None, p_against: float | None
-) -> CellTest:
+def _cell(claim: Claim, frame: pd.DataFrame, raw: _Raw, p_for: float | None, p_against: float | None) -> CellTest:
     verdict, note = UNDECIDED, ""
     if p_for is None or p_against is None:
         note = f"{len(raw.effects.effects)} complete seeds, a test needs {MINIMUM_SEEDS}"

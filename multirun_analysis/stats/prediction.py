@@ -136,7 +136,11 @@ def _beside(y: np.ndarray, z: np.ndarray, x: np.ndarray, groups: np.ndarray) -> 
         columns = int(kept.sum())
         error[train.sum() <= columns + varies + 1] = np.nan
         factor = np.zeros((x.shape[1], columns + 1, columns + 1))
-        factor[:, :columns, :columns], factor[:, :columns, columns], factor[:, columns, columns] = corner, along.T, length
+        factor[:, :columns, :columns], factor[:, :columns, columns], factor[:, columns, columns] = (
+            corner,
+            along.T,
+            length,
+        )
         aim = np.empty((x.shape[1], columns + 1))
         aim[:, :columns] = basis.T @ (y[train] - mean)
         aim[:, columns] = (y[train] - mean) @ rest / np.where(length > 0, length, 1)

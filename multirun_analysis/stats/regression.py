@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.params import WIDTH
-from multirun_analysis.stats.design import Design, codes, configurations, hyperparameters, configuration_means
+from multirun_analysis.stats.design import Design, codes, configuration_means, configurations, hyperparameters
 from multirun_analysis.stats.ols import Slope, fit_slope, fit_slopes
 from multirun_analysis.stats.prediction import Prediction, predict
 from multirun_analysis.stats.rank import Tau, kendall_within
@@ -147,9 +147,7 @@ def _across_seeds(
     return fit_slopes(y, x, groups=code, clusters=clusters, unit="networks")
 
 
-def _width_only(
-    one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, clusters: np.ndarray
-) -> list[Slope]:
+def _width_only(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> list[Slope]:
     if WIDTH not in design.axes:
         return [Slope(None, 0, 0, note="the width does not vary")] * x.shape[1]
     return fit_slopes(y, x, groups=codes(one, design.others(WIDTH)), clusters=clusters)

@@ -13,6 +13,7 @@ from multirun_analysis.stats.design import Design, codes
 from multirun_analysis.stats.prestated import ENDS, LOG_LINEAR, LOG_LOG
 
 SLOPE = "slope on log axis"
+LOGS = (LOG_LOG, LOG_LINEAR)  # kinds on the logarithm of the quantity
 
 
 @dataclass(frozen=True)
@@ -35,38 +36,53 @@ def seed_effects(
     kind: `exponent` (log on log), `log slope` (log on the axis), `slope on log axis`, `difference of ends` (largest
     level less smallest). Rows where a logarithm is undefined are left out, and the seed is then incomplete.
     """
+    place = np.flatnonzero(_usable(frame, axis, quantity, kind))
+    rows, seed, cells = frame.iloc[place], codes(frame, seed_columns)[place], design.others(axis)
+    if not len(rows):
+        return []
+    value = rows[quantity].to_numpy(dtype=float)
+    lines, first, table, levels = _by_seed(rows, cells, seed, axis, np.log(value) if kind in LOGS else value)
+    found = []
+    for line in lines:
+        present = ~np.isnan(table[line]).all(axis=0)
+        own = table[line][:, present]
+        complete = ~np.isnan(own).any(axis=1)
+        if present.sum() > 1 and complete.any():
+            effects = own[complete] @ _contrast(levels[present], kind)
+            seeds = pd.Index(seed[first[line][complete]])
+            found.append((int(first[line].min()), effects, seeds, levels[present], int((~complete).sum())))
+    chosen = rows[cells].iloc[[item[0] for item in found]]
+    named = list(chosen.itertuples(index=False, name=None)) if cells else [()] * len(found)
+    return [
+        SeedEffects(dict(zip(cells, cell, strict=True)), *item[1:], int(place[item[0]]))
+        for cell, item in zip(named, found, strict=True)
+    ]
+
+
+def _usable(frame: pd.DataFrame, axis: str, quantity: str, kind: str) -> np.ndarray:
     use = np.isfinite(frame[quantity].to_numpy(dtype=float)) & frame[axis].notna().to_numpy()
-    if kind in (LOG_LOG, LOG_LINEAR):
+    if kind in LOGS:
         use &= frame[quantity].to_numpy(dtype=float) > 0
     if kind in (LOG_LOG, SLOPE):
         use &= frame[axis].to_numpy(dtype=float) > 0
-    seed = codes(frame, seed_columns)
-    place = np.flatnonzero(use)
-    rows, value = frame.iloc[place], frame[quantity].to_numpy(dtype=float)[place]
-    value = np.log(value) if kind in (LOG_LOG, LOG_LINEAR) else value
-    cells = design.others(axis)
-    cell = rows.groupby(cells, dropna=False, sort=True).ngroup().to_numpy() if cells else np.zeros(len(rows), int)
+    return np.asarray(use)
+
+
+def _by_seed(
+    rows: pd.DataFrame, cells: Sequence[str], seed: np.ndarray, axis: str, value: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+    """A table [lines, levels] of mean values, one line a seed of a cell, NaN where there is none.
+
+    Returns each cell's lines, in order of the cells' values; the first row of each line; the table; the levels.
+    """
+    cell = rows.groupby(list(cells), dropna=False, sort=True).ngroup().to_numpy() if cells else np.zeros_like(seed)
     levels, level = np.unique(rows[axis].to_numpy(dtype=float), return_inverse=True)
-    line, first, number = np.unique(
-        cell * (int(seed.max(initial=0)) + 1) + seed[place], return_index=True, return_inverse=True
-    )
-    flat, shape = number * len(levels) + level, (len(line), len(levels))
-    counts = np.bincount(flat, minlength=len(line) * len(levels)).reshape(shape)
-    sums = np.bincount(flat, weights=value, minlength=len(line) * len(levels)).reshape(shape)
-    table = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)  # one row a seed in a cell, sorted by cell
-    found: list[tuple[int, np.ndarray, pd.Index, np.ndarray, int]] = []
-    for lines in np.split(np.arange(len(line)), np.flatnonzero(np.diff(cell[first])) + 1) if len(line) else ():
-        present = (counts[lines] > 0).any(axis=0)
-        own = table[lines][:, present]
-        complete = ~np.isnan(own).any(axis=1)
-        if present.sum() < 2 or not complete.any():
-            continue
-        effects = own[complete] @ _contrast(levels[present], kind)
-        index = int(first[lines].min())
-        seeds = pd.Index(seed[place][first[lines][complete]])
-        found.append((index, effects, seeds, levels[present], int((~complete).sum())))
-    named = rows[cells].iloc[[item[0] for item in found]].to_dict("records") if cells else [{} for _ in found]
-    return [SeedEffects(cell, *item[1:], int(place[item[0]])) for cell, item in zip(named, found, strict=True)]
+    both, first, line = np.unique(cell * (seed.max() + 1) + seed, return_index=True, return_inverse=True)
+    place, size = line * len(levels) + level, len(both) * len(levels)
+    counts = np.bincount(place, minlength=size)
+    means = np.bincount(place, weights=value, minlength=size) / np.where(counts > 0, counts, np.nan)
+    ends = np.flatnonzero(np.diff(cell[first])) + 1
+    return np.split(np.arange(len(both)), ends), first, means.reshape(-1, len(levels)), levels
 
 
 def _contrast(levels: np.ndarray, kind: str) -> np.ndarray:

@@ -20,8 +20,10 @@ from multirun_analysis.stats.standings import Information
 
 CONFIGURATIONS = 100  # more are subsampled by a fixed seed: pairs are quadratic, and each needs its permutations
 NETWORKS = 300
+SEEDS = 150  # networks of one configuration
 BATCH = 20
 STATES, ALL_STATES = 9, 12
+NO_NULL = "no permutations: none were asked for, or no two configurations have as many networks"
 TIE = 1e-9  # information that differs by less is equal: tables that mirror each other differ by rounding
 _MEASURE, _TARGET = np.repeat(np.eye(3), 3, axis=0), np.tile(np.eye(3), (3, 1))
 MARGINS = np.column_stack([_MEASURE, _TARGET, np.ones(STATES)]).astype(np.float32)  # of 9 states: 3 + 3 signs, all
@@ -52,11 +54,21 @@ class Conditioned:
     sizes: np.ndarray  # [C]
     first: np.ndarray  # [pairs of networks] places in rows
     second: np.ndarray
-    pair: np.ndarray  # [pairs of networks] number of the configuration pair
-    pairs: int
-    target: np.ndarray  # [pairs of networks] sign of the target's difference, -1, 0, 1
+    pairs: int  # of configurations
+    bases: np.ndarray  # [BATCH, pairs of networks] number of a pair's state, but for the sign of the measure
     cells: _Cells
     total: int  # configurations before subsampling
+    left_out: int  # networks of the chosen configurations beyond the first SEEDS
+
+    @property
+    def notes(self) -> list[str]:
+        """What was subsampled."""
+        parts = []
+        if len(self.sizes) < self.total:
+            parts.append(f"{len(self.sizes)} of {self.total} configurations, drawn by a fixed seed")
+        if self.left_out:
+            parts.append(f"the first {SEEDS} networks of a configuration")
+        return [f"Conditional mutual information and its null: {', '.join(parts)}."] if parts else []
 
 
 def condition(frame: pd.DataFrame, design: Design, target: str) -> Conditioned:
@@ -68,7 +80,10 @@ def condition(frame: pd.DataFrame, design: Design, target: str) -> Conditioned:
     if number > limit:
         chosen = np.sort(np.random.default_rng(0).choice(number, limit, replace=False))
     order = np.argsort(code, kind="stable")
-    rows = order[np.isin(code[order], chosen)]
+    all_sizes = np.bincount(code)
+    place = np.arange(len(code)) - np.repeat(np.cumsum(all_sizes) - all_sizes, all_sizes)
+    taken = np.isin(code[order], chosen)
+    rows = order[taken & (place < SEEDS)]
     local = np.searchsorted(chosen, code[rows])
     sizes = np.bincount(local, minlength=len(chosen))
     first, second = np.triu_indices(len(rows), k=1)
@@ -83,11 +98,13 @@ def condition(frame: pd.DataFrame, design: Design, target: str) -> Conditioned:
         sizes,
         first,
         second,
-        _pair(low, high, len(chosen)),
         len(chosen) * (len(chosen) + 1) // 2,
-        _sign(y[first], y[second]),
+        ALL_STATES * (np.arange(BATCH)[:, None] + BATCH * _pair(low, high, len(chosen)))
+        + _sign(y[first], y[second])
+        + 1,
         _cells(sets, [codes(one, axes) for axes in sets]),
         number,
+        int(taken.sum()) - len(rows),
     )
 
 
@@ -96,25 +113,49 @@ def informations(
 ) -> list[tuple[Information, Information]]:
     """For each measure of values [networks, K]: (Jiang, PGDL).
 
-    Jiang et al. (1912.02178, section 2.2.3): I(V_mu; V_g | U_S)/H(V_g | U_S), the smallest over |S| <= 2, cells
-    weighted by their probability. PGDL (2012.07976): exactly |S| = 2, every cell alike, times 100.
-    The null permutes whole configurations of the measure: a configuration gets the values of another one.
+    Jiang et al. (1912.02178): I(V_mu; V_g | U_S)/H(V_g | U_S), the smallest over |S| <= 2, cells weighted by their
+    probability. PGDL (2012.07976): exactly |S| = 2, every cell alike, times 100.
+    The null exchanges whole configurations of the measure that have as many networks, and as many where the measure is
+    defined: p = (1 + how many are as large)/(1 + permutations) is then exact. Where none can change places: no null.
     """
-    rng = np.random.default_rng(seed)
-    orders = np.array([np.arange(len(shared.rows)), *(_permutation(shared, rng) for _ in range(permutations))])
-    # A permutation only moves the signs of a measure's differences: from these places in their matrix [N, N].
-    places = orders[:, shared.first] * len(shared.rows) + orders[:, shared.second]
-    batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
-    base = shared.pair * BATCH * ALL_STATES + shared.target + 1
-    bases = base + ALL_STATES * np.arange(BATCH)[:, None]
-    small = np.array([len(axes) == 2 for axes in shared.cells.axes])
-    results = []
-    for mu in values[shared.rows].T:
-        signs = _signs(mu)
-        found = [_evaluate(shared, signs, batch, bases[: len(batch)]) for batch in batches]
-        weighted, unweighted = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
-        results.append((_result(shared, weighted, ()), _result(shared, 100 * unweighted[small], None)))
-    return results
+    chosen = values[shared.rows]
+    defined = np.add.reduceat(~np.isnan(chosen), shared.starts, axis=0, dtype=np.int64)
+    alike: dict[bytes, list[int]] = {}
+    for k, counts in enumerate(defined.T):
+        alike.setdefault(counts.tobytes(), []).append(k)
+    results: dict[int, tuple[Information, Information]] = {}
+    for columns in alike.values():
+        batches = _places(shared, defined[:, columns[0]], permutations, seed)
+        for k in columns:
+            results[k] = _information(shared, chosen[:, k], batches)
+    return [results[k] for k in range(values.shape[1])]
+
+
+def _information(shared: Conditioned, mu: np.ndarray, batches: Sequence[np.ndarray]) -> tuple[Information, Information]:
+    signs, small = _signs(mu), np.array([len(axes) == 2 for axes in shared.cells.axes])
+    found = [_evaluate(shared, signs, batch) for batch in batches]
+    weighted, unweighted = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+    return _result(shared, weighted, ()), _result(shared, 100 * unweighted[small], None)
+
+
+def _places(shared: Conditioned, defined: np.ndarray, permutations: int, seed: int) -> list[np.ndarray]:
+    """Batches [R, pairs of networks] of places in the matrix [N, N] of a measure's signs, its own order first.
+
+    A permutation of configurations only moves the signs of the differences. defined [C]: networks with the measure.
+    """
+    rng, own = np.random.default_rng(seed), np.arange(len(defined))
+    classes = np.unique(np.column_stack([shared.sizes, defined]), axis=0, return_inverse=True)[1].ravel()
+    movable = [members for members in (np.flatnonzero(classes == c) for c in np.unique(classes)) if len(members) > 1]
+    orders = [own]
+    for _ in range(permutations if movable else 0):
+        order = own.copy()
+        for members in movable:
+            order[members] = rng.permutation(members)
+        orders.append(order)
+    moved = np.repeat(shared.starts[np.array(orders)] - shared.starts, shared.sizes, axis=1)
+    rows = moved + np.arange(len(shared.rows))
+    places = rows[:, shared.first] * len(shared.rows) + rows[:, shared.second]
+    return [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
 
 
 def _pair(low: np.ndarray, high: np.ndarray, number: int) -> np.ndarray:
@@ -145,16 +186,6 @@ def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Ce
     return _Cells(tuple(sets), np.array(starts), *both)
 
 
-def _permutation(shared: Conditioned, rng: np.random.Generator) -> np.ndarray:
-    """[N] places: configuration c takes the networks of another one, from the first again where those are too few."""
-    other = rng.permutation(len(shared.sizes))
-    parts = [
-        shared.starts[source] + np.arange(size) % shared.sizes[source]
-        for source, size in zip(other, shared.sizes, strict=True)
-    ]
-    return np.concatenate(parts)
-
-
 def _signs(mu: np.ndarray) -> np.ndarray:
     """[N * N] 0, 3, 6 for the sign -1, 0, 1 of mu_i - mu_j, 9 where either is undefined."""
     a, b = mu[:, None], mu[None, :]
@@ -163,15 +194,13 @@ def _signs(mu: np.ndarray) -> np.ndarray:
     return found.ravel()
 
 
-def _evaluate(
-    shared: Conditioned, signs: np.ndarray, places: np.ndarray, bases: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _evaluate(shared: Conditioned, signs: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Normalized information [sets, R], cells weighted by probability, and every cell alike.
 
-    places [R, pairs of networks] in signs; bases [R, pairs of networks]: where the states of a pair's cell are counted.
+    places [R, pairs of networks] in signs.
     """
     number = len(places)
-    states = (signs.take(places) + bases).ravel()
+    states = (signs.take(places) + shared.bases[:number]).ravel()
     counts = np.bincount(states, minlength=shared.pairs * BATCH * ALL_STATES).reshape(-1, BATCH, ALL_STATES)
     # Whole numbers below 2^24: exact in single precision.
     counts = counts[:, :number, :STATES].astype(np.float32)
@@ -208,7 +237,7 @@ def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | Non
     if given is not None:
         given = shared.cells.axes[int(np.nanargmin(found[:, 0]))]
     if not len(drawn):
-        return Information(float(smallest[0]), given=given or ())
+        return Information(float(smallest[0]), given=given or (), note=NO_NULL)
     p = float((1 + np.sum(drawn >= smallest[0] - TIE)) / (1 + len(drawn)))
     null, high = float(np.median(drawn)), float(np.quantile(drawn, 0.95))
     return Information(float(smallest[0]), null, high, p, len(drawn), given or ())

@@ -14,12 +14,16 @@ from multirun_analysis.params import is_seed, params_of
 from multirun_analysis.stats.bits import paired_on_test_set
 from multirun_analysis.stats.candidates import Candidates, candidates
 from multirun_analysis.stats.design import Design, codes, configuration_means, find_design, hyperparameters
+<<<<<<< HEAD
 from multirun_analysis.stats.information import CONFIGURATIONS, condition, informations
+=======
+from multirun_analysis.stats.information import Conditioned, condition, informations
+>>>>>>> stats
 from multirun_analysis.stats.pairs import multinomial_weights, signs
 from multirun_analysis.stats.partial import partial_rank
 from multirun_analysis.stats.prediction import baseline_prediction
 from multirun_analysis.stats.ranking import PairStatistics, granulated, paired_differences, ranks, same_ranking
-from multirun_analysis.stats.regression import slopes
+from multirun_analysis.stats.regression import CLUSTERED, slopes
 from multirun_analysis.stats.sign_error import Environments, certainty, environments, seed_pairs, sign_errors
 from multirun_analysis.stats.standings import (
     RESAMPLED,
@@ -34,6 +38,7 @@ from multirun_analysis.stats.verdict import JUDGED, judge
 RESAMPLES, PERMUTATIONS = 1000, 99
 MANY = 100  # configurations from which fewer resamples and permutations are drawn
 RESAMPLES_MANY, PERMUTATIONS_MANY = 400, 39
+LISTED = 4  # names in a note
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class _Data:
     y: np.ndarray  # [configurations]
     found: Candidates
     x: np.ndarray  # [configurations, measures]
+    conditioned: Conditioned | None  # None: one configuration
+    environments: Environments
 
 
 def league_table(
@@ -125,6 +132,11 @@ def _prepare(
         configuration_means(y[:, None], code)[:, 0],
         found,
         configuration_means(found.values, code),
+<<<<<<< HEAD
+=======
+        condition(frame, design, target) if code.max() > 0 else None,
+        environments(frame, design),
+>>>>>>> stats
     )
 
 
@@ -174,15 +186,15 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
 def _informations(
     data: _Data, values: np.ndarray, permutations: int, seed: int
 ) -> list[tuple[Information, Information]]:
-    if len(data.y) < 2:
+    if data.conditioned is None:
         nothing = Information(None, note="needs two configurations")
         return [(nothing, nothing)] * values.shape[1]
-    return informations(condition(data.frame, data.design, data.target), values, permutations, seed)
+    return informations(data.conditioned, values, permutations, seed)
 
 
 def _sign_errors(data: _Data, values: np.ndarray) -> tuple[list[SignError], list[SignError]]:
     """By the target and the test set's size, and by test errors paired on the shared test set."""
-    found = environments(data.frame, data.design)
+    found = data.environments
     first, second, _ = seed_pairs(found)
     y = data.frame[data.target].to_numpy(dtype=float)
     size = _test_size(data.frame)
@@ -229,11 +241,20 @@ def _baseline(data: _Data, pairs: PairStatistics) -> Baseline:
 
 def _notes(data: _Data, pairs: PairStatistics) -> list[str]:
     notes = pairs.notes()
-    if len(data.y) > CONFIGURATIONS:
-        notes.append("Conditional mutual information and its null use a fixed random part of the configurations.")
+    if data.conditioned is not None:
+        notes += data.conditioned.notes
+    notes += data.environments.notes(data.design)
+    if len(data.frame) > CLUSTERED:
+        notes.append(f"Slopes across seeds: no cluster-robust interval beyond {CLUSTERED:,} networks.")
     fallback = [item.name for item in data.found.entries if not item.known]
     if fallback:
-        notes.append(f"Not in the catalogue, so taken as they are with orientation +1: {', '.join(fallback)}.")
+        number = f"{len(fallback)} measures are" if len(fallback) > 1 else "1 measure is"
+        notes.append(f"{number} not in the catalogue, so taken with orientation +1 as recorded: {_listed(fallback)}.")
     if data.found.unranked:
         notes.append(f"Undefined for every network: {', '.join(data.found.unranked)}.")
     return notes
+
+
+def _listed(names_of: Sequence[str]) -> str:
+    rest = len(names_of) - LISTED
+    return ", ".join(names_of[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

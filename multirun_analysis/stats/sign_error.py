@@ -18,6 +18,8 @@ from multirun_analysis.stats.standings import SignError
 
 EFFECTIVE = 12.0  # (sum w)^2/sum w^2 that an environment needs: at least 4 seeds
 PER_AXIS = 400  # environments of one axis; more are subsampled by a fixed seed
+SEED_PAIRS = 100_000  # in one axis' environments: beyond it there are fewer of these, but at least
+FEWEST = 50
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ class Environments:
     networks: np.ndarray
     totals: dict[str, int]  # axis -> environments before subsampling
 
+    def notes(self, design: Design) -> list[str]:
+        """Which axes' environments were subsampled."""
+        kept = {axis: int(np.sum(self.axis == design.axes.index(axis))) for axis in self.totals}
+        parts = [f"{axis} {kept[axis]} of {total}" for axis, total in self.totals.items() if kept[axis] < total]
+        return [f"Environments of the sign errors, drawn by a fixed seed: {', '.join(parts)}."] if parts else []
+
 
 def environments(frame: pd.DataFrame, design: Design, axes: Sequence[str] | None = None) -> Environments:
     """A configuration is complete if it has at least as many networks as the median configuration."""
@@ -41,11 +49,12 @@ def environments(frame: pd.DataFrame, design: Design, axes: Sequence[str] | None
     networks[code[order], place] = order
     complete = np.flatnonzero(sizes >= np.median(sizes)) if len(sizes) else np.empty(0, dtype=np.int64)
     one = frame.iloc[networks[complete, 0]] if len(complete) else frame.iloc[:0]
+    limit = min(PER_AXIS, max(FEWEST, SEED_PAIRS // max(networks.shape[1], 1) ** 2))
     number, first, second, totals = [], [], [], {}
     for index, axis in enumerate(design.axes):
         if axes is not None and axis not in axes:
             continue
-        pairs = pairs_within(codes(one, design.others(axis)), PER_AXIS)
+        pairs = pairs_within(codes(one, design.others(axis)), limit)
         totals[axis] = pairs.total
         number.append(np.full(len(pairs), index))
         first.append(complete[pairs.first])

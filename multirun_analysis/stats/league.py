@@ -14,11 +14,7 @@ from multirun_analysis.params import is_seed, params_of
 from multirun_analysis.stats.bits import paired_on_test_set
 from multirun_analysis.stats.candidates import Candidates, candidates
 from multirun_analysis.stats.design import Design, codes, configuration_means, find_design, hyperparameters
-<<<<<<< HEAD
-from multirun_analysis.stats.information import CONFIGURATIONS, condition, informations
-=======
 from multirun_analysis.stats.information import Conditioned, condition, informations
->>>>>>> stats
 from multirun_analysis.stats.pairs import multinomial_weights, signs
 from multirun_analysis.stats.partial import partial_rank
 from multirun_analysis.stats.prediction import baseline_prediction
@@ -132,11 +128,8 @@ def _prepare(
         configuration_means(y[:, None], code)[:, 0],
         found,
         configuration_means(found.values, code),
-<<<<<<< HEAD
-=======
         condition(frame, design, target) if code.max() > 0 else None,
         environments(frame, design),
->>>>>>> stats
     )
 
 

@@ -197,10 +197,6 @@ def same_ranking(found: Candidates, k: int) -> str:
     for earlier in range(k):
         columns = found.values[:, [earlier, k]]
         # Most differ at once: a few rows decide before all are compared.
-<<<<<<< HEAD
-        if all(np.allclose(part[:, 0], part[:, 1], rtol=1e-5, atol=0, equal_nan=True) for part in (columns[:32], columns)):
-=======
         if all(np.allclose(part[:, 0], part[:, 1], 1e-5, 0, equal_nan=True) for part in (columns[:32], columns)):
->>>>>>> stats
             return found.entries[earlier].name
     return ""

@@ -9,7 +9,7 @@ READY := .venv/.ready
 MAIN_JOB := -m model.width=64,256,1024 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: help setup run test lint format bench faults analyze ui clean
+.PHONY: help setup run test lint format bench coverage faults analyze ui clean
 
 help:
 	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (half an hour; the grid needs INITDIST_DATA)"
 	@echo "make faults   200 kills of a sweep, and ten times the drawn configs and files: docs/faults.md (an hour)"
+	@echo "make coverage how often the intervals of the analysis hold the truth (minutes)"
 	@echo "make analyze  analyze what is in the tracking store: report under reports/"
 	@echo "make ui       open the MLflow UI on that store, at 127.0.0.1:5000 (PORT=... for another)"
 	@echo "make clean    remove the environment and the caches; never the store"
@@ -51,12 +52,16 @@ bench: setup
 	@mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/steps.py --compiled 64,256 --json benchmarks/results/steps_cpu.json
 	$(BIN)/python benchmarks/end_to_end.py --json benchmarks/results/end_to_end.json
+	$(BIN)/python benchmarks/analysis.py --json benchmarks/results/analysis.json
 	$(BIN)/python benchmarks/results.py
 
 SEED ?= 1
 faults: setup
 	$(BIN)/python -m tests.faults.kills --kills 200 --a-sweep 50 --seed $(SEED)
 	INITDIST_FAULTS=10 $(BIN)/python -m pytest tests/faults/test_fuzz.py tests/test_survival.py -k "any or away"
+
+coverage: setup
+	$(BIN)/python tests/analysis/coverage.py
 
 analyze: setup
 	$(BIN)/python -m multirun_analysis

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import analysis
 import end_to_end
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -36,6 +37,8 @@ def main() -> None:
             parts.append(throughput(json.loads(file.read_text()), device))
     if (file := FOLDER / "end_to_end.json").exists():
         parts.append(whole_commands(json.loads(file.read_text())))
+    if (file := FOLDER / "analysis.json").exists():
+        parts.append(analyses(json.loads(file.read_text())))
     (HERE / "RESULTS.md").write_text("\n".join(parts))
     print(f"Results: {HERE / 'RESULTS.md'}")
 
@@ -95,6 +98,13 @@ def whole_commands(found: dict[str, Any]) -> str:
     rows = [line for part in end_to_end.PARTS if part in found for line in end_to_end.lines(part, found[part])]
     about = (end_to_end.__doc__ or "").split("\n\n")
     return "\n".join(["## Whole commands\n", measured_on(found), f"{about[2]}\n", end_to_end.HEAD, *rows, ""])
+
+
+def analyses(found: dict[str, Any]) -> str:
+    about = (analysis.__doc__ or "").split("\n\n")[1]
+    rows = [analysis.line(row) for row in found["rows"]]
+    start = f"`start` took {found['start']:.2f} s.\n"
+    return "\n".join(["## Analyses\n", measured_on(found), f"{about}\n", start, analysis.HEAD, *rows, ""])
 
 
 if __name__ == "__main__":

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from multirun_analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AnalysisError", "load_runs"]
+    from multirun_analysis.stats.claim_tests import claims
+    from multirun_analysis.stats.league import league_table
+
+__all__ = ["AnalysisError", "claims", "league_table", "load_runs"]
+
+
+def __getattr__(name: str) -> Any:
+    """Statistics are imported when they are first asked for: the package itself imports nothing heavy."""
+    if name == "league_table":
+        from multirun_analysis.stats.league import league_table
+
+        return league_table
+    if name == "claims":
+        from multirun_analysis.stats.claim_tests import claims
+
+        return claims
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_runs(
@@ -17,21 +34,26 @@ def load_runs(
     experiment: str = "initdist",
     *,
     sweep: str | None = None,
-    target: str = "generalization_gap",
+    where: Mapping[str, Any] | None = None,
+    target: str | None = None,
     excluded: bool = False,
 ) -> pd.DataFrame:
     """One row a trained network: params typed and dotted, final metrics under their MLflow names, tags.
 
     tracking_uri: default MLFLOW_TRACKING_URI, else `mlflow.db` in the working directory.
     sweep: only the networks of this sweep, those trained earlier included.
-    target: the metric that must be there and finite for a network to be used.
+    where: config key -> a value, a list of values or a comparison: {"model.width": [64, 256], "noise.level": "<0.5"}.
+    target: the metric that must be there and finite for a network to be used; None: generalization_gap_noisy where a
+    network was trained on noisy labels, else generalization_gap.
     excluded: also return the runs that the analysis leaves out, with the reason in column `excluded`.
-    Raises AnalysisError if the store, the experiment or the sweep cannot be read.
+    Raises AnalysisError if the store, the experiment or the sweep cannot be read, or a condition is met by no network.
     """
+    from multirun_analysis.filters import flat, select
     from multirun_analysis.query import read_networks
-    from multirun_analysis.selection import exclude
+    from multirun_analysis.selection import default_target, exclude
     from multirun_analysis.store import default_uri
 
-    networks = exclude(read_networks(tracking_uri or default_uri("."), experiment, sweep), target)
+    networks = select(read_networks(tracking_uri or default_uri("."), experiment, sweep), flat(where or {}))
+    networks = exclude(networks, target or default_target(networks))
     frame = networks.frame if excluded else networks.used
     return frame.reset_index(drop=True)

@@ -12,21 +12,27 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from initdist.paths import conf_dir
-from multirun_analysis.config import AnalysisConfig, register, validate
+from multirun_analysis.config import FOLDER, AnalysisConfig, register, unswept, validate
 from multirun_analysis.errors import AnalysisError
 
 register()
 
+# Thousands of small products, which threads make slower; read when numpy is first imported, which is later than this.
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
 
 def main() -> None:
     """Console entry."""
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {version('initdist')}")
     else:
+        sys.argv[1:] = unswept(sys.argv[1:])
         _main()
 
 
-@hydra.main(config_path=conf_dir(), config_name="analysis", version_base="1.3")
+@hydra.main(config_path=f"{conf_dir()}/{FOLDER}", config_name="analysis", version_base="1.3")
 def _main(cfg: DictConfig) -> None:
     """Writes runs.csv, statistics.json, figures, report.md and report.html; exit code 2 for a user's mistake."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -34,9 +40,11 @@ def _main(cfg: DictConfig) -> None:
     try:
         config = cast(AnalysisConfig, OmegaConf.to_object(cfg))
         validate(config)
+        from multirun_analysis.progress import shown
         from multirun_analysis.run import analyze
 
-        outcome = analyze(config, HydraConfig.get().runtime.cwd)
+        with shown() as tell:
+            outcome = analyze(config, HydraConfig.get().runtime.cwd, tell)
     except AnalysisError as error:
         print(f"initdist-analyze: {error}", file=sys.stderr)
         sys.exit(2)

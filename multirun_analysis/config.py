@@ -2,67 +2,159 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from initdist import names
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.store import masked
 
+FOLDER = "analysis"  # under conf/, a root of its own: beside conf/measures, `measures=` would choose a file there
+LISTS = ("measures", "group")
 TARGETS = (names.GAP, names.GAP_NOISY, names.TEST_ERROR)
+LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens it
+WORDS = {"null", "true", "false", "inf", "nan", "none"}  # that Hydra would not read as texts
 
 
 @dataclass
 class Tracking:
-    """uri None: the SQLite store in the directory of the call."""
+    """uri None: the SQLite store in the directory of the call. experiment: a name, or a list of names to compare.
+
+    ui_url None: a tracking server's own address, else that of `make ui`.
+    """
 
     uri: str | None = None
-    experiment: str = "initdist"
+    experiment: Any = "initdist"
+    ui_url: str | None = None
 
 
 @dataclass
 class AnalysisConfig:
-    """target: the metric that the distance is to explain. sweep: an id, or None for the whole experiment."""
+    """target: the metric to explain; None: the proper gap where labels are noisy. sweep: an id, or None for all.
+
+    measures: those that the league table ranks, None for all. group: the axes that comparisons hold fixed, None for
+    data, noise and loss. where: config key -> the values that networks must have. refresh: write the report anew even
+    if nothing has changed since it was written.
+    """
 
     tracking: Tracking = field(default_factory=Tracking)
     sweep: str | None = None
-    target: str = names.GAP
+    where: dict[str, Any] = field(default_factory=dict)
+    measures: list[str] | None = None
+    group: list[str] | None = None
+    target: str | None = None
     out: str = "reports"
+    refresh: bool = False
+
+    @property
+    def experiments(self) -> list[str]:
+        """The names of the experiments, one or several."""
+        given = self.tracking.experiment
+        return [str(name) for name in given] if isinstance(given, list | tuple) else [str(given)]
 
 
 def register() -> None:
-    """Makes the schema known to Hydra, so that a typo in a key is refused."""
-    ConfigStore.instance().store(name="analysis_schema", node=AnalysisConfig)
+    """Makes the schema known to Hydra, so that a typo in a key is refused; `where` takes any key."""
+    node = OmegaConf.structured(AnalysisConfig)
+    OmegaConf.set_struct(node.where, False)
+    ConfigStore.instance().store(name="analysis_schema", node=node)
 
 
 def validate(config: AnalysisConfig) -> None:
     """Raises AnalysisError that names the key, the rule and the value."""
-    if config.target not in TARGETS:
-        raise AnalysisError(f"target must be one of {', '.join(TARGETS)}, got {config.target!r}")
-    for key, value in (("out", config.out), ("tracking.experiment", config.tracking.experiment)):
-        if not value:
-            raise AnalysisError(f"{key} must not be empty")
+    if config.target is not None and config.target not in TARGETS:
+        near = difflib.get_close_matches(config.target, TARGETS, 1)
+        hint = f" (nearest: {near[0]})" if near else ""
+        raise AnalysisError(f"target must be one of {', '.join(TARGETS)}, got {config.target!r}{hint}")
+    if not config.out:
+        raise AnalysisError("out must not be empty")
+    experiments = config.experiments
+    if not experiments or not all(experiments) or isinstance(config.tracking.experiment, Mapping):
+        raise AnalysisError("tracking.experiment must not be empty")
+    if len(set(experiments)) != len(experiments):
+        raise AnalysisError(f"tracking.experiment must name each experiment once, got {', '.join(experiments)}")
+    if config.sweep is not None and len(experiments) > 1:
+        raise AnalysisError(f"sweep={config.sweep} selects within one experiment: name one in tracking.experiment")
+    for key, chosen in (("measures", config.measures), ("group", config.group)):
+        if chosen is not None and len(set(chosen)) != len(chosen):
+            raise AnalysisError(f"{key} must name each once, got {', '.join(chosen)}")
+    if config.measures == []:
+        raise AnalysisError("measures must name at least one measure, or be null for all")
+    if config.tracking.ui_url and not re.match(r"https?://", config.tracking.ui_url):
+        raise AnalysisError(f"tracking.ui_url must begin with http:// or https://, got {config.tracking.ui_url!r}")
+
+
+def ui_url(config: AnalysisConfig, uri: str) -> str:
+    """Where the MLflow UI of the store is, without a slash at its end or a password."""
+    return masked(config.tracking.ui_url or (uri if uri.startswith("http") else LOCAL_UI)).rstrip("/")
 
 
 def command(config: AnalysisConfig, uri: str) -> str:
     """The shell line that makes the same analysis from anywhere; a password in the URI is masked."""
-    values = {
+    from multirun_analysis.filters import flat
+
+    experiments = config.experiments
+    values: dict[str, Any] = {
         "tracking.uri": masked(uri),
-        "tracking.experiment": config.tracking.experiment,
+        "tracking.experiment": experiments[0] if len(experiments) == 1 else experiments,
+        "tracking.ui_url": config.tracking.ui_url,
         "sweep": config.sweep,
+        "measures": config.measures,
+        "group": config.group,
         "target": config.target,
         "out": config.out,
     }
-    overrides = [f"{key}={_quoted(value)}" for key, value in values.items() if value is not None]
+    overrides = [f"{key}={_override(value)}" for key, value in values.items() if value is not None]
+    overrides += [f"where.{key}={_override(value)}" for key, value in flat(config.where).items()]
     return shlex.join(["python", "-m", "multirun_analysis", *overrides])
 
 
+def unswept(arguments: Sequence[str]) -> list[str]:
+    """Command-line arguments as Hydra reads them: `key=a,b` is the list `key=[a,b]`, since there are no sweeps of
+    analyses, and a comparison such as `where.key=<0.5` is a text.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Transformer
+    from hydra.errors import HydraException
+
+    rewritten = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name.startswith("where.") and value.startswith(("<", ">")):
+            argument = f"{name}{equals}{_quoted(value)}"
+        if name in LISTS and value != "null" and not value.startswith("["):
+            argument = f"{name}=[{value}]"
+        if "=" in argument and not argument.startswith("-") and ("," in argument or "range(" in argument):
+            try:
+                override = OverridesParser.create().parse_override(argument)
+                if override.is_sweep_override():
+                    items = ",".join(map(str, override.sweep_iterator(Transformer.encode)))
+                    argument = f"{override.get_key_element()}=[{items}]"
+            except HydraException:
+                pass  # Hydra itself says what is wrong with it
+        rewritten.append(argument)
+    return rewritten
+
+
+def _override(value: Any) -> str:
+    """A value such that Hydra's override grammar reads it as it is."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_override, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return _quoted(value) if isinstance(value, str) else str(value)
+
+
 def _quoted(value: str) -> str:
-    """A value that Hydra's override grammar could read as anything else, in Hydra's quotes."""
-    if re.fullmatch(r"[A-Za-z./][\w./:@%+-]*", value) and value.lower() not in {"null", "true", "false", "inf", "nan"}:
+    """A text that Hydra's override grammar could read as anything else, in Hydra's quotes."""
+    if re.fullmatch(r"[A-Za-z./][\w./:@%+-]*", value) and value.lower() not in WORDS:
         return value
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)

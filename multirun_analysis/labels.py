@@ -88,6 +88,21 @@ def number(item: float | None, digits: int = 3) -> str:
     return f"{item:.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
 
 
+def fixed(item: float | None, digits: int = 2) -> str:
+    """A number with so many decimals; a dash where there is none."""
+    if item is None or math.isnan(item):
+        return "–"
+    if math.isinf(item):
+        return "∞" if item > 0 else "−∞"
+    text = f"{item:.{digits}f}"
+    return text.replace("-", "−") if float(text) else text.removeprefix("-")
+
+
+def plain(name: str) -> str:
+    """A metric's or measure's name without underscores."""
+    return name.removeprefix(names.MEASURE).replace("_", " ")
+
+
 def count(items: int, noun: str) -> str:
     """`1 seed`, `2 seeds`."""
-    return f"{items} {noun}" if items == 1 else f"{items} {noun}s"
+    return f"{items:,} {noun}" if items == 1 else f"{items:,} {noun}s"

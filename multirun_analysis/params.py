@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from initdist import names
@@ -48,42 +49,63 @@ def is_seed(param: str) -> bool:
     return param == names.SEED or param.startswith("seeds.")
 
 
-def unparsable(params: Mapping[str, str]) -> str:
-    """What is wrong with a run's params, or the empty string."""
-    for name in REQUIRED:
-        if params.get(name, "") in MISSING:
-            return f"{name} is missing"
+def params_of(frame: pd.DataFrame) -> list[str]:
+    """The config columns of a frame of networks: dotted names, and `seed`."""
+    columns = [name for name in frame if isinstance(name, str)]
+    return [name for name in columns if name == names.SEED or ("." in name and "/" not in name)]
+
+
+def unparsable(params: Mapping[str, np.ndarray], runs: int) -> list[str]:
+    """For each run what is wrong with its params, or the empty string. params: texts or None, [runs] each."""
+    wrong = [""] * runs
     for name in NUMERIC:
-        text = params.get(name, "")
-        if text in MISSING:
+        if name not in params and name not in REQUIRED:
             continue
-        value = _number(text)
-        if value is None or not math.isfinite(value):
-            return f"{name}={text!r} is not a number"
-        if name in REQUIRED and value <= 0:
-            return f"{name}={text!r} is not positive"
-    return ""
+        texts = params.get(name, np.full(runs, None, dtype=object)).tolist()
+        said = {text: _complaint(name, text) for text in set(texts)}
+        for at in [at for at, text in enumerate(texts) if said[text] and not wrong[at]]:
+            wrong[at] = said[texts[at]]
+    return wrong
 
 
-def typed(values: Sequence[str | None], index: pd.Index, numeric: bool = False) -> pd.Series:
+def _complaint(name: str, text: str | None) -> str:
+    if text is None or text in MISSING:
+        return f"{name} is missing" if name in REQUIRED else ""
+    value = number_of(text)
+    if value is None or not math.isfinite(value):
+        return f"{name}={text!r} is not a number"
+    return f"{name}={text!r} is not positive" if name in REQUIRED and value <= 0 else ""
+
+
+def typed(values: Sequence[str | None] | np.ndarray, index: pd.Index, numeric: bool = False) -> pd.Series:
     """One param over all runs: whole numbers, numbers or truth values where every value is one, else text.
 
     A missing param and the text None are the same: a missing value. With numeric, what is no number becomes missing.
     """
-    texts = [None if value is None or value in MISSING else value for value in values]
-    present = [text for text in texts if text is not None]
-    if numeric or (present and all(_number(text) is not None for text in present)):
-        numbers = [None if text is None else _number(text) for text in texts]
-        series = pd.Series(numbers, index=index, dtype="float64")
-        whole = series.notna().all() and (series == series.round()).all() and (series.abs() < 2**53).all()
-        return series.astype("int64") if whole and len(series) else series
-    if present and set(present) <= {"True", "False", "true", "false"}:
-        return pd.Series([None if text is None else text.lower() for text in texts], index=index, dtype="object")
-    return pd.Series(texts, index=index, dtype="object")
+    codes, found = pd.factorize(np.asarray(values, dtype=object))
+    texts = [text for text in found if text not in MISSING]
+    numbers = {text: number_of(text) for text in texts}
+    if numeric or (texts and all(number is not None for number in numbers.values())):
+        return _whole(_mapped(codes, [numbers.get(text) for text in found], index).astype("float64"))
+    truths = bool(texts) and set(texts) <= {"True", "False", "true", "false"}
+    shown = [None if text in MISSING else text.lower() if truths else text for text in found]
+    return _mapped(codes, shown, index)
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
+    """The number that a text is, or None."""
     try:
         return float(text)
     except ValueError:
         return None
+
+
+def _mapped(codes: np.ndarray, levels: Sequence[object], index: pd.Index) -> pd.Series:
+    """The level of each code; code -1 is missing."""
+    table = np.array([*levels, None], dtype=object)
+    return pd.Series(table[codes], index=index, dtype="object")
+
+
+def _whole(series: pd.Series) -> pd.Series:
+    whole = series.notna().all() and (series == series.round()).all() and (series.abs() < 2**53).all()
+    return series.astype("int64") if whole and len(series) else series

@@ -2,72 +2,171 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from initdist import names
-from multirun_analysis import report, stats
-from multirun_analysis.config import AnalysisConfig, command
-from multirun_analysis.figures import draw, sampled_runs
-from multirun_analysis.query import read_histories, read_networks
-from multirun_analysis.selection import counts, counts_by_cell, exclude, require_some, with_unconverged
+from multirun_analysis import uptodate
+from multirun_analysis.config import AnalysisConfig, command, ui_url
+from multirun_analysis.filters import axes_of, flat, measures_of, require_known, select
+from multirun_analysis.query import Networks, Source, networks_of, quiet, read_histories, read_records
+from multirun_analysis.records import Records, Tell
 from multirun_analysis.store import default_uri, one_line, open_client
 
+if TYPE_CHECKING:
+    from multirun_analysis.report import Material, Report
+
 ARTIFACTS = "analysis"  # folder of the files among the sweep's artifacts
+CURRENT = "Nothing has changed since this report was written (refresh=true writes it anew)"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """lines: what to tell the user."""
+    """lines: what to tell the user. report: None where the one in `out` was current."""
 
-    material: report.Material
+    report: Report | None
     files: list[Path]
     lines: list[str]
 
 
-def analyze(config: AnalysisConfig, directory: str | Path) -> Outcome:
+def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -> Outcome:
     """directory: where relative paths and the default store lie. Raises AnalysisError."""
     uri = config.tracking.uri or default_uri(directory)
-    networks = read_networks(uri, config.tracking.experiment, config.sweep)
-    networks = exclude(networks, config.target)
-    require_some(networks, config.target)
-    out = report.prepare(Path(directory) / config.out)
-    used = networks.used
-    results = stats.analyze(used, networks.params, config.target, with_unconverged(networks))
-    histories = read_histories(uri, sampled_runs(used, results), names.DISTANCE)
-    material = report.Material(
-        networks,
-        counts(networks),
-        counts_by_cell(networks),
-        results,
-        draw(used, results, histories),
-        command(config, uri),
+    records = {name: read_records(uri, name, tell) for name in config.experiments}
+    out = Path(directory) / config.out
+    key = uptodate.key(_settings(config, uri), [found.digest() for found in records.values()])
+    manifest = uptodate.load(out)
+    if manifest is not None and not config.refresh and _current(manifest, key, uri, out):
+        files = [out / name for name in manifest.files]
+        return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
+    return _anew(config, uri, records, out, key, tell)
+
+
+def _anew(config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell) -> Outcome:
+    from multirun_analysis import report
+    from multirun_analysis.figures import HISTORIES, league, sampled_runs, theme
+
+    several = len(records) > 1
+    where = flat(config.where)
+    chosen = [_networks(config, uri, name, found) for name, found in records.items()]
+    report.prepare(out)
+    uptodate.discard(out)
+    parts, sampled, drawn = [], [], []
+    for place, networks in enumerate(chosen):
+        folder = report.folder_of(networks.source.experiment, place, several)
+        results = _statistics(config, networks, tell)
+        tell("reading histories")
+        runs = sampled_runs(networks.used, results.design)
+        histories = read_histories(uri, runs, HISTORIES)
+        sampled += runs
+        drawn.append(histories)
+        parts.append(_material(config, networks, results, histories, folder, tell))
+    comparison = None
+    if several:
+        with theme():
+            comparison = league({p.networks.source.experiment: p.results.league for p in parts if p.results.league})
+    whole = report.Report(parts, command(config, uri), ui_url(config, uri), where, comparison)
+    files = report.write(whole, out, tell)
+    tell("logging to MLflow")
+    logged, note = _log(whole, files, uri, out)
+    lines = [*_lines(whole), note]
+    digest = uptodate.history_digest(drawn)
+    uptodate.save(
+        out, uptodate.Manifest(key, tuple(sampled), digest, uptodate.digests(files, out), tuple(lines), logged)
     )
-    files = report.write(material, out)
-    return Outcome(
-        material, files, [*_lines(material), _log(material, files, uri, out), f"Report: {out / 'report.html'}"]
+    return Outcome(whole, files, [*lines, f"Report: {out / 'report.html'}"])
+
+
+def _settings(config: AnalysisConfig, uri: str) -> dict[str, Any]:
+    return {"command": command(config, uri), "uri": uri, "ui_url": ui_url(config, uri)}
+
+
+def _current(manifest: uptodate.Manifest, key: str, uri: str, out: Path) -> bool:
+    from multirun_analysis.figures.history import HISTORIES
+
+    if manifest.key != key or not manifest.logged or not uptodate.intact(manifest, out):
+        return False
+    return uptodate.history_digest([read_histories(uri, manifest.history_runs, HISTORIES)]) == manifest.histories
+
+
+def _networks(config: AnalysisConfig, uri: str, experiment: str, records: Records) -> Networks:
+    """The networks asked for, with why each that is left out is. Raises AnalysisError if none is left."""
+    from multirun_analysis.selection import default_target, exclude, require_some
+
+    networks = networks_of(records, Source(uri, experiment, sweep=config.sweep))
+    networks = select(networks, flat(config.where))
+    target = config.target or default_target(networks)
+    networks = exclude(networks, target)
+    require_some(networks, target)
+    if config.measures is not None:
+        require_known("measures", config.measures, measures_of(networks.used), "measures of these networks")
+    if config.group is not None:
+        require_known("group", config.group, axes_of(networks), "config keys that vary among these networks")
+    return networks
+
+
+def _statistics(config: AnalysisConfig, networks: Networks, tell: Tell) -> Any:
+    from multirun_analysis import stats
+    from multirun_analysis.selection import default_target, with_unconverged
+
+    tell(f"statistics of {len(networks.used):,} networks")
+    return stats.analyze(
+        networks.used,
+        networks.params,
+        config.target or default_target(networks),
+        with_unconverged(networks),
+        measures=config.measures,
+        group_axes=config.group,
     )
 
 
-def _lines(material: report.Material) -> list[str]:
-    lines = [report.answer(material.results), report.summary(material)]
-    if material.counts:
-        lines.append("Left out: " + ", ".join(f"{number} {reason}" for reason, number in material.counts.items()))
+def _material(
+    config: AnalysisConfig, networks: Networks, results: Any, histories: Any, folder: str, tell: Tell
+) -> Material:
+    from multirun_analysis import report
+    from multirun_analysis.figures import draw
+    from multirun_analysis.selection import counts, counts_by_cell
+
+    tell("drawing figures")
+    drawings = draw(networks.used, results, histories)
+    asked = config.target is not None
+    return report.Material(networks, counts(networks), counts_by_cell(networks), results, drawings, asked, folder)
+
+
+def _lines(whole: Report) -> list[str]:
+    from multirun_analysis import report
+
+    lines = []
+    for part in whole.parts:
+        lead = f"{part.networks.source.experiment}: " if len(whole.parts) > 1 else ""
+        lines.append(lead + report.answer(part.results))
+        told = {
+            "": report.verdict(part.results),
+            "Claims: ": report.claim_line(part.results),
+            "Measures by tau within groups: ": report.league_line(part.results),
+        }
+        lines += [f"{head}{text}" for head, text in told.items() if text]
+        lines.append(report.summary(part))
+        if part.counts:
+            lines.append("Left out: " + ", ".join(f"{number} {reason}" for reason, number in part.counts.items()))
     return lines
 
 
-def _log(material: report.Material, files: list[Path], uri: str, out: Path) -> str:
-    """Logs the files to the run of the sweep, if exactly one sweep was analyzed."""
+def _log(whole: Report, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
+    """Logs the files to the run of the sweep, if exactly one whole sweep was analyzed. False if that failed."""
     from mlflow.exceptions import MlflowException
 
-    source = material.networks.source
-    if source.parent_run is None:
-        return "Not logged to MLflow: the networks are not those of exactly one sweep"
+    source = whole.parts[0].networks.source
+    if source.parent_run is None or len(whole.parts) > 1:
+        return True, "Not logged to MLflow: the networks are not those of exactly one sweep"
+    if source.filtered:
+        return True, "Not logged to MLflow: a filter leaves part of the sweep out"
     client = open_client(uri)
     try:
         for file in files:
             folder = file.relative_to(out).parent.as_posix()
             client.log_artifact(source.parent_run, str(file), ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}")
     except (MlflowException, OSError) as error:
-        return f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
-    return f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"
+        return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
+    return True, f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.params import STOP_ERROR, STOP_FRACTION, STOP_LOSS, is_seed
+from multirun_analysis.params import NOISE_LEVEL, STOP_ERROR, STOP_FRACTION, STOP_LOSS, is_seed
 from multirun_analysis.query import (
     DETAIL,
     ENDED,
@@ -71,6 +71,18 @@ def exclude(networks: Networks, target: str) -> Networks:
     frame[EXCLUDED] = reason
     frame[DETAIL] = detail
     return replace(networks, frame=frame)
+
+
+def default_target(networks: Networks) -> str:
+    """The gap under noise where a network was trained on noisy labels and every such network has it, else the gap.
+
+    Under label noise the clean gap is no generalization gap: a network held back from fitting noise looks good in it.
+    """
+    frame = networks.frame
+    if NOISE_LEVEL not in frame or names.GAP_NOISY not in frame or not (frame[NOISE_LEVEL] > 0).any():
+        return names.GAP
+    has = frame[names.GAP_NOISY].notna() | frame[names.GAP].isna()
+    return names.GAP_NOISY if has.all() else names.GAP
 
 
 def with_unconverged(networks: Networks) -> pd.DataFrame:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,14 +42,19 @@ def listing(names: list[str]) -> str:
     return shown if len(names) <= LISTED else f"{shown} and {len(names) - LISTED} more"
 
 
-def open_client(uri: str) -> MlflowClient:
-    """A client of an existing store. Raises AnalysisError where there is none."""
+def check_uri(uri: str) -> None:
+    """Raises AnalysisError if this cannot be a tracking URI."""
     if "://" not in uri and not uri.startswith("databricks"):
         raise AnalysisError(
             f"tracking.uri must be a URI such as sqlite:////absolute/path/mlflow.db or http://host:5000, got {uri!r}"
         )
+
+
+def open_client(uri: str) -> MlflowClient:
+    """A client of an existing store. Raises AnalysisError where there is none."""
+    check_uri(uri)
     if uri.startswith("sqlite"):
-        _check_sqlite(uri)
+        check_sqlite(uri)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -57,7 +64,7 @@ def open_client(uri: str) -> MlflowClient:
         raise AnalysisError(f"tracking.uri={masked(uri)} cannot be opened: {one_line(error)}") from error
 
 
-def _check_sqlite(uri: str) -> None:
+def check_sqlite(uri: str) -> None:
     """Looks at the file read-only first, since MLflow would create a missing one and fill an empty one."""
     path = Path(uri.partition(":///")[2].partition("?")[0])
     if not path.is_file():
@@ -95,7 +102,14 @@ def find_experiment(client: MlflowClient, uri: str, name: str) -> Experiment:
                 break
     except (MlflowException, OSError) as error:
         raise AnalysisError(f"tracking.uri={masked(uri)} cannot be read: {one_line(error)}") from error
-    state = "does not exist" if experiment is None else "was deleted"
-    raise AnalysisError(
-        f"tracking.experiment={name} {state} in {masked(uri)}. It holds: {listing(sorted(names)) or 'no experiment'}"
+    raise missing_experiment(uri, name, experiment is not None, names)
+
+
+def missing_experiment(uri: str, name: str, deleted: bool, known: Sequence[str]) -> AnalysisError:
+    """What to tell who asks for an experiment that is not there."""
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f", nearest {near[0]}" if near else ""
+    return AnalysisError(
+        f"tracking.experiment={name} {'was deleted' if deleted else 'does not exist'} in {masked(uri)}. "
+        f"It holds: {listing(sorted(known)) or 'no experiment'}{hint}"
     )

@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from multirun_analysis.figures.association import gap_against_distance
-from multirun_analysis.figures.history import distance_against_step, sampled_runs
+from multirun_analysis.figures.dose import distance_against_noise, distance_against_train_size
+from multirun_analysis.figures.history import (
+    HISTORIES,
+    distance_against_loss,
+    distance_against_step,
+    sampled_runs,
+)
+from multirun_analysis.figures.layers import movement_by_layer
+from multirun_analysis.figures.league import league
+from multirun_analysis.figures.measures import gap_against_measures
 from multirun_analysis.figures.style import Drawing, theme
 from multirun_analysis.figures.width import distance_against_width, errors_against_width, norm_against_width
 from multirun_analysis.stats import Results, derived
 
-__all__ = ["NAMES", "Drawing", "draw", "sampled_runs", "theme"]
-
-NAMES = (
-    "gap_against_distance",
-    "distance_against_width",
-    "errors_against_width",
-    "norm_against_width",
+__all__ = [
+    "HISTORIES",
+    "Drawing",
+    "distance_against_loss",
+    "distance_against_noise",
     "distance_against_step",
-)
+    "distance_against_train_size",
+    "distance_against_width",
+    "draw",
+    "errors_against_width",
+    "gap_against_distance",
+    "gap_against_measures",
+    "league",
+    "movement_by_layer",
+    "norm_against_width",
+    "sampled_runs",
+    "theme",
+]
 
 
 def draw(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> list[Drawing]:
     """All figures, in the order of the report. One that the data cannot fill has figure None and a reason."""
-    frame = derived(frame)
+    frame, design = derived(frame), results.design
+    table = results.league
+    figures: list[Callable[[], Drawing]] = [
+        *([lambda: league({"": table}), lambda: gap_against_measures(frame, table)] if table else []),
+        lambda: gap_against_distance(results),
+        lambda: distance_against_width(frame, design),
+        lambda: norm_against_width(frame, design),
+        lambda: distance_against_train_size(frame, design),
+        lambda: distance_against_noise(frame, design),
+        lambda: errors_against_width(frame, design),
+        lambda: movement_by_layer(frame, design),
+        lambda: distance_against_step(frame, design, histories),
+        lambda: distance_against_loss(frame, design, histories),
+    ]
     with theme():
-        return [
-            gap_against_distance(frame, results),
-            distance_against_width(frame, results),
-            errors_against_width(frame, results),
-            norm_against_width(frame, results),
-            distance_against_step(frame, results, histories),
-        ]
+        return [figure() for figure in figures]

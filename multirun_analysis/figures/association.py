@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from scipy.special import stdtrit
 
@@ -13,6 +14,7 @@ from multirun_analysis import labels
 from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import MAXIMUM_STYLES, Roles, of_association
 from multirun_analysis.figures.style import (
+    MANY_POINTS,
     MARKERS,
     Drawing,
     legend,
@@ -29,7 +31,7 @@ from multirun_analysis.stats.regression import Association
 NAME, TITLE = "gap_against_distance", "Gap against distance"
 
 
-def gap_against_distance(frame: pd.DataFrame, results: Results) -> Drawing:
+def gap_against_distance(results: Results) -> Drawing:
     """Small multiples: pooled over groups the cloud would mix opposite effects."""
     design, means, association = results.design, results.means, results.associations[0]
     if len(means) < 2:
@@ -40,7 +42,7 @@ def gap_against_distance(frame: pd.DataFrame, results: Results) -> Drawing:
     markers = _markers(means, design, role)
     figure, axes = grid(panels, share=False)
     for axis, rows in panels.on(axes):
-        _points(axis, rows, role, colours, markers)
+        dots(axis, rows, names.DISTANCE, role.colour, colours, WIDTH if markers else None, markers)
         _lines(axis, rows, design, association, role, colours)
         axis.set(xlabel="", ylabel="")
     name_axes(figure, labels.long(names.DISTANCE), labels.target_label(results.target))
@@ -61,29 +63,26 @@ def _markers(means: pd.DataFrame, design: Design, role: Roles) -> dict[str, str]
     return dict(zip(widths, MARKERS, strict=False)) if len(widths) <= MAXIMUM_STYLES else {}
 
 
-def _points(
-    axis: Axes, rows: pd.DataFrame, role: Roles, colours: dict[object, object], markers: dict[str, str]
+def dots(
+    axis: Axes,
+    rows: pd.DataFrame,
+    x: str,
+    colour_axis: str | None,
+    colours: dict[Any, Any],
+    marker_axis: str | None,
+    markers: dict[str, str],
 ) -> None:
-    data = pd.DataFrame({"x": rows[names.DISTANCE], "y": rows["y"]})
-    data["colour"] = named(rows, role.colour) if role.colour else "all"
-    data["marker"] = named(rows, WIDTH) if markers else "all"
+    """One point a row, at column x and `y`."""
+    data = pd.DataFrame({"x": rows[x], "y": rows["y"]})
+    data["colour"] = named(rows, colour_axis) if colour_axis else "all"
+    data["marker"] = named(rows, marker_axis) if marker_axis else "all"
     shades = {labels.value(level): colour for level, colour in colours.items()} or {"all": "C0"}
-    sns.scatterplot(
-        data=data,
-        x="x",
-        y="y",
-        hue="colour",
-        palette={level: shades[level] for level in data["colour"].unique()},
-        style="marker",
-        markers=markers or {"all": "o"},
-        s=46 if len(data) <= 30 else 24,
-        alpha=0.85,
-        linewidth=0.4,
-        edgecolor="white",
-        legend=False,
-        ax=axis,
-        zorder=3,
-    )
+    size = 46 if len(data) <= 30 else 24 if len(data) <= 300 else 10
+    for (colour, marker), part in data.groupby(["colour", "marker"], sort=False):
+        axis.scatter(
+            part["x"], part["y"], s=size, color=shades[str(colour)], marker=markers.get(str(marker), "o"), alpha=0.85,
+            linewidth=0.4, edgecolor="white", zorder=3, rasterized=len(data) > MANY_POINTS,
+        )  # fmt: skip
 
 
 def _lines(

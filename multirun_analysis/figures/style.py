@@ -20,6 +20,7 @@ from scipy.special import stdtrit
 from multirun_analysis import labels
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
+DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (2, 2)))
 MANY_POINTS = 3000  # more are drawn as pixels inside the SVG
 
 
@@ -44,9 +45,9 @@ def theme() -> Iterator[None]:
 
 
 def palette(levels: Sequence[Any]) -> dict[Any, Any]:
-    """Numbers get viridis in their order (without its palest end), names the colorblind palette."""
+    """Numbers get viridis in their order (its middle, legible on white and inverted on black), names colorblind."""
     if all(isinstance(level, int | float | np.number) for level in levels) and len(levels) > 1:
-        colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, len(levels)))
+        colours = mpl.colormaps["viridis"](np.linspace(0.05, 0.75, len(levels)))
         return dict(zip(levels, map(tuple, colours), strict=True))
     return dict(zip(levels, sns.color_palette("colorblind", len(levels)), strict=True))
 
@@ -120,6 +121,12 @@ def legend(figure: Figure, blocks: Sequence[tuple[str, dict[str, dict[str, Any]]
         drawn.get_texts()[number].set_fontweight("bold")
 
 
-def marks(colours: dict[Any, Any], **properties: Any) -> dict[str, dict[str, Any]]:
+def marks(
+    colours: dict[Any, Any], markers: dict[Any, str] | None = None, **properties: Any
+) -> dict[str, dict[str, Any]]:
     """Legend entries for a palette."""
-    return {labels.value(level): {"color": colour, **properties} for level, colour in colours.items()}
+    shapes = {level: {"marker": shape} for level, shape in (markers or {}).items()}
+    return {
+        labels.value(level): {"color": colour, **shapes.get(level, {}), **properties}
+        for level, colour in colours.items()
+    }

@@ -4,29 +4,51 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.figures import NAMES, theme
-from multirun_analysis.query import INVALID
-from multirun_analysis.report import html, markdown
-from multirun_analysis.report.answer import answer, remarks
-from multirun_analysis.report.content import Material, blocks, summary, title, versions
+from multirun_analysis.figures import theme
+from multirun_analysis.query import INVALID, TEST_CORRECT
+from multirun_analysis.records import Tell
+from multirun_analysis.report import html, markdown, runs
+from multirun_analysis.report.answer import answer, claim_line, league_line, remarks, target_note, verdict
+from multirun_analysis.report.content import blocks
+from multirun_analysis.report.material import Material, Report, folder_of, summary
 from multirun_analysis.selection import MEANING
 from multirun_analysis.stats import plain
 from multirun_analysis.store import masked
+from multirun_analysis.uptodate import versions
 
-__all__ = ["Material", "answer", "prepare", "remarks", "summary", "write"]
+__all__ = [
+    "Material",
+    "Report",
+    "answer",
+    "claim_line",
+    "folder_of",
+    "league_line",
+    "prepare",
+    "summary",
+    "verdict",
+    "write",
+]
 
 DPI = 160
+FIGURES = "figures"
+SCHEMA_VERSION = 1
 
 
 def prepare(out: str | Path) -> Path:
     """The output directory, made and writable. Raises AnalysisError before any work is done if it cannot be."""
     path = Path(out)
     try:
-        (path / "figures").mkdir(parents=True, exist_ok=True)
+        (path / FIGURES).mkdir(parents=True, exist_ok=True)
         probe = path / ".writable"
         probe.touch()
         probe.unlink()
@@ -35,14 +57,15 @@ def prepare(out: str | Path) -> Path:
     return path
 
 
-def write(material: Material, out: Path) -> list[Path]:
-    """All files, in a stable order. Figures of an earlier analysis that this one leaves out are removed."""
-    images, files = _figures(material, out / "figures")
-    content = blocks(material)
-    heading = f"Distance from initialization and generalization: {title(material)}"
+def write(report: Report, out: Path, tell: Tell) -> list[Path]:
+    """All files, in a stable order. Figures of an earlier analysis are removed first."""
+    images, files = _figures(report, out / FIGURES, tell)
+    tell("writing the report")
+    content = blocks(report)
+    heading = f"Distance from initialization and generalization: {report.title}"
     texts = {
-        "runs.csv": material.networks.frame.drop(columns=INVALID).to_csv(index=False, lineterminator="\n"),
-        "statistics.json": json.dumps(statistics(material), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
+        "runs.csv": _runs(report),
+        "statistics.json": json.dumps(statistics(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         "report.md": markdown.render(heading, content),
         "report.html": html.render(heading, content, images),
     }
@@ -51,12 +74,24 @@ def write(material: Material, out: Path) -> list[Path]:
     return [*(out / name for name in texts), *files]
 
 
-def statistics(material: Material) -> dict[str, object]:
-    """Everything numeric, in fractions and raw units, as JSON has it."""
+def statistics(report: Report) -> dict[str, object]:
+    """Everything numeric, in fractions and raw units, as JSON has it: docs/statistics.schema.json."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": report.command,
+        "where": plain(dict(report.where)),
+        "versions": versions(),
+        "experiments": [_experiment(part) for part in report.parts],
+    }
+
+
+def _experiment(material: Material) -> dict[str, object]:
     source = asdict(material.networks.source) | {"uri": masked(material.networks.source.uri)}
     return {
+        "experiment": material.networks.source.experiment,
         "answer": answer(material.results),
-        "remarks": remarks(material.results),
+        "verdict": verdict(material.results),
+        "remarks": [*remarks(material.results), *filter(None, [target_note(material)])],
         "source": plain(source),
         "runs": len(material.networks.frame),
         "used": len(material.networks.used),
@@ -65,26 +100,45 @@ def statistics(material: Material) -> dict[str, object]:
         "left_out_by_cell": plain(list(material.by_cell)),
         "results": plain(material.results),
         "figures": {d.name: d.caption if d.figure else f"left out: {d.caption}" for d in material.drawings},
-        "command": material.command,
-        "versions": versions(),
     }
 
 
-def _figures(material: Material, folder: Path) -> tuple[dict[str, bytes], list[Path]]:
+def _runs(report: Report) -> str:
+    """Every run of every experiment, its address in the MLflow UI in the last column."""
+    frames = []
+    for material in report.parts:
+        frame = material.networks.frame.drop(columns=[INVALID, TEST_CORRECT])
+        frame.insert(0, "experiment", material.networks.source.experiment)
+        frames.append(frame.assign(url=runs.addresses(material, report.ui_url)))
+    return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
+
+
+def _figures(report: Report, folder: Path, tell: Tell) -> tuple[dict[str, bytes], list[Path]]:
+    shutil.rmtree(folder)
     images, files = {}, []
-    for name in NAMES:
-        for suffix in ("png", "svg"):
-            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+    drawings = [(material.picture(d.name), d) for material in report.parts for d in material.drawings]
+    if report.comparison is not None:
+        drawings.append((report.comparison.name, report.comparison))
     with theme():
-        for drawing in material.drawings:
+        for number, (name, drawing) in enumerate(drawings, start=1):
             if drawing.figure is None:
                 continue
-            vector, pixels = folder / f"{drawing.name}.svg", folder / f"{drawing.name}.png"
-            buffer = io.BytesIO()
-            drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
-            drawing.figure.set_layout_engine("none")  # the layout just found also serves the second file
-            images[drawing.name] = buffer.getvalue()
-            vector.write_bytes(images[drawing.name])
-            drawing.figure.savefig(pixels, format="png", dpi=DPI)
+            tell(f"figure {number} of {len(drawings)}")
+            vector, pixels = folder / f"{name}.svg", folder / f"{name}.png"
+            vector.parent.mkdir(parents=True, exist_ok=True)
+            images[name], bitmap = rendered(drawing.figure)
+            vector.write_bytes(images[name])
+            pixels.write_bytes(bitmap)
             files += [pixels, vector]
     return images, files
+
+
+def rendered(figure: Figure) -> tuple[bytes, bytes]:
+    """A figure as SVG and as PNG. The layout is found once: savefig would draw four times for two files."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    vector, pixels = io.BytesIO(), io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(vector, metadata={"Date": None})
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).print_png(pixels)
+    return vector.getvalue(), pixels.getvalue()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from initdist import names
 from multirun_analysis import labels
+from multirun_analysis.params import NOISE_LEVEL
+from multirun_analysis.report.material import Material
 from multirun_analysis.stats import Results
 from multirun_analysis.stats.ols import Slope
 from multirun_analysis.stats.regression import Association
@@ -47,6 +50,68 @@ def answer(results: Results) -> str:
         return f"{place(results)}, no linear association of the {target} with the distance is shown: {numbers}."
     more = "larger" if within.verdict == "positive" else "smaller"
     return f"{place(results)}, networks farther from their initialization have a {more} {target}: {numbers}."
+
+
+def verdict(results: Results) -> str:
+    """The pre-stated verdict on the distance, in a short sentence."""
+    found = (
+        next((item for item in results.league.verdicts if item.measure == names.DISTANCE), None)
+        if results.league
+        else None
+    )
+    if found is None or results.league is None:
+        return ""
+    place = results.league.standing(names.DISTANCE).ranks.get("tau_within")
+    ranked = sum("tau_within" in row.ranks for row in results.league.rows)
+    words = {
+        "supported": "is supported as an explanation of the gap",
+        "contradicted": "is contradicted as an explanation of the gap",
+    }
+    said = words.get(found.verdict, "remains undecided as an explanation of the gap")
+    text = f"On new configurations the distance {said}"
+    return f"{text}; it takes place {place} of {ranked} measures." if place else f"{text}."
+
+
+def target_note(material: Material) -> str:
+    """Which target, and why, where the user did not say."""
+    target = material.results.target
+    if material.asked_target:
+        return ""
+    other = names.GAP if target == names.GAP_NOISY else names.GAP_NOISY
+    why = {
+        names.GAP_NOISY: "labels are noisy here, and the gap on clean labels is no generalization gap then",
+        names.GAP: "no network was trained on noisy labels",
+    }[target]
+    if target == names.GAP and _noisy(material):
+        why = f"some networks have no {names.GAP_NOISY}"
+    return f"The target is the {labels.long(target)}, since {why} (target={other} for the other)."
+
+
+def _noisy(material: Material) -> bool:
+    frame = material.networks.frame
+    return NOISE_LEVEL in frame and bool((frame[NOISE_LEVEL] > 0).any())
+
+
+def claim_line(results: Results) -> str:
+    """`Claims: C1a, C1b supported; C3 undecided`."""
+    groups: dict[str, list[str]] = {}
+    for item in results.claims:
+        groups.setdefault(item.verdict, []).append(item.claim.id)
+    order = [word for word in ("supported", "contradicted", "undecided") if word in groups]
+    return "; ".join(f"{', '.join(groups[word])} {word}" for word in order)
+
+
+def league_line(results: Results, shown: int = 3) -> str:
+    """The first few measures under the statistic that sorts the table, and the baseline."""
+    if results.league is None:
+        return ""
+    rows = [row for row in results.league.rows if "tau_within" in row.ranks]
+    text = ", ".join(
+        f"{row.ranks['tau_within']}. {row.measure} {labels.fixed(row.tau_within.value)}" for row in rows[:shown]
+    )
+    alone = results.league.baseline.tau_within.value
+    more = f", ... of {len(rows)}" if len(rows) > shown else ""
+    return f"{text}{more}; hyperparameters alone {labels.fixed(alone)}" if rows else ""
 
 
 def remarks(results: Results) -> list[str]:

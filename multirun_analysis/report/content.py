@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import metadata
-from typing import Any
+from collections.abc import Callable
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.figures import Drawing
-from multirun_analysis.query import COMMIT, VERSION, Networks
-from multirun_analysis.report import tables
-from multirun_analysis.report.answer import answer, remarks
-from multirun_analysis.report.document import Block, Bullets, Code, Heading, Picture, Text
+from multirun_analysis.query import COMMIT, VERSION
+from multirun_analysis.report import runs, tables, verdicts
+from multirun_analysis.report.answer import answer, remarks, target_note, verdict
+from multirun_analysis.report.document import Block, Bullets, Code, Folded, Heading, Picture, Text
+from multirun_analysis.report.material import Material, Report, summary
 from multirun_analysis.selection import MEANING
 from multirun_analysis.stats import Results
 from multirun_analysis.store import masked
-
-PACKAGES = ("initdist", "mlflow", "numpy", "pandas", "scipy", "seaborn", "matplotlib", "hydra-core")
+from multirun_analysis.uptodate import versions
 
 EXPLANATION = (
     "Points are configuration means, but for the slope across seeds, where they are networks. Within groups: an "
@@ -31,50 +26,66 @@ EXPLANATION = (
 )
 
 
-@dataclass(frozen=True)
-class Material:
-    """Everything a report is made of; command: the shell line that makes it again."""
-
-    networks: Networks
-    counts: Mapping[str, int]
-    by_cell: Sequence[dict[str, Any]]
-    results: Results
-    drawings: Sequence[Drawing]
-    command: str
-
-
-def title(material: Material) -> str:
-    """Names the experiment or the sweep."""
-    source = material.networks.source
-    return f"{source.experiment}, sweep {source.sweep}" if source.sweep else source.experiment
+def blocks(report: Report) -> list[Block]:
+    """The whole report; of several experiments first what compares them, then each."""
+    several = len(report.parts) > 1
+    parts: list[Block] = []
+    for part in report.parts:
+        parts += _opening(part, part.networks.source.experiment if several else "")
+    if several:
+        parts += _comparison(report)
+    for part in report.parts:
+        parts += _experiment(part, report, f": {part.networks.source.experiment}" if several else "")
+    return [*parts, Heading("Reproduce"), *_reproduce(report)]
 
 
-def summary(material: Material) -> str:
-    """One sentence on what was analyzed."""
-    used, frame = len(material.networks.used), material.networks.frame
-    configurations = labels.count(len(material.results.means), "configuration")
-    text = f"{used} of {labels.count(len(frame), 'run')} used, {configurations}"
-    varied = [labels.short(axis) for axis in material.results.design.axes]
-    return f"{text}; varied: {', '.join(varied) or 'nothing but seeds'}."
-
-
-def blocks(material: Material) -> list[Block]:
-    """The whole report."""
+def _opening(material: Material, name: str) -> list[Block]:
     results = material.results
-    parts: list[Block] = [Text(answer(results), lead=True), Text(summary(material)), Bullets(remarks(results))]
-    if not remarks(results):
-        parts.pop()
-    parts += [Heading("Figures"), *_figures(material.drawings)]
-    parts += [Heading("Regressions"), *_regressions(results)]
-    parts += [Heading("Exponents in width and sample size"), *_exponents(results)]
-    parts += [Heading("Configurations"), tables.cells(results)]
-    parts += [Heading("Left out"), *_left_out(material)]
-    return [*parts, Heading("Reproduce"), *_reproduce(material)]
+    lead = f"{name}: {answer(results)}" if name else answer(results)
+    items = [item.sentence for item in results.league.verdicts] if results.league else []
+    return [
+        Text(lead, lead=True),
+        Text(f"{verdict(results)} {summary(material)} {target_note(material)}".strip()),
+        *([Bullets(items)] if items else []),
+    ]
 
 
-def _figures(drawings: Sequence[Drawing]) -> list[Block]:
-    parts: list[Block] = [Picture(d.name, d.title, d.caption) for d in drawings if d.figure is not None]
-    absent = [f"{d.title}: left out, {d.caption}." for d in drawings if d.figure is None]
+def _comparison(report: Report) -> list[Block]:
+    tables_by = {p.networks.source.experiment: p.results.league for p in report.parts if p.results.league}
+    claims_by = {p.networks.source.experiment: p.results.claims for p in report.parts}
+    parts: list[Block] = [Heading("Side by side"), verdicts.compared_claims(claims_by), verdicts.compared(tables_by)]
+    if report.comparison and report.comparison.figure is not None:
+        parts.append(Picture(report.comparison.name, report.comparison.title, report.comparison.caption))
+    return parts
+
+
+def _experiment(material: Material, report: Report, suffix: str) -> list[Block]:
+    results = material.results
+    parts: list[Block] = [Heading(f"Claims{suffix}"), *verdicts.claims(results.claims, _drawn(material))]
+    if results.league:
+        parts += [Heading(f"League table{suffix}"), *verdicts.league(results.league)]
+    parts += [Heading(f"Figures{suffix}"), *_figures(material)]
+    parts += [Heading(f"Regressions on the distance{suffix}")]
+    if remarks(results):
+        parts.append(Bullets(remarks(results)))
+    parts += _regressions(results)
+    parts += [Folded("Exponents in width and sample size, cell by cell", _exponents(results))]
+    parts += [Heading(f"Configurations and runs{suffix}")]
+    parts.append(Folded(f"{labels.count(len(results.means), 'configuration')}", [tables.cells(results)]))
+    number = labels.count(len(material.networks.frame), "run")
+    parts.append(Folded(f"{number}, with links", [runs.table(material, report.ui_url)], page_only=True))
+    return [*parts, Heading(f"Left out{suffix}"), *_left_out(material)]
+
+
+def _drawn(material: Material) -> Callable[[str], str | None]:
+    there = {drawing.name for drawing in material.drawings if drawing.figure is not None}
+    return lambda name: material.picture(name) if name in there else None
+
+
+def _figures(material: Material) -> list[Block]:
+    drawn = [d for d in material.drawings if d.figure is not None]
+    parts: list[Block] = [Picture(material.picture(d.name), d.title, d.caption) for d in drawn]
+    absent = [f"{d.title}: left out, {d.caption}." for d in material.drawings if d.figure is None]
     return [*parts, Bullets(absent)] if absent else parts
 
 
@@ -84,13 +95,16 @@ def _regressions(results: Results) -> list[Block]:
     parts: list[Block] = [
         tables.slopes(results.associations, f"Regressions of the {labels.long(results.target)}. {tables.UNIT}"),
         Text(EXPLANATION),
-        tables.predictions(results.associations),
-        tables.by_group(results.associations[0]),
+        Folded("What the hyperparameters explain, and each group by itself", _more(results)),
     ]
     if results.design.aliases:
         pairs = [f"{alias} moves together with {axis}" for alias, axis in results.design.aliases.items()]
         parts.append(Text(f"Not separable: {', '.join(pairs)}."))
     return parts
+
+
+def _more(results: Results) -> list[Block]:
+    return [tables.predictions(results.associations), tables.by_group(results.associations[0])]
 
 
 def _exponents(results: Results) -> list[Block]:
@@ -119,31 +133,40 @@ def _left_out(material: Material) -> list[Block]:
         parts.append(Bullets(items))
     if not results.sensitivity:
         return [*parts, Text("Sensitivity: no network was left out for want of convergence alone.")]
+    changed = _changed(results)
     networks = labels.count(results.unconverged, "network")
     caption = (
         f"Sensitivity: the same with {networks} that missed the threshold, or lie in a dropped cell. {tables.UNIT}"
     )
-    return [*parts, tables.slopes(results.sensitivity, caption)]
+    return [*parts, tables.slopes(results.sensitivity, caption), Bullets(changed)]
 
 
-def _reproduce(material: Material) -> list[Block]:
-    source, frame = material.networks.source, material.networks.used
-    store = f"Store: {masked(source.uri)}, experiment {source.experiment}"
-    items = [store + (f", sweep {source.sweep}." if source.sweep else ".")]
-    for column, what in ((VERSION, "initdist version"), (COMMIT, "git commit")):
-        values = sorted({str(value) for value in frame[column].dropna()})
-        if values:
-            items.append(f"Trained with {what} {', '.join(values)}.")
+def _changed(results: Results) -> list[str]:
+    """What including the networks that missed the threshold changes in claims and league table."""
+    items = [
+        f"{one.claim.id} would be {other.verdict}, not {one.verdict}."
+        for one, other in zip(results.claims, results.claims_sensitivity, strict=False)
+        if one.verdict != other.verdict
+    ] or ["With them no claim's verdict changes."]
+    if results.league and results.league_sensitivity:
+        before, after = (
+            {row.measure: row.ranks.get("tau_within") for row in table.rows}
+            for table in (results.league, results.league_sensitivity)
+        )
+        moved = [f"{name} {before[name]} → {after[name]}" for name in before if before[name] != after.get(name)]
+        items.append(f"Places under τ within groups: {', '.join(moved)}." if moved else "No measure's place changes.")
+    return items
+
+
+def _reproduce(report: Report) -> list[Block]:
+    items = []
+    for material in report.parts:
+        source, frame = material.networks.source, material.networks.used
+        store = f"Store: {masked(source.uri)}, experiment {source.experiment}"
+        items.append(store + (f", sweep {source.sweep}." if source.sweep else "."))
+        for column, what in ((VERSION, "initdist version"), (COMMIT, "git commit")):
+            values = sorted({str(value) for value in frame[column].dropna()})
+            if values:
+                items.append(f"Trained with {what} {', '.join(values)}.")
     items.append("Analyzed with " + ", ".join(f"{name} {version}" for name, version in versions().items()) + ".")
-    return [Code(material.command), Bullets(items)]
-
-
-def versions() -> dict[str, str]:
-    """Python and the packages whose numbers or pictures these are."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return [Code(report.command), Bullets(list(dict.fromkeys(items)))]

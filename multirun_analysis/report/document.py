@@ -31,13 +31,34 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A cell that leads somewhere: http(s), or #name of a figure in the report."""
+
+    text: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A cell with a verdict; kind: yes | no | open."""
+
+    text: str
+    kind: str = "open"
+
+
+Cell = str | Link | Badge
+
+
+@dataclass(frozen=True)
 class Table:
-    """rows of texts; the first `names` columns are names, the others numbers."""
+    """rows of cells; the first `names` columns are names, the others numbers. strong: rows to be set off."""
 
     head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[Cell]]
     caption: str = ""
     names: int = 1
+    sortable: bool = False
+    strong: frozenset[int] = frozenset()
 
     def without(self, column: str) -> Table:
         """The table less a column if that is empty in every row."""
@@ -46,7 +67,7 @@ class Table:
             return self
         rows = [[cell for number, cell in enumerate(row) if number != place] for row in self.rows]
         head = [name for name in self.head if name != column]
-        return Table(head, rows, self.caption, self.names - (place < self.names))
+        return Table(head, rows, self.caption, self.names - (place < self.names), self.sortable, self.strong)
 
 
 @dataclass(frozen=True)
@@ -58,4 +79,18 @@ class Picture:
     caption: str
 
 
-Block = Heading | Text | Bullets | Code | Table | Picture
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that a reader opens if they want to; page_only: left out of Markdown, which then says where they are."""
+
+    summary: str
+    blocks: Sequence[Block]
+    page_only: bool = False
+
+
+Block = Heading | Text | Bullets | Code | Table | Picture | Folded
+
+
+def text_of(cell: Cell) -> str:
+    """A cell's text."""
+    return cell if isinstance(cell, str) else cell.text

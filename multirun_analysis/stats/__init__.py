@@ -11,9 +11,12 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.params import TRAIN_SIZE, WIDTH, is_seed
+from multirun_analysis.stats.claim_tests import ClaimResult, claims
 from multirun_analysis.stats.design import Design, configurations, find_design
+from multirun_analysis.stats.league import league_table
 from multirun_analysis.stats.regression import Association, associate
 from multirun_analysis.stats.scaling import Scaling, scalings
+from multirun_analysis.stats.standings import LeagueTable
 
 OVER_SQRT_N = names.measure("distance_over_sqrt_n")
 MEASURES = (names.DISTANCE, OVER_SQRT_N)
@@ -32,29 +35,51 @@ class Results:
     scalings: tuple[Scaling, ...]
     sensitivity: tuple[Association, ...] = ()
     unconverged: int = 0  # networks that the sensitivity adds
+    league: LeagueTable | None = None
+    claims: tuple[ClaimResult, ...] = ()
+    league_sensitivity: LeagueTable | None = None  # with the unconverged, point estimates only
+    claims_sensitivity: tuple[ClaimResult, ...] = ()
 
 
 def analyze(
-    frame: pd.DataFrame, params: Sequence[str], target: str, including_unconverged: pd.DataFrame | None = None
+    frame: pd.DataFrame,
+    params: Sequence[str],
+    target: str,
+    including_unconverged: pd.DataFrame | None = None,
+    *,
+    measures: Sequence[str] | None = None,
+    group_axes: Sequence[str] | None = None,
 ) -> Results:
-    """All statistics. frame: the networks used, one a row; including_unconverged: the same and those not converged."""
+    """All statistics. frame: the networks used, one a row; including_unconverged: the same and those not converged.
+
+    measures: those to rank, default all. group_axes: what comparisons hold fixed, default data, noise and loss.
+    """
     rows = derived(frame)
-    design = find_design(rows, params)
+    design = find_design(rows, params, group_axes)
     seeds = [param for param in params if is_seed(param) and rows[param].nunique(dropna=False) > 1]
     wider: tuple[Association, ...] = ()
-    more = 0
+    more, wide = 0, None
     if including_unconverged is not None and len(including_unconverged) > len(frame):
-        wider = _associations(derived(including_unconverged), params, target, seeds)
+        wide = derived(including_unconverged)
+        wider = _associations(wide, params, target, seeds, group_axes)
         more = len(including_unconverged) - len(frame)
     quantities = [(axis, name) for axis in (WIDTH, TRAIN_SIZE) for name in (names.DISTANCE, NORM)]
     return Results(
         target,
         design,
         configurations(rows, design),
-        _associations(rows, params, target, seeds),
+        _associations(rows, params, target, seeds, group_axes),
         tuple(result for axis, name in quantities for result in scalings(rows, design, axis, name, seeds)),
         wider,
         more,
+        league_table(rows, target, params=params, measures=measures, group_axes=group_axes),
+        claims(rows, params=params),
+        None
+        if wide is None
+        else league_table(
+            wide, target, params=params, measures=measures, group_axes=group_axes, resamples=0, permutations=0
+        ),
+        () if wide is None else claims(wide, params=params),
     )
 
 
@@ -90,7 +115,7 @@ def plain(value: Any) -> Any:
 
 
 def _associations(
-    frame: pd.DataFrame, params: Sequence[str], target: str, seeds: Sequence[str]
+    frame: pd.DataFrame, params: Sequence[str], target: str, seeds: Sequence[str], group_axes: Sequence[str] | None
 ) -> tuple[Association, ...]:
-    design = find_design(frame, params)
+    design = find_design(frame, params, group_axes)
     return tuple(associate(frame, design, target, measure, seeds) for measure in MEASURES)

@@ -35,10 +35,17 @@ class Design:
         return [axis for axis in self.axes if axis not in but]
 
 
-def find_design(frame: pd.DataFrame, params: Sequence[str]) -> Design:
-    """An axis is any param that varies, seeds excepted. Of axes that move one to one only the first is kept."""
+def find_design(frame: pd.DataFrame, params: Sequence[str], group_axes: Sequence[str] | None = None) -> Design:
+    """An axis is any param that varies, seeds excepted. Of axes that move one to one only the first is kept.
+
+    group_axes: those that comparisons hold fixed; None: is_group_axis says.
+    """
+
+    def grouped(axis: str) -> bool:
+        return is_group_axis(axis) if group_axes is None else axis in group_axes
+
     varied = [p for p in params if not is_seed(p) and frame[p].nunique(dropna=False) > 1]
-    group = [axis for axis in varied if is_group_axis(axis)]
+    group = [axis for axis in varied if grouped(axis)]
     ordered = sorted(group, key=_rank(GROUP_FIRST)) + sorted(set(varied) - set(group), key=_rank(WITHIN_FIRST))
     seen: dict[tuple[int, ...], str] = {}
     aliases = {}
@@ -48,8 +55,8 @@ def find_design(frame: pd.DataFrame, params: Sequence[str]) -> Design:
             aliases[axis] = first
     kept = [axis for axis in ordered if axis not in aliases]
     return Design(
-        tuple(axis for axis in kept if is_group_axis(axis)),
-        tuple(axis for axis in kept if not is_group_axis(axis)),
+        tuple(axis for axis in kept if grouped(axis)),
+        tuple(axis for axis in kept if not grouped(axis)),
         aliases,
     )
 
@@ -74,6 +81,17 @@ def configurations(frame: pd.DataFrame, design: Design) -> pd.DataFrame:
     first = frame[list(design.axes)].groupby(code, sort=True).nth(0).reset_index(drop=True)
     sizes = pd.Series(np.bincount(code), name=SEEDS)
     return pd.concat([first, means.reset_index(drop=True), sizes], axis=1)
+
+
+def configuration_means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """[configurations, columns] means over seeds of values [networks, columns]; NaN left out, infinity kept."""
+    columns, number = [], int(code.max(initial=-1)) + 1
+    for column in values.T:
+        defined = ~np.isnan(column)
+        present = np.bincount(code[defined], minlength=number)
+        total = np.bincount(code[defined], weights=column[defined], minlength=number)
+        columns.append(np.where(present > 0, total / np.maximum(present, 1), np.nan))
+    return np.column_stack(columns) if columns else np.empty((number, 0))
 
 
 def hyperparameters(means: pd.DataFrame, design: Design, but: Sequence[str] = ()) -> tuple[np.ndarray, list[str]]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from multirun_analysis.stats.clustered import TINY, Clustered, Fits, cluster_robust
+
 CONFIDENCE = 0.95
 MINIMUM = 6  # fewer clusters: undecided, no interval
-TINY = 1e-10  # relative size below which a regressor counts as determined by the others
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,6 @@ class Slope:
         return "positive" if self.interval.low > 0 else "negative" if self.interval.high < 0 else "includes 0"
 
 
-@dataclass(frozen=True)
-class _Fit:
-    x: np.ndarray  # [rows] regressor, freed of fixed effects and controls
-    residual: np.ndarray  # [rows]
-    basis: np.ndarray  # [rows, k] orthonormal, spans controls and regressor within groups
-    codes: np.ndarray  # [rows] fixed-effect group
-    slope: float
-    df: int
-
-
 def fit_slope(
     y: np.ndarray,
     x: np.ndarray,
@@ -78,28 +69,59 @@ def fit_slope(
     The interval is t with rows - groups - controls - 1 degrees of freedom. clusters: codes for a second, CR2 interval.
     With fewer than `minimum` informative rows (or MINIMUM clusters) there is no interval.
     """
+    options = {"groups": groups, "controls": controls, "clusters": clusters}
+    return fit_slopes(y, x[:, None], **options, minimum=minimum, unit=unit)[0]
+
+
+def fit_slopes(
+    y: np.ndarray,
+    x: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    controls: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
+    minimum: int = MINIMUM,
+    unit: str = "configurations",
+) -> list[Slope]:
+    """fit_slope for each column of x [rows, K] by itself; fixed effects and controls are factored once."""
     codes = np.zeros(len(y), dtype=np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]
-    informative = np.bincount(codes)[codes] > 1
+    informative = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, dtype=bool)
     y, x, codes = y[informative], x[informative], np.unique(codes[informative], return_inverse=True)[1]
     points, n_groups = len(y), len(np.unique(codes))
     if points == 0:
-        return Slope(None, 0, 0, note=f"no group holds two {unit}")
-    fit, note = _fit(y, x, codes, None if controls is None else controls[informative])
-    if fit is None:
-        return Slope(None, points, n_groups, note=note)
-    y_within = fit.residual + fit.slope * fit.x
-    total = float(y_within @ y_within)
-    r2 = 1 - float(fit.residual @ fit.residual) / total if total > 0 else None
-    effect = fit.slope * float(np.sqrt(fit.x @ fit.x / points))
-    if points < minimum:
-        note = f"{points} {unit}, an interval needs {minimum}"
-    interval = _interval(fit, points) if points >= minimum and fit.df >= 1 else None
-    if interval is None and not note:
-        note = f"{points} {unit} leave no degree of freedom"
-    clustered, n_clusters = None, None
+        return [Slope(None, 0, 0, note=f"no group holds two {unit}")] * x.shape[1]
+    within_y, within_x = demean(y, codes), demean(x, codes)
+    basis = _span(controls[informative], codes) if controls is not None else np.empty((points, 0))
+    free_y, free_x = (values - basis @ (basis.T @ values) for values in (within_y, within_x))
+    total, within, free = (np.sum(values**2, axis=0) for values in (x, within_x, free_x))
+    varies = within > TINY**2 * np.maximum(total, TINY)
+    usable = varies & (free > TINY * within)
+    residual, slopes = np.repeat(free_y[:, None], x.shape[1], axis=1), np.full(x.shape[1], np.nan)
+    slopes[usable] = free_y @ free_x[:, usable] / free[usable]
+    residual[:, usable] -= slopes[usable] * free_x[:, usable]
+    robust: dict[int, Clustered] = {}
     if clusters is not None:
-        clustered, n_clusters = _cluster_robust(fit, clusters[informative])
-    return Slope(fit.slope, points, n_groups, interval, clustered, n_clusters, r2, effect, note)
+        fits = Fits(free_x[:, usable], residual[:, usable], basis, codes)
+        robust = dict(zip(np.flatnonzero(usable), cluster_robust(fits, clusters[informative], MINIMUM), strict=True))
+    results = []
+    for k in range(x.shape[1]):
+        if not usable[k]:
+            note = "the controls determine the regressor" if varies[k] else "the regressor does not vary"
+            results.append(Slope(None, points, n_groups, note=note))
+            continue
+        slope, unexplained = float(slopes[k]), float(residual[:, k] @ residual[:, k])
+        explainable = float(np.sum((residual[:, k] + slope * free_x[:, k]) ** 2))
+        r2 = 1 - unexplained / explainable if explainable > 0 else None
+        effect = slope * float(np.sqrt(free[k] / points))
+        df = points - n_groups - basis.shape[1] - 1
+        note = f"{points} {unit}, an interval needs {minimum}" if points < minimum else ""
+        interval = None
+        if points >= minimum and df >= 1:
+            interval = t_interval(slope, float(np.sqrt(unexplained / df / free[k])), df, points)
+        elif not note:
+            note = f"{points} {unit} leave no degree of freedom"
+        results.append(Slope(slope, points, n_groups, interval, *_clustered(slope, robust.get(k)), r2, effect, note))
+    return results
 
 
 def demean(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -117,25 +139,6 @@ def independent(matrix: np.ndarray) -> np.ndarray:
     return left[:, singular > TINY * max(1.0, singular.max(initial=0.0))]
 
 
-def _fit(y: np.ndarray, x: np.ndarray, codes: np.ndarray, controls: np.ndarray | None) -> tuple[_Fit | None, str]:
-    within_y, within_x = demean(y, codes), demean(x, codes)
-    if float(within_x @ within_x) <= TINY**2 * max(float(x @ x), TINY):
-        return None, "the regressor does not vary"
-    basis = np.empty((len(y), 0))
-    if controls is not None and controls.shape[1]:
-        raw = demean(controls, codes)
-        raw[:, np.linalg.norm(raw, axis=0) <= TINY * np.linalg.norm(controls, axis=0)] = 0
-        basis = independent(raw)
-    free_y = within_y - basis @ (basis.T @ within_y)
-    free_x = within_x - basis @ (basis.T @ within_x)
-    if float(free_x @ free_x) <= TINY * float(within_x @ within_x):
-        return None, "the controls determine the regressor"
-    slope = float(free_x @ free_y / (free_x @ free_x))
-    df = len(y) - len(np.unique(codes)) - basis.shape[1] - 1
-    full = np.column_stack([basis, free_x / np.linalg.norm(free_x)])
-    return _Fit(free_x, free_y - slope * free_x, full, codes, slope, df), ""
-
-
 def t_interval(estimate: float, se: float, df: float, points: int) -> Interval:
     """Two-sided interval of an estimate with a t reference distribution."""
     half = float(stdtrit(df, 0.5 + CONFIDENCE / 2)) * se
@@ -143,35 +146,15 @@ def t_interval(estimate: float, se: float, df: float, points: int) -> Interval:
     return Interval(se, estimate - half, estimate + half, float(df), p, points)
 
 
-def _interval(fit: _Fit, points: int) -> Interval:
-    variance = float(fit.residual @ fit.residual) / fit.df
-    return t_interval(fit.slope, float(np.sqrt(variance / (fit.x @ fit.x))), fit.df, points)
+def _clustered(slope: float, found: Clustered | None) -> tuple[Interval | None, int | None]:
+    if found is None or found.se is None or found.df is None:
+        return None, None if found is None else found.clusters
+    return t_interval(slope, found.se, found.df, found.clusters), found.clusters
 
 
-def _cluster_robust(fit: _Fit, clusters: np.ndarray) -> tuple[Interval | None, int]:
-    """CR2 with Satterthwaite degrees of freedom (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018).
-
-    Clusters without variation of the regressor carry nothing and do not count.
-    """
-    square = float(fit.x @ fit.x)
-    sizes = np.bincount(fit.codes)
-    scores, loads = [], []
-    for cluster in np.unique(clusters):
-        rows = np.flatnonzero(clusters == cluster)
-        x = fit.x[rows]
-        if float(x @ x) <= TINY * square:
-            continue
-        same = fit.codes[rows][:, None] == fit.codes[rows][None, :]
-        hat = same / sizes[fit.codes[rows]][None, :] + fit.basis[rows] @ fit.basis[rows].T
-        values, vectors = np.linalg.eigh(np.eye(len(rows)) - hat)
-        keep = values > 1e-8
-        adjusted = (vectors[:, keep] / np.sqrt(values[keep])) @ (vectors[:, keep].T @ x) / square
-        scores.append(float(adjusted @ fit.residual[rows]))
-        load = np.zeros(len(fit.x))
-        load[rows] = adjusted
-        loads.append(demean(load, fit.codes) - fit.basis @ (fit.basis.T @ load))
-    if len(scores) < MINIMUM:
-        return None, len(scores)
-    gram = np.array(loads) @ np.array(loads).T
-    df = float(np.trace(gram) ** 2 / np.sum(gram**2))
-    return t_interval(fit.slope, float(np.linalg.norm(scores)), df, len(scores)), len(scores)
+def _span(controls: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """[rows, rank] orthonormal basis of what the controls vary within groups."""
+    within = demean(controls, codes)
+    if controls.shape[1]:
+        within[:, np.linalg.norm(within, axis=0) <= TINY * np.linalg.norm(controls, axis=0)] = 0
+    return independent(within) if controls.shape[1] else within

@@ -35,21 +35,65 @@ class Prediction:
         return self.left_out_both - self.left_out
 
 
-def predict(means: pd.DataFrame, design: Design, target: str, regressor: str) -> Prediction:
-    """Linear models on configuration means; a group is one combination of the group axes."""
-    y = means[target].to_numpy(dtype=float)
-    x = means[[regressor]].to_numpy(dtype=float)
-    z, _ = hyperparameters(means, design)
+@dataclass(frozen=True)
+class BaselinePrediction:
+    """The hyperparameters alone. predicted [configurations]: each from a fit to all others; NaN where there is none."""
+
+    labels: tuple[str, ...]
+    r2: float | None
+    r2_adjusted: float | None
+    left_out: float | None
+    groups: int
+    predicted: np.ndarray
+    note: str = ""
+
+
+def baseline_prediction(one: pd.DataFrame, design: Design, y: np.ndarray) -> BaselinePrediction:
+    """one: the axes, one row a configuration; y [configurations]: the target's means, in the same order."""
+    z, labels = hyperparameters(one, design)
     r2, adjusted = explained(y, z)
-    groups = codes(means, design.group_axes)
+    groups = codes(one, design.group_axes)
+    number = len(np.unique(groups))
+    left_out = leave_group_out(y, z, groups) if number >= MINIMUM_GROUPS else None
+    note = "" if left_out is not None else f"{number} groups for {z.shape[1]} hyperparameters"
+    return BaselinePrediction(tuple(labels), r2, adjusted, left_out, number, _leave_one_out(y, z), note)
+
+
+def _leave_one_out(y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Predictions of least squares without the row itself, y - e/(1 - h); NaN where the others do not determine it."""
+    centred = y - y.mean()
+    basis = independent(z - z.mean(axis=0)) if z.shape[1] else np.empty((len(y), 0))
+    residual = centred - basis @ (basis.T @ centred)
+    free = 1 - 1 / len(y) - np.sum(basis**2, axis=1)
+    return np.where(free > 1e-9, y - residual / np.where(free > 1e-9, free, 1), np.nan)
+
+
+def predict(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray) -> list[Prediction]:
+    """Linear models on configuration means, for each measure of x [configurations, K] beside the hyperparameters.
+
+    one: the axes, one row a configuration; a group is one combination of the group axes.
+    """
+    z, _ = hyperparameters(one, design)
+    r2, adjusted = explained(y, z)
+    groups = codes(one, design.group_axes)
     number = len(np.unique(groups))
     if number < MINIMUM_GROUPS:
         note = f"leaving one group out needs {MINIMUM_GROUPS} groups, there are {number}"
-        return Prediction(r2, adjusted, None, None, None, number, note)
-    alone, measure = leave_group_out(y, z, groups), leave_group_out(y, x, groups)
-    both = leave_group_out(y, np.column_stack([z, x]), groups)
-    note = "" if both is not None else "too few configurations for so many hyperparameters"
-    return Prediction(r2, adjusted, alone, measure, both, number, note)
+        return [Prediction(r2, adjusted, None, None, None, number, note)] * x.shape[1]
+    alone = leave_group_out(y, z, groups)
+    measure, both = _beside(y, np.empty((len(y), 0)), x, groups), _beside(y, z, x, groups)
+    return [
+        Prediction(
+            r2,
+            adjusted,
+            alone,
+            own,
+            joint,
+            number,
+            "" if joint is not None else "too few configurations for so many hyperparameters",
+        )
+        for own, joint in zip(measure, both, strict=True)
+    ]
 
 
 def explained(y: np.ndarray, z: np.ndarray) -> tuple[float | None, float | None]:
@@ -70,16 +114,45 @@ def leave_group_out(y: np.ndarray, z: np.ndarray, groups: np.ndarray) -> float |
 
     A column that does not vary among the training groups takes no part. None if a fit has no degree of freedom.
     """
-    error = baseline = 0.0
+    return _beside(y, z, np.zeros((len(y), 1)), groups)[0]
+
+
+def _beside(y: np.ndarray, z: np.ndarray, x: np.ndarray, groups: np.ndarray) -> list[float | None]:
+    """leave_group_out with z [rows, columns] and each column of x [rows, K] beside it; z is factored once a group.
+
+    Least squares of least norm: the small triangular factor of the columns has their singular values.
+    """
+    error, baseline = np.zeros(x.shape[1]), 0.0
     for group in np.unique(groups):
         test, train = groups == group, groups != group
-        centre, spread = z[train].mean(axis=0), z[train].std(axis=0)
-        use = spread > 1e-10 * np.maximum(1.0, np.abs(centre))
-        if train.sum() <= use.sum() + 1:
-            return None
-        scaled = (z[:, use] - centre[use]) / spread[use]
-        mean = y[train].mean()
-        coefficients = np.linalg.lstsq(scaled[train], y[train] - mean, rcond=1e-10)[0]
-        error += float(np.sum((y[test] - mean - scaled[test] @ coefficients) ** 2))
+        (fixed, kept), (own, varies) = _standardized(z, train), _standardized(x, train)
+        own, mean = np.where(varies, own, 0), y[train].mean()
+        basis, corner = np.linalg.qr(fixed[train][:, kept])
+        along = basis.T @ own[train]
+        rest = own[train] - basis @ along
+        again = basis.T @ rest  # once more, for columns near the span
+        along, rest = along + again, rest - basis @ again
+        length = np.linalg.norm(rest, axis=0)
+        columns = int(kept.sum())
+        error[train.sum() <= columns + varies + 1] = np.nan
+        factor = np.zeros((x.shape[1], columns + 1, columns + 1))
+        factor[:, :columns, :columns], factor[:, :columns, columns], factor[:, columns, columns] = (
+            corner,
+            along.T,
+            length,
+        )
+        aim = np.empty((x.shape[1], columns + 1))
+        aim[:, :columns] = basis.T @ (y[train] - mean)
+        aim[:, columns] = (y[train] - mean) @ rest / np.where(length > 0, length, 1)
+        weights = np.einsum("kij,kj->ki", np.linalg.pinv(factor, rcond=1e-10), aim)
+        found = fixed[test][:, kept] @ weights[:, :columns].T + own[test] * weights[:, columns]
+        error += np.sum((y[test][:, None] - mean - found) ** 2, axis=0)
         baseline += float(np.sum((y[test] - mean) ** 2))
-    return 1 - error / baseline if baseline > 0 else None
+    return [None if np.isnan(item) or baseline <= 0 else float(1 - item / baseline) for item in error]
+
+
+def _standardized(columns: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The columns on the training rows' scale, and which of them vary there."""
+    centre, spread = columns[train].mean(axis=0), columns[train].std(axis=0)
+    varies = spread > 1e-10 * np.maximum(1.0, np.abs(centre))
+    return (columns - centre) / np.where(varies, spread, 1), varies

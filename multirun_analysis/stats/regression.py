@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.params import WIDTH
-from multirun_analysis.stats.design import Design, codes, configurations, hyperparameters
-from multirun_analysis.stats.ols import Slope, fit_slope
+from multirun_analysis.stats.design import Design, codes, configuration_means, configurations, hyperparameters
+from multirun_analysis.stats.ols import Slope, fit_slope, fit_slopes
 from multirun_analysis.stats.prediction import Prediction, predict
 from multirun_analysis.stats.rank import Tau, kendall_within
 
+CLUSTERED = 2_000  # networks up to which the slope across seeds has a clustered repetition
 MINIMUM_IN_GROUP = 3  # configurations for a group's own interval
 CLUSTERS = ("dataset.name", "dataset.train_size", "noise.name", "noise.level")  # cells that share misfit
 
@@ -47,59 +48,106 @@ class Association:
     left_out: int  # configurations where the measure is missing or not finite
 
 
+@dataclass(frozen=True)
+class Slopes:
+    """The part of an association that the league table shows."""
+
+    within: Slope
+    controlled: Slope
+    across_seeds: Slope
+    width_only: Slope
+    pooled: Slope
+    prediction: Prediction
+
+
 def associate(
     frame: pd.DataFrame, design: Design, target: str, measure: str, seed_columns: Sequence[str]
 ) -> Association:
     """frame: one row a network. Only networks where both target and measure are finite take part."""
     finite = np.isfinite(frame[[target, measure]].to_numpy(dtype=float)).all(axis=1)
-    rows = frame[finite]
-    means = configurations(rows, design)
-    y, x = (means[column].to_numpy(dtype=float) for column in (target, measure))
-    groups = codes(means, design.group_axes)
-    clusters = codes(means, [axis for axis in CLUSTERS if axis in design.axes])
-    controls, labels = hyperparameters(means, design)
-    one = np.zeros(len(means), dtype=np.int64)
+    table = configurations(frame[finite], design)
+    y, x = (table[column].to_numpy(dtype=float) for column in (target, measure))
+    groups = codes(table, design.group_axes)
+    found = slopes(frame, design, target, frame[[measure]].to_numpy(dtype=float), seed_columns)[0]
     return Association(
         target,
         measure,
-        within=fit_slope(y, x, groups=groups, clusters=clusters),
-        groups=tuple(_by_group(means, design, y, x, groups)),
-        controlled=fit_slope(y, x, controls=controls, clusters=clusters),
-        controls=tuple(labels),
-        across_seeds=_across_seeds(rows, design, target, measure, seed_columns),
-        width_only=_width_only(means, design, y, x, clusters),
-        pooled=fit_slope(y, x),
+        within=found.within,
+        groups=tuple(_by_group(table, design, y, x, groups)),
+        controlled=found.controlled,
+        controls=tuple(hyperparameters(table, design)[1]),
+        across_seeds=found.across_seeds,
+        width_only=found.width_only,
+        pooled=found.pooled,
         tau_within=kendall_within(x, y, groups),
-        tau_pooled=kendall_within(x, y, one),
-        prediction=predict(means, design, target, measure),
-        left_out=len(np.unique(codes(frame, design.axes))) - len(means),
+        tau_pooled=kendall_within(x, y, np.zeros(len(table), dtype=np.int64)),
+        prediction=found.prediction,
+        left_out=len(np.unique(codes(frame, design.axes))) - len(table),
     )
 
 
+def slopes(
+    frame: pd.DataFrame, design: Design, target: str, values: np.ndarray, seed_columns: Sequence[str]
+) -> list[Slopes]:
+    """For each measure of values [networks, K], over the networks where it and the target are finite.
+
+    Measures that are finite for the same networks share one factorization of fixed effects, controls and clusters.
+    """
+    y = frame[target].to_numpy(dtype=float)
+    base = frame[[*design.axes, *seed_columns]]
+    shared: dict[bytes, list[int]] = {}
+    finite = np.isfinite(values) & np.isfinite(y)[:, None]
+    for k, use in enumerate(finite.T):
+        shared.setdefault(use.tobytes(), []).append(k)
+    results: dict[int, Slopes] = {}
+    for columns in shared.values():
+        use = finite[:, columns[0]]
+        found = _slopes(base[use], design, y[use], values[use][:, columns], seed_columns)
+        results.update(zip(columns, found, strict=True))
+    return [results[k] for k in range(values.shape[1])]
+
+
+def _slopes(
+    rows: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]
+) -> list[Slopes]:
+    """rows: axes and seeds of the networks; y [networks] and x [networks, K] all finite."""
+    code = codes(rows, design.axes)
+    one = rows.iloc[np.unique(code, return_index=True)[1]]
+    mean_y, mean_x = configuration_means(y[:, None], code)[:, 0], configuration_means(x, code)
+    clusters = codes(one, [axis for axis in CLUSTERS if axis in design.axes])
+    controls = hyperparameters(one, design)[0]
+    found = (
+        fit_slopes(mean_y, mean_x, groups=codes(one, design.group_axes), clusters=clusters),
+        fit_slopes(mean_y, mean_x, controls=controls, clusters=clusters),
+        _across_seeds(rows, code, y, x, seed_columns),
+        _width_only(one, design, mean_y, mean_x, clusters),
+        fit_slopes(mean_y, mean_x),
+        predict(one, design, mean_y, mean_x),
+    )
+    return [Slopes(*items) for items in zip(*found, strict=True)]
+
+
 def _by_group(
-    means: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, groups: np.ndarray
+    table: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, groups: np.ndarray
 ) -> list[GroupSlope]:
     results = []
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
-        values = {axis: means[axis].iloc[rows[0]] for axis in design.group_axes}
+        values = {axis: table[axis].iloc[rows[0]] for axis in design.group_axes}
         slope = fit_slope(y[rows], x[rows], minimum=MINIMUM_IN_GROUP)
         results.append(GroupSlope(values, slope, kendall_within(x[rows], y[rows], groups[rows])))
     return results
 
 
-def _across_seeds(rows: pd.DataFrame, design: Design, target: str, measure: str, seed_columns: Sequence[str]) -> Slope:
+def _across_seeds(
+    rows: pd.DataFrame, code: np.ndarray, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]
+) -> list[Slope]:
     """Networks of one configuration differ in their seeds only; seeds are shared across cells, hence the clusters."""
-    return fit_slope(
-        rows[target].to_numpy(dtype=float),
-        rows[measure].to_numpy(dtype=float),
-        groups=codes(rows, design.axes),
-        clusters=codes(rows, seed_columns),
-        unit="networks",
-    )
+    clusters = codes(rows, seed_columns) if len(rows) <= CLUSTERED else None
+    return fit_slopes(y, x, groups=code, clusters=clusters, unit="networks")
 
 
-def _width_only(means: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> Slope:
+def _width_only(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> list[Slope]:
     if WIDTH not in design.axes:
-        return Slope(None, 0, 0, note="the width does not vary")
-    return fit_slope(y, x, groups=codes(means, design.others(WIDTH)), clusters=clusters)
+        return [Slope(None, 0, 0, note="the width does not vary")] * x.shape[1]
+    return fit_slopes(y, x, groups=codes(one, design.others(WIDTH)), clusters=clusters)

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from multirun_analysis.stats.blocked import SeedEffects, seed_effects
 from multirun_analysis.stats.design import Design
 from multirun_analysis.stats.ols import Interval, t_interval
+from multirun_analysis.stats.prestated import LOG_LOG
 
 MINIMUM_SEEDS = 3
 NO_GROWTH = 0.05  # an exponent whose upper limit lies below counts as no growth
@@ -52,29 +54,16 @@ def scalings(
     """
     if axis not in design.axes or quantity not in frame:
         return []
-    rows = frame[frame[quantity] > 0]
-    cells = design.others(axis)
-    grouped = rows.groupby(cells, dropna=False, sort=True) if cells else [((), rows)]
-    results = [_cell(cell_rows, axis, quantity, cells, seed_columns) for _, cell_rows in grouped]
-    return [result for result in results if result is not None]
+    return [
+        _scaling(found, axis, quantity) for found in seed_effects(frame, design, axis, quantity, seed_columns, LOG_LOG)
+    ]
 
 
-def _cell(
-    rows: pd.DataFrame, axis: str, quantity: str, cells: Sequence[str], seed_columns: Sequence[str]
-) -> Scaling | None:
-    seed = rows.groupby(list(seed_columns), dropna=False).ngroup() if seed_columns else pd.Series(0, index=rows.index)
-    table = np.log(rows[quantity]).groupby([seed, rows[axis]]).mean().unstack()
-    complete = table.dropna()
-    if table.shape[1] < 2 or complete.empty:
-        return None
-    dose = np.log(table.columns.to_numpy(dtype=float))
-    dose = dose - dose.mean()
-    slopes = complete.to_numpy() @ dose / (dose @ dose)
-    estimate, number = float(slopes.mean()), len(slopes)
+def _scaling(found: SeedEffects, axis: str, quantity: str) -> Scaling:
+    estimate, number = float(found.effects.mean()), len(found.effects)
     interval, note = None, ""
     if number < MINIMUM_SEEDS:
         note = f"{number} complete seeds, an interval needs {MINIMUM_SEEDS}"
     else:
-        interval = t_interval(estimate, float(slopes.std(ddof=1) / np.sqrt(number)), number - 1, number)
-    values = {name: rows[name].iloc[0] for name in cells}
-    return Scaling(quantity, axis, values, estimate, number, table.shape[1], len(table) - number, interval, note)
+        interval = t_interval(estimate, float(found.effects.std(ddof=1) / np.sqrt(number)), number - 1, number)
+    return Scaling(quantity, axis, found.cell, estimate, number, len(found.levels), found.incomplete, interval, note)

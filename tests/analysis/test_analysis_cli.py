@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from initdist.paths import conf_dir
+from multirun_analysis import AnalysisError
+from multirun_analysis.config import FOLDER, register, unswept, validate
+from multirun_analysis.run import analyze
 
 WITHOUT_TORCH = (
     "import sys; from multirun_analysis.__main__ import main; main(); "
@@ -40,13 +49,15 @@ def test_an_analysis_leaves_its_files_and_nothing_else_and_needs_no_torch(plante
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     lines = result.stdout.splitlines()
-    assert lines[0].startswith(
-        "Within groups of equal n and p, networks farther from their initialization have a larger"
-    )
-    assert lines[1] == "54 of 54 runs used, 18 configurations; varied: n, p, width."
-    assert lines[2] == "Logged to the run of sweep abc123 under analysis/"
-    assert lines[3] == f"Report: {tmp_path / 'my reports' / 'report.html'}"
-    assert lines[4] == "no torch"
+    assert lines[0].startswith("Within groups of equal n and p,")
+    assert "generalization gap under noise" in lines[0]
+    assert lines[1].startswith("On new configurations the distance ")
+    assert re.fullmatch(r"Claims: C1a, C1b.* supported; .*C7 undecided", lines[2])
+    assert lines[3].startswith("Measures by tau within groups: 1. distance_")
+    assert lines[4] == "54 of 54 runs used, 18 configurations; varied: n, p, width."
+    assert lines[5] == "Logged to the run of sweep abc123 under analysis/"
+    assert lines[6] == f"Report: {tmp_path / 'my reports' / 'report.html'}"
+    assert lines[7] == "no torch"
     assert [path.name for path in tmp_path.iterdir()] == ["my reports"]
 
 
@@ -75,10 +86,83 @@ def test_an_unknown_key_is_refused_by_name(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_help_is_quick_and_names_the_keys(tmp_path):
-    start = time.perf_counter()
-    result = run(tmp_path, "-m", "multirun_analysis", "--help")
-    assert result.returncode == 0
-    assert time.perf_counter() - start < 3
-    for key in ("tracking.uri", "tracking.experiment", "sweep", "target", "out"):
+def test_help_names_the_keys_and_loads_nothing_heavy(tmp_path):
+    script = (
+        "import sys, atexit; from multirun_analysis.__main__ import main; "
+        "heavy = {'pandas', 'mlflow', 'matplotlib', 'scipy'}; "
+        "atexit.register(lambda: print('heavy:', *sorted(heavy & set(sys.modules)))); "
+        "main()"
+    )
+    result = run(tmp_path, "-c", script, "--help")
+    assert result.returncode == 0, result.stderr
+    for key in (
+        "tracking.uri",
+        "tracking.experiment",
+        "tracking.ui_url",
+        "sweep",
+        "where.KEY",
+        "measures",
+        "group",
+        "target",
+    ):
         assert key in result.stdout
+    assert result.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_a_list_needs_no_brackets_and_a_filter_no_plus(planted, tmp_path):
+    result = run(
+        tmp_path, "-m", "multirun_analysis", f"tracking.uri={planted.uri}", "where.model.width=64,256",
+        "where.noise.level=<0.3", "measures=distance_from_init,param_norm", "group=dataset.train_size",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert (
+        "24 of 24 runs used, 8 configurations; varied: n, width, p. 30 further runs do not meet the filter."
+        in result.stdout
+    )
+    assert "Not logged to MLflow: a filter leaves part of the sweep out" in result.stdout
+    assert "Within groups of equal n, " in result.stdout
+
+
+def test_a_second_call_says_that_nothing_has_changed(planted, tmp_path):
+    arguments = ("-m", "multirun_analysis", f"tracking.uri={planted.uri}", "measures=param_norm")
+    first, second = run(tmp_path, *arguments), run(tmp_path, *arguments)
+    assert "Nothing has changed" not in first.stdout
+    assert "Nothing has changed since this report was written" in second.stdout
+    assert [
+        line for line in second.stdout.splitlines() if "Nothing has changed" not in line
+    ] == first.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("where.model.widht=64", "model.widht is none of the config keys of these networks: nearest model.width;"),
+        ("where.model.width=65", "where.model.width=65 matches no network: there is 16, 64, 256"),
+        ("where.model.width=<x", "where.model.width=<x: < must be followed by a number, got 'x'"),
+        ("measures=parm_norm", "measures: parm_norm is none of the measures of these networks: nearest param_norm;"),
+        ("group=model.depth", "group: model.depth is none of the config keys that vary among these networks:"),
+        ("target=test_eror", "generalization_gap_noisy, test_error, got 'test_eror' (nearest: test_error)"),
+        ("tracking.ui_url=localhost", "tracking.ui_url must begin with http:// or https://, got 'localhost'"),
+        ("tracking.experiment=initdist,initdist", "tracking.experiment must name each experiment once"),
+        ("tracking.experiment=initdits", "It holds: Default, initdist, nearest initdist"),
+    ],
+)  # fmt: skip
+def test_bad_values_are_answered_in_one_line_with_what_there_is(planted, argument, message):
+    arguments = [] if argument.startswith("tracking.experiment") else ["tracking.experiment=initdist"]
+    assert message in refusal([f"tracking.uri={planted.uri}", *arguments, argument])
+
+
+def refusal(arguments: list[str]) -> str:
+    """The one line of an analysis that is refused."""
+    register()
+    with initialize_config_dir(f"{conf_dir()}/{FOLDER}", version_base="1.3"):
+        config = OmegaConf.to_object(compose("analysis", unswept(arguments)))
+
+    def refused() -> None:
+        validate(config)
+        analyze(config, "/nonexistent")
+
+    with pytest.raises(AnalysisError) as error:
+        refused()
+    assert "\n" not in str(error.value)
+    return str(error.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,8 @@ import pytest
 
 import multirun_analysis
 from initdist import names
-from multirun_analysis import AnalysisError, load_runs, query
-from multirun_analysis.query import read_histories, read_networks
+from multirun_analysis import AnalysisError, client, load_runs, query, sqlite
+from multirun_analysis.query import read_histories, read_networks, read_records
 from multirun_analysis.selection import counts, counts_by_cell, exclude, require_some, with_unconverged
 
 
@@ -35,9 +36,36 @@ def test_every_network_is_one_row_with_typed_params(planted):
     assert frame.set_index("run_id")[names.GAP].to_dict() == pytest.approx(expected)
 
 
-def test_pages_are_followed_and_the_order_is_stable(planted, monkeypatch):
+@pytest.fixture
+def through_client(monkeypatch):
+    """As with a store whose tables are not those that are read directly."""
+    monkeypatch.setitem(sqlite.COLUMNS, "runs", {"a column of another version"})
+    read = Mock(wraps=client.read)
+    monkeypatch.setattr(client, "read", read)
+    yield
+    assert read.called
+
+
+@pytest.mark.parametrize("store", ["planted", "messy"])
+def test_tables_and_client_give_the_same(store, request):
+    uri = request.getfixturevalue(store).uri
+    direct = read_records(uri, "initdist")
+    networks = read_networks(uri, "initdist")
+    histories = read_histories(uri, networks.frame["run_id"].tolist(), [names.DISTANCE, names.GAP])
+    request.getfixturevalue("through_client")
+    other = read_records(uri, "initdist")
+    assert other.digest() == direct.digest()
+    found = read_networks(uri, "initdist")
+    pd.testing.assert_frame_equal(found.frame, networks.frame)
+    assert (found.source, found.params, found.metrics) == (networks.source, networks.params, networks.metrics)
+    pd.testing.assert_frame_equal(
+        read_histories(uri, networks.frame["run_id"].tolist(), [names.DISTANCE, names.GAP]), histories
+    )
+
+
+def test_pages_are_followed_and_the_order_is_stable(planted, monkeypatch, through_client):
     whole = load_runs(planted.uri)
-    monkeypatch.setattr(query, "PAGE", 7)
+    monkeypatch.setattr(client, "PAGE", 7)
     pd.testing.assert_frame_equal(load_runs(planted.uri), whole)
     order = whole[["dataset.train_size", "model.width", "noise.level", "seed"]]
     pd.testing.assert_frame_equal(order.sort_values(list(order.columns), ignore_index=True), order)
@@ -241,7 +269,7 @@ def test_the_default_store_lies_in_the_working_directory(tmp_path, monkeypatch):
 
 
 def test_histories_come_sorted_by_step(planted):
-    frame = read_histories(planted.uri, planted.run_ids[:2], names.DISTANCE)
+    frame = read_histories(planted.uri, planted.run_ids[:2], [names.DISTANCE])
     assert frame["run_id"].unique().tolist() == planted.run_ids[:2]
     first = frame[frame["run_id"] == planted.run_ids[0]]
     assert first["step"].tolist() == [0, 1, 3, 10, 30, 100]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections import defaultdict
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
@@ -19,19 +20,27 @@ from initdist import names
 from initdist.paths import conf_dir
 from multirun_analysis import AnalysisError, figures
 from multirun_analysis.closed_form import initial_norm, xavier_norm
-from multirun_analysis.config import AnalysisConfig, Tracking, command, register, validate
+from multirun_analysis.config import FOLDER, AnalysisConfig, Tracking, command, register, validate
 from multirun_analysis.figures.panels import panels_of
 from multirun_analysis.figures.style import t_bands
 from multirun_analysis.labels import cell, number, term, value
-from multirun_analysis.report import html, markdown
+from multirun_analysis.report import Material, html, markdown
 from multirun_analysis.report.content import blocks
 from multirun_analysis.report.document import Bullets, Code, Heading, Table, Text
 from multirun_analysis.run import Outcome, analyze
 from multirun_analysis.stats import derived
+from multirun_analysis.uptodate import MANIFEST
+
+
+def part(outcome: Outcome) -> Material:
+    """The one experiment of a report."""
+    assert outcome.report is not None
+    (found,) = outcome.report.parts
+    return found
 
 
 def settings(uri: str, out: Path, experiment: str = "initdist", **more: str) -> AnalysisConfig:
-    return AnalysisConfig(tracking=Tracking(uri, experiment), out=str(out), **more)
+    return AnalysisConfig(tracking=Tracking(uri, experiment), out=str(out), **{"target": names.GAP, **more})
 
 
 @pytest.fixture(scope="module")
@@ -39,25 +48,28 @@ def outcome(planted, tmp_path_factory) -> tuple[Outcome, Path]:
     out = tmp_path_factory.mktemp("report")
     (out / "figures").mkdir()
     (out / "figures" / "norm_against_width.png").write_text("of an earlier analysis")
+    (out / "figures" / "gone.png").write_text("a figure of an earlier version")
     return analyze(settings(planted.uri, out), out), out
 
 
 def test_every_file_is_written_and_logged_to_the_run_of_the_sweep(outcome, planted):
     result, out = outcome
-    figure_files = {f"figures/{name}.{suffix}" for name in figures.NAMES for suffix in ("png", "svg")}
+    drawn = [drawing.name for drawing in part(result).drawings if drawing.figure is not None]
+    assert len(drawn) == 10
+    figure_files = {f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")}
     written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    assert written == {"runs.csv", "statistics.json", "report.md", "report.html"} | figure_files
-    assert {path.relative_to(out).as_posix() for path in result.files} == written
+    assert written == {"runs.csv", "statistics.json", "report.md", "report.html", MANIFEST} | figure_files
+    assert {path.relative_to(out).as_posix() for path in result.files} == written - {MANIFEST}
     client = planted.store.client
     logged = {item.path for item in client.list_artifacts(planted.parent, "analysis")}
     assert logged >= {"analysis/report.html", "analysis/runs.csv", "analysis/statistics.json"}
-    assert len(client.list_artifacts(planted.parent, "analysis/figures")) == 10
+    assert len(client.list_artifacts(planted.parent, "analysis/figures")) == 20
     assert (out / "figures" / "norm_against_width.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_answer_comes_first_and_holds_the_numbers(outcome):
     result, out = outcome
-    statistics = json.loads((out / "statistics.json").read_text())
+    statistics = json.loads((out / "statistics.json").read_text())["experiments"][0]
     within = statistics["results"]["associations"][0]["within"]
     low, high = (number(100 * within["interval"][end]) for end in ("low", "high"))
     expected = (
@@ -87,11 +99,13 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.tags: list[str] = []
         self.open: list[str] = []
+        self.attributes: list[str] = []
         self.words = ""
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
+        self.attributes += [name for name, _ in attributes]
         self.links += [value for name, value in attributes if name in ("src", "href", "srcset", "data", "action")]
         if tag not in ("meta", "link", "img", "br"):
             self.open.append(tag)
@@ -107,16 +121,21 @@ def test_the_page_is_whole_and_fetches_nothing(outcome):
     text = (outcome[1] / "report.html").read_text()
     page = Page(text)
     assert page.open == []
-    assert page.tags.count("img") == 5
-    assert "script" not in page.tags
-    assert all(link.startswith("data:") for link in page.links)
+    assert page.tags.count("img") == 11  # ten figures, and the place where one is enlarged
+    assert page.tags.count("script") == 1
+    fetched = [
+        link for link in page.links if not link.startswith(("data:", "#", "http://127.0.0.1:5000/#/experiments/"))
+    ]
+    assert fetched == []
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert not re.search(r"url\(|@import", text)
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
 
 
 def test_captions_say_what_bands_and_samples_are(outcome):
-    captions = {drawing.name: drawing.caption for drawing in outcome[0].material.drawings}
+    captions = {drawing.name: drawing.caption for drawing in part(outcome[0]).drawings}
     assert "bands: its 95% t interval" in captions["gap_against_distance"]
     assert "95% t intervals of the mean over seeds" in captions["distance_against_width"]
     assert "18 networks of 54 are drawn" in captions["distance_against_step"]
@@ -124,7 +143,7 @@ def test_captions_say_what_bands_and_samples_are(outcome):
 
 
 def test_figures_have_axes_with_units_and_a_panel_each(outcome):
-    drawings = {drawing.name: drawing.figure for drawing in outcome[0].material.drawings}
+    drawings = {drawing.name: drawing.figure for drawing in part(outcome[0]).drawings}
     gap = drawings["gap_against_distance"]
     assert gap.get_supylabel() == "generalization gap (percentage points)"
     assert gap.get_supxlabel() == "distance from initialization (ℓ2)"
@@ -136,14 +155,14 @@ def test_figures_have_axes_with_units_and_a_panel_each(outcome):
 
 
 def test_the_line_in_the_figure_is_the_slope_in_the_table(outcome):
-    result = outcome[0].material
-    line = result.drawings[0].figure.axes[0].lines[0]
+    result = part(outcome[0])
+    line = next(d.figure for d in result.drawings if d.name == "gap_against_distance").axes[0].lines[0]
     x, y = line.get_xdata(), line.get_ydata()
     assert (y[-1] - y[0]) / (x[-1] - x[0]) == pytest.approx(100 * result.results.associations[0].within.slope)
 
 
 def test_the_start_drawn_is_the_closed_form_of_the_norm(outcome):
-    figure = next(d.figure for d in outcome[0].material.drawings if d.name == "norm_against_width")
+    figure = next(d.figure for d in part(outcome[0]).drawings if d.name == "norm_against_width")
     start = next(line for line in figure.axes[0].lines if line.get_linestyle() == ":")
     assert start.get_xdata().tolist() == [16, 64, 256]
     assert start.get_ydata().tolist() == pytest.approx([xavier_norm(64, width, 2, 10) for width in (16, 64, 256)])
@@ -166,14 +185,18 @@ def test_the_same_store_gives_the_same_bytes(outcome, planted, tmp_path):
 
 
 def test_the_command_reproduces_the_settings_through_hydra(tmp_path):
-    odd = AnalysisConfig(Tracking("sqlite:////a b/it's (1),x.db", "null"), "12e34", names.TEST_ERROR, "out dir/é=1\\")
+    odd = AnalysisConfig(
+        Tracking("sqlite:////a b/it's (1),x.db", "null"), "12e34", {"model": {"width": [64, "<=a b"], "name": None}},
+        ["param_norm"], ["noise.level"], names.TEST_ERROR, "out dir/é=1\\",
+    )  # fmt: skip
     words = shlex.split(command(odd, odd.tracking.uri))
     assert words[:3] == ["python", "-m", "multirun_analysis"]
     register()
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
+    with initialize_config_dir(f"{conf_dir()}/{FOLDER}", version_base="1.3"):
         config = compose("analysis", words[3:])
     assert (config.tracking.uri, config.tracking.experiment) == (odd.tracking.uri, odd.tracking.experiment)
     assert (config.sweep, config.target, config.out) == (odd.sweep, odd.target, odd.out)
+    assert (config.measures, config.group, config.where) == (odd.measures, odd.group, odd.where)
 
 
 def test_a_password_stays_out_of_the_report():
@@ -190,10 +213,8 @@ def test_one_configuration_is_answered_clearly(small, tmp_path):
     assert "There is one configuration: no regression is possible." in text
     assert "Gap against distance: left out, there is one configuration only." in text
     assert "Distance against width: left out, the width does not vary" in text
-    assert [path.name for path in sorted((tmp_path / "figures").iterdir())] == [
-        "distance_against_step.png",
-        "distance_against_step.svg",
-    ]
+    drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert drawn == {"distance_against_step", "distance_against_loss"}
 
 
 def test_one_seed_is_drawn_without_bands_and_text_of_the_store_is_escaped(small, tmp_path):
@@ -201,24 +222,26 @@ def test_one_seed_is_drawn_without_bands_and_text_of_the_store_is_escaped(small,
     assert result.lines[0].startswith(
         "Undecided: 4 configurations, an interval needs 6. The slope of these points alone"
     )
-    assert len(list((tmp_path / "figures").iterdir())) == 10
+    assert len(list((tmp_path / "figures").iterdir())) == 16
     assert "no band, since 4 configurations, an interval needs 6" in (tmp_path / "report.md").read_text()
-    bad = replace(
-        result.material, networks=replace(result.material.networks, source=replace(
-            result.material.networks.source, notes=("<script>alert(1)</script> | [x](http://y) `z`",)))
-    )  # fmt: skip
-    page = html.render("<i>", blocks(bad), dict.fromkeys(figures.NAMES, b""))
-    assert "<script>" not in page
+    notes = ("<script>alert(1)</script> | [x](http://y) `z`",)
+    networks = part(result).networks
+    frame = networks.frame.assign(run_name='<img src=x onerror="alert(2)">')
+    bad = replace(networks, frame=frame, source=replace(networks.source, notes=notes, experiment="<script>"))
+    content = blocks(replace(result.report, parts=[replace(part(result), networks=bad)], ui_url='http://a/"><script>'))
+    page = html.render("<i>", content, defaultdict(bytes))
+    assert page.count("<script") == 1
     assert "&lt;script&gt;alert(1)" in page
-    assert "script" not in Page(page).tags
-    text = markdown.render("<i>", blocks(bad))
+    assert Page(page).tags.count("script") == 1
+    assert not any(name == "onerror" for name in Page(page).attributes)
+    text = markdown.render("<i>", content)
     assert r"\<script\>alert(1)\</script\> \| \[x\](http://y) \`z\`" in text
 
 
 def test_everything_left_out_is_in_the_report(messy, tmp_path):
     result = analyze(settings(messy.uri, tmp_path), tmp_path)
-    assert "Left out: 3 unfinished, 1 duplicate, 4 invalid, 1 diverged" in result.lines[2]
-    statistics = json.loads((tmp_path / "statistics.json").read_text())
+    assert "Left out: 3 unfinished, 1 duplicate, 4 invalid, 1 diverged" in "\n".join(result.lines)
+    statistics = json.loads((tmp_path / "statistics.json").read_text())["experiments"][0]
     assert statistics["used"] + sum(statistics["left_out"].values()) == statistics["runs"]
     text = (tmp_path / "report.md").read_text()
     assert "| unfinished | the run's status is not FINISHED | 3 |" in text
@@ -241,9 +264,9 @@ def test_bad_settings_name_key_rule_and_value():
 
 
 def test_a_figure_without_its_data_gives_the_reason(outcome):
-    material = outcome[0].material
+    material = part(outcome[0])
     frame = material.networks.used.drop(columns=names.measure("param_norm"))
-    empty = pd.DataFrame({"run_id": [], "step": [], "value": []})
+    empty = pd.DataFrame({"run_id": [], "metric": [], "step": [], "value": []})
     drawings = {d.name: d for d in figures.draw(frame, material.results, empty)}
     assert drawings["norm_against_width"].figure is None
     assert drawings["norm_against_width"].caption == "no network has measure/param_norm"
@@ -251,11 +274,10 @@ def test_a_figure_without_its_data_gives_the_reason(outcome):
 
 
 def test_histories_are_sampled_within_a_bound(outcome, monkeypatch):
-    material = outcome[0].material
-    used = derived(material.networks.used)
-    assert len(figures.sampled_runs(used, material.results)) == 18
+    used, design = derived(part(outcome[0]).networks.used), part(outcome[0]).results.design
+    assert len(figures.sampled_runs(used, design)) == 18
     monkeypatch.setattr(figures.history, "MAXIMUM_RUNS", 5)
-    assert len(figures.sampled_runs(used, material.results)) == 5
+    assert len(figures.sampled_runs(used, design)) == 5
 
 
 def test_markdown_and_html_render_the_same_blocks():
@@ -267,7 +289,7 @@ def test_markdown_and_html_render_the_same_blocks():
     assert "| k | v |\n| --- | ---: |\n| p\\|q | 1 |" in text
     page = html.render("T", parts, {})
     assert '<p class="lead">a*b</p>' in page
-    assert '<td class="name">p|q</td><td>1</td>' in page
+    assert '<th scope="row" class="name">p|q</th><td>1</td>' in page
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""A quantity over the levels of one axis: means over seeds with bands, and the seeds themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from multirun_analysis import labels
+from multirun_analysis.figures.style import MANY_POINTS, MARKERS, named, t_bands
+
+BAND = "Lines: means over seeds; bands: 95% t intervals of the mean over seeds (none for a single seed)."
+LINE: dict[str, Any] = {"linewidth": 1.7, "markersize": 4.5, "markeredgewidth": 0}
+
+
+def markers_of(colours: dict[Any, Any]) -> dict[Any, str]:
+    """A marker for each level of a palette, so that lines can be told apart without colour."""
+    return {level: MARKERS[place % len(MARKERS)] for place, level in enumerate(colours)}
+
+
+def trend(
+    axis: Axes,
+    rows: pd.DataFrame,
+    x: str,
+    metric: str,
+    colour_axis: str | None,
+    colours: dict[Any, Any],
+    linestyle: str = "-",
+    seeds: bool = False,
+) -> None:
+    """Mean line and band over seeds, one for each level of the colour axis; the seeds themselves as points."""
+    data = pd.DataFrame({"x": rows[x].astype(float), "y": rows[metric].astype(float)})
+    data["colour"] = named(rows, colour_axis) if colour_axis else "all"
+    data = data[np.isfinite(data["y"])]
+    if data.empty:
+        return
+    shades = {labels.value(level): shade for level, shade in colours.items()} if colour_axis else {}
+    shapes = {labels.value(level): shape for level, shape in markers_of(colours).items()} if colour_axis else {}
+    shades = shades or {"all": next(iter(colours.values()), "C0")}
+    if seeds:
+        sns.scatterplot(
+            data=data, x="x", y="y", hue="colour", palette={level: shades[level] for level in data["colour"].unique()},
+            s=12, alpha=0.4, linewidth=0, legend=False, ax=axis, rasterized=len(data) > MANY_POINTS,
+        )  # fmt: skip
+    for level, band in t_bands(data, ["colour", "x"], "y").groupby("colour", sort=False):
+        shade = shades[str(level)]
+        axis.plot(band["x"], band["y"], color=shade, linestyle=linestyle, marker=shapes.get(str(level), "o"), **LINE)
+        axis.fill_between(band["x"], band["low"], band["high"], color=shade, alpha=0.18, linewidth=0)
+    axis.set(xlabel="", ylabel="")

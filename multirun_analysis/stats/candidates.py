@@ -1,0 +1,67 @@
+"""The measures that a frame holds, normalized across training sizes and oriented."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from initdist import names
+from multirun_analysis.catalogue import Entry, entry
+from multirun_analysis.params import TRAIN_SIZE
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """values [networks, measures]: larger predicts a larger gap. NaN: undefined. +infinity: gamma <= 0, worst rank."""
+
+    entries: tuple[Entry, ...]
+    values: np.ndarray
+    unranked: tuple[str, ...]  # in the frame, but defined for no network
+
+
+def candidates(
+    frame: pd.DataFrame, catalogue: Mapping[str, Entry], measures: Sequence[str] | None = None
+) -> Candidates:
+    """All totals (`measure/<name>`) and distance_from_init, or the named ones. Raises ValueError for an unknown."""
+    found = [names.DISTANCE] if names.DISTANCE in frame else []
+    totals = [column.removeprefix(names.MEASURE) for column in map(str, frame.columns) if _is_total(column)]
+    found += sorted(
+        totals, key=lambda name: (list(catalogue).index(name) if name in catalogue else len(catalogue), name)
+    )
+    unknown = sorted(set(measures or ()) - set(found))
+    if unknown:
+        raise ValueError(f"measures must be among {', '.join(found)}, got {', '.join(unknown)}")
+    entries = [entry(name, catalogue) for name in found if measures is None or name in measures]
+    size = frame[TRAIN_SIZE].to_numpy(dtype=float)
+    columns = [oriented(frame[item.column].to_numpy(dtype=float), size, item) for item in entries]
+    empty = [np.isnan(column).all() for column in columns]
+    kept = [column for column, nothing in zip(columns, empty, strict=True) if not nothing]
+    return Candidates(
+        tuple(item for item, nothing in zip(entries, empty, strict=True) if not nothing),
+        np.column_stack(kept) if kept else np.empty((len(frame), 0)),
+        tuple(item.name for item, nothing in zip(entries, empty, strict=True) if nothing),
+    )
+
+
+def oriented(mu: np.ndarray, size: np.ndarray, item: Entry) -> np.ndarray:
+    """A measure's values [networks] over `size` training samples, comparable and with the sign it predicts.
+
+    +infinity stays the worst rank whatever the orientation. A negative mu has no square root: undefined.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if item.normalization == "root":
+            value = mu / np.sqrt(size)
+        elif item.normalization == "square":
+            value = np.sqrt(mu / size)
+        elif item.normalization == "log":
+            value = (mu - np.log(size)) / 2
+        else:
+            value = mu.astype(float)
+        return np.where(np.isposinf(mu), np.inf, item.orientation * value)
+
+
+def _is_total(column: str) -> bool:
+    return column.startswith(names.MEASURE) and column.count("/") == 1

@@ -1,0 +1,72 @@
+"""From bootstrap replicates to intervals, from differences to simultaneous ones, from p values to Holm's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import stdtrit
+
+from multirun_analysis.stats.ols import CONFIDENCE, MINIMUM
+from multirun_analysis.stats.standings import Difference, Estimate
+
+COVERED = 20  # configurations from which coverage of an interval is claimed
+NO_WIDTH = "every pair agrees, so the spread is unknown and the interval has no width"
+NEARLY_ONE = 0.99  # beyond it the z scale is not stretched further
+
+
+def correlation_interval(value: float, variance: float, points: int) -> Estimate:
+    """A pair statistic in [-1, 1] from its sampling variance (pairs.variance): a t interval on Fisher's z scale.
+
+    t with points - 1 degrees of freedom; the variance is carried to that scale by the delta method.
+    """
+    if not np.isfinite(value):
+        return Estimate(None, points=points, note="every pair is tied or undefined")
+    estimate = Estimate(float(value), points=points)
+    if points < MINIMUM:
+        return replace(estimate, note=f"{points} configurations, an interval needs {MINIMUM}")
+    if variance <= 0:
+        return replace(estimate, low=value, high=value, covered=False, note=NO_WIDTH)
+    inner = min(abs(float(value)), NEARLY_ONE)
+    half = float(stdtrit(points - 1, 0.5 + CONFIDENCE / 2)) * float(np.sqrt(variance)) / (1 - inner**2)
+    low, high = np.tanh([np.copysign(np.arctanh(inner), value) - half, np.copysign(np.arctanh(inner), value) + half])
+    return replace(estimate, low=min(value, float(low)), high=max(value, float(high)), covered=points >= COVERED)
+
+
+def differences_from_leader(
+    leader: str, values: np.ndarray, se: np.ndarray, replicates: np.ndarray, defined: np.ndarray
+) -> list[Difference | None]:
+    """Leader less each measure [K], with standard errors [K] and bootstrap replicates [B, K]; defined [K]: which.
+
+    Simultaneous intervals: difference +- c se, c = 95% quantile over resamples of the largest studentized deviation
+    over the measures (max-T). A measure that never differs from the leader does not enter.
+    """
+    results: list[Difference | None] = [None] * len(values)
+    spread = np.nanstd(replicates, axis=0, ddof=1) if len(replicates) > 1 else np.zeros(len(values))
+    moving = defined & np.isfinite(values) & (se > 1e-12) & (spread > 1e-12)
+    if moving.any():
+        scaled = np.abs(replicates[:, moving] - values[moving]) / spread[moving]
+        largest = np.where(np.isfinite(scaled), scaled, 0).max(axis=1)
+        critical = float(np.quantile(largest, CONFIDENCE))
+    for k in np.flatnonzero(defined & np.isfinite(values)):
+        value = float(values[k])
+        if moving[k]:
+            p = float((1 + np.sum(largest >= abs(value) / se[k])) / (1 + len(largest)))
+            half = critical * float(se[k])
+            results[k] = Difference(leader, value, value - half, value + half, p)
+        elif len(replicates) > 1 and value == 0:
+            results[k] = Difference(leader, value, value, value, 1.0)
+        else:
+            results[k] = Difference(leader, value, None, None, None)
+    return results
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjusted p values, in the order given (Holm 1979): valid under any dependence."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * (len(p) - np.arange(len(p)))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
+    return [float(item) for item in adjusted]

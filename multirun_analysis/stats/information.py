@@ -23,7 +23,7 @@ NETWORKS = 300
 SEEDS = 150  # networks of one configuration
 BATCH = 20
 STATES, ALL_STATES = 9, 12
-NO_NULL = "no permutations: none were asked for, or no two configurations have as many networks"
+NO_NULL = "no null: no two configurations have as many networks with the measure"
 TIE = 1e-9  # information that differs by less is equal: tables that mirror each other differ by rounding
 _MEASURE, _TARGET = np.repeat(np.eye(3), 3, axis=0), np.tile(np.eye(3), (3, 1))
 MARGINS = np.column_stack([_MEASURE, _TARGET, np.ones(STATES)]).astype(np.float32)  # of 9 states: 3 + 3 signs, all
@@ -126,16 +126,19 @@ def informations(
     results: dict[int, tuple[Information, Information]] = {}
     for columns in alike.values():
         batches = _places(shared, defined[:, columns[0]], permutations, seed)
+        note = NO_NULL if permutations and len(batches[0]) == 1 else ""
         for k in columns:
-            results[k] = _information(shared, chosen[:, k], batches)
+            results[k] = _information(shared, chosen[:, k], batches, note)
     return [results[k] for k in range(values.shape[1])]
 
 
-def _information(shared: Conditioned, mu: np.ndarray, batches: Sequence[np.ndarray]) -> tuple[Information, Information]:
+def _information(
+    shared: Conditioned, mu: np.ndarray, batches: Sequence[np.ndarray], note: str
+) -> tuple[Information, Information]:
     signs, small = _signs(mu), np.array([len(axes) == 2 for axes in shared.cells.axes])
     found = [_evaluate(shared, signs, batch) for batch in batches]
     weighted, unweighted = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
-    return _result(shared, weighted, ()), _result(shared, 100 * unweighted[small], None)
+    return _result(shared, weighted, (), note), _result(shared, 100 * unweighted[small], None, note)
 
 
 def _places(shared: Conditioned, defined: np.ndarray, permutations: int, seed: int) -> list[np.ndarray]:
@@ -225,7 +228,7 @@ def _ratio(information: np.ndarray, entropy: np.ndarray) -> np.ndarray:
     return np.where(entropy > 1e-9, np.maximum(information, 0) / np.where(entropy > 1e-9, entropy, 1), np.nan)
 
 
-def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | None) -> Information:
+def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | None, note: str) -> Information:
     """found [sets, 1 + permutations]; given None: PGDL's, which does not name the axes."""
     usable = ~np.isnan(found).all(axis=0) if len(found) else np.zeros(0, dtype=bool)
     if not len(found):
@@ -237,7 +240,7 @@ def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | Non
     if given is not None:
         given = shared.cells.axes[int(np.nanargmin(found[:, 0]))]
     if not len(drawn):
-        return Information(float(smallest[0]), given=given or (), note=NO_NULL)
+        return Information(float(smallest[0]), given=given or (), note=note)
     p = float((1 + np.sum(drawn >= smallest[0] - TIE)) / (1 + len(drawn)))
     null, high = float(np.median(drawn)), float(np.quantile(drawn, 0.95))
     return Information(float(smallest[0]), null, high, p, len(drawn), given or ())

@@ -40,7 +40,8 @@ class _Cells:
     """
 
     axes: tuple[tuple[str, ...], ...]  # [sets]
-    starts: np.ndarray  # [sets] first cell of a set
+    which: np.ndarray  # [sets] number of a set's partition: sets that part the configurations alike share one
+    starts: np.ndarray  # [partitions] first cell
     ahead: csr_matrix
     behind: csr_matrix
 
@@ -173,7 +174,9 @@ def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Ce
     """levels: for each set [C], the number of the combination of the axes' values."""
     cells, ahead, behind, starts, total = [], [], [], [], 0
     low, high = np.triu_indices(len(levels[0]))
-    for level in levels:
+    numbers: dict[bytes, int] = {}
+    which = np.array([numbers.setdefault(level.tobytes(), len(numbers)) for level in levels])
+    for level in (np.frombuffer(key, dtype=levels[0].dtype) for key in numbers):
         small, large = np.minimum(level[low], level[high]), np.maximum(level[low], level[high])
         cell = np.unique(small * (int(level.max(initial=0)) + 1) + large, return_inverse=True)[1]
         same, turned = small == large, level[low] > level[high]
@@ -182,11 +185,11 @@ def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Ce
         ahead.append(same + 2 * (~same & ~turned))
         behind.append(same + 2 * turned)
         total += int(cell.max(initial=-1)) + 1
-    place = (np.concatenate(cells), np.tile(np.arange(len(low)), len(levels)))
+    place = (np.concatenate(cells), np.tile(np.arange(len(low)), len(numbers)))
     both = [csr_matrix((np.concatenate(part).astype(np.float32), place), (total, len(low))) for part in (ahead, behind)]
     for matrix in both:
         matrix.eliminate_zeros()
-    return _Cells(tuple(sets), np.array(starts), *both)
+    return _Cells(tuple(sets), which, np.array(starts), *both)
 
 
 def _signs(mu: np.ndarray) -> np.ndarray:
@@ -212,8 +215,8 @@ def _evaluate(shared: Conditioned, signs: np.ndarray, places: np.ndarray) -> tup
     margins = cells @ MARGINS
     terms = (_xlogx(np.column_stack([cells, margins])) @ TERMS).reshape(-1, number, 2)
     size = np.maximum(margins[:, -1:].reshape(-1, number, 1), 1).astype(float)
-    starts = shared.cells.starts
-    weighted, unweighted = (np.add.reduceat(part, starts) for part in (terms, terms / size))
+    starts, which = shared.cells.starts, shared.cells.which
+    weighted, unweighted = (np.add.reduceat(part, starts)[which] for part in (terms, terms / size))
     return _ratio(weighted[:, :, 0], weighted[:, :, 1]), _ratio(unweighted[:, :, 0], unweighted[:, :, 1])
 
 

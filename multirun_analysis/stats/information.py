@@ -23,7 +23,7 @@ NETWORKS = 300
 SEEDS = 150  # networks of one configuration
 BATCH = 20
 STATES, ALL_STATES = 9, 12
-NO_NULL = "no permutations: none were asked for, or no two configurations have as many networks"
+NO_NULL = "no null: no two configurations have as many networks with the measure"
 TIE = 1e-9  # information that differs by less is equal: tables that mirror each other differ by rounding
 _MEASURE, _TARGET = np.repeat(np.eye(3), 3, axis=0), np.tile(np.eye(3), (3, 1))
 MARGINS = np.column_stack([_MEASURE, _TARGET, np.ones(STATES)]).astype(np.float32)  # of 9 states: 3 + 3 signs, all
@@ -40,7 +40,8 @@ class _Cells:
     """
 
     axes: tuple[tuple[str, ...], ...]  # [sets]
-    starts: np.ndarray  # [sets] first cell of a set
+    which: np.ndarray  # [sets] number of a set's partition: sets that part the configurations alike share one
+    starts: np.ndarray  # [partitions] first cell
     ahead: csr_matrix
     behind: csr_matrix
 
@@ -126,16 +127,19 @@ def informations(
     results: dict[int, tuple[Information, Information]] = {}
     for columns in alike.values():
         batches = _places(shared, defined[:, columns[0]], permutations, seed)
+        note = NO_NULL if permutations and len(batches[0]) == 1 else ""
         for k in columns:
-            results[k] = _information(shared, chosen[:, k], batches)
+            results[k] = _information(shared, chosen[:, k], batches, note)
     return [results[k] for k in range(values.shape[1])]
 
 
-def _information(shared: Conditioned, mu: np.ndarray, batches: Sequence[np.ndarray]) -> tuple[Information, Information]:
+def _information(
+    shared: Conditioned, mu: np.ndarray, batches: Sequence[np.ndarray], note: str
+) -> tuple[Information, Information]:
     signs, small = _signs(mu), np.array([len(axes) == 2 for axes in shared.cells.axes])
     found = [_evaluate(shared, signs, batch) for batch in batches]
     weighted, unweighted = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
-    return _result(shared, weighted, ()), _result(shared, 100 * unweighted[small], None)
+    return _result(shared, weighted, (), note), _result(shared, 100 * unweighted[small], None, note)
 
 
 def _places(shared: Conditioned, defined: np.ndarray, permutations: int, seed: int) -> list[np.ndarray]:
@@ -170,7 +174,9 @@ def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Ce
     """levels: for each set [C], the number of the combination of the axes' values."""
     cells, ahead, behind, starts, total = [], [], [], [], 0
     low, high = np.triu_indices(len(levels[0]))
-    for level in levels:
+    numbers: dict[bytes, int] = {}
+    which = np.array([numbers.setdefault(level.tobytes(), len(numbers)) for level in levels])
+    for level in (np.frombuffer(key, dtype=levels[0].dtype) for key in numbers):
         small, large = np.minimum(level[low], level[high]), np.maximum(level[low], level[high])
         cell = np.unique(small * (int(level.max(initial=0)) + 1) + large, return_inverse=True)[1]
         same, turned = small == large, level[low] > level[high]
@@ -179,11 +185,11 @@ def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Ce
         ahead.append(same + 2 * (~same & ~turned))
         behind.append(same + 2 * turned)
         total += int(cell.max(initial=-1)) + 1
-    place = (np.concatenate(cells), np.tile(np.arange(len(low)), len(levels)))
+    place = (np.concatenate(cells), np.tile(np.arange(len(low)), len(numbers)))
     both = [csr_matrix((np.concatenate(part).astype(np.float32), place), (total, len(low))) for part in (ahead, behind)]
     for matrix in both:
         matrix.eliminate_zeros()
-    return _Cells(tuple(sets), np.array(starts), *both)
+    return _Cells(tuple(sets), which, np.array(starts), *both)
 
 
 def _signs(mu: np.ndarray) -> np.ndarray:
@@ -209,8 +215,8 @@ def _evaluate(shared: Conditioned, signs: np.ndarray, places: np.ndarray) -> tup
     margins = cells @ MARGINS
     terms = (_xlogx(np.column_stack([cells, margins])) @ TERMS).reshape(-1, number, 2)
     size = np.maximum(margins[:, -1:].reshape(-1, number, 1), 1).astype(float)
-    starts = shared.cells.starts
-    weighted, unweighted = (np.add.reduceat(part, starts) for part in (terms, terms / size))
+    starts, which = shared.cells.starts, shared.cells.which
+    weighted, unweighted = (np.add.reduceat(part, starts)[which] for part in (terms, terms / size))
     return _ratio(weighted[:, :, 0], weighted[:, :, 1]), _ratio(unweighted[:, :, 0], unweighted[:, :, 1])
 
 
@@ -225,7 +231,7 @@ def _ratio(information: np.ndarray, entropy: np.ndarray) -> np.ndarray:
     return np.where(entropy > 1e-9, np.maximum(information, 0) / np.where(entropy > 1e-9, entropy, 1), np.nan)
 
 
-def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | None) -> Information:
+def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | None, note: str) -> Information:
     """found [sets, 1 + permutations]; given None: PGDL's, which does not name the axes."""
     usable = ~np.isnan(found).all(axis=0) if len(found) else np.zeros(0, dtype=bool)
     if not len(found):
@@ -237,7 +243,7 @@ def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | Non
     if given is not None:
         given = shared.cells.axes[int(np.nanargmin(found[:, 0]))]
     if not len(drawn):
-        return Information(float(smallest[0]), given=given or (), note=NO_NULL)
+        return Information(float(smallest[0]), given=given or (), note=note)
     p = float((1 + np.sum(drawn >= smallest[0] - TIE)) / (1 + len(drawn)))
     null, high = float(np.median(drawn)), float(np.quantile(drawn, 0.95))
     return Information(float(smallest[0]), null, high, p, len(drawn), given or ())

@@ -43,7 +43,8 @@ def differences_from_leader(
     over the measures (max-T). A measure that never differs from the leader does not enter.
     """
     results: list[Difference | None] = [None] * len(values)
-    spread = np.nanstd(replicates, axis=0, ddof=1) if len(replicates) > 1 else np.zeros(len(values))
+    spread, known = np.zeros(len(values)), np.isfinite(replicates).sum(axis=0) > 1
+    spread[known] = np.nanstd(replicates[:, known], axis=0, ddof=1)
     moving = defined & np.isfinite(values) & (se > 1e-12) & (spread > 1e-12)
     if moving.any():
         scaled = np.abs(replicates[:, moving] - values[moving]) / spread[moving]

@@ -25,8 +25,7 @@ def kendall_within(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Tau:
         rows = groups == group
         x_free, y_free = _untied(x[rows]), _untied(y[rows])
         if x_free and y_free:
-            method = "exact" if rows.sum() == 2 else "asymptotic"  # whose p value is not defined for two
-            score += float(kendalltau(x[rows], y[rows], method=method).statistic) * math.sqrt(x_free * y_free)
+            score += float(kendalltau(x[rows], y[rows]).statistic) * math.sqrt(x_free * y_free)
         x_untied, y_untied = x_untied + x_free, y_untied + y_free
         pairs += int(rows.sum() * (rows.sum() - 1) // 2)
     if x_untied == 0 or y_untied == 0:

@@ -75,7 +75,7 @@ def seed_pairs(found: Environments) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 def certainty(difference: np.ndarray, test_size: np.ndarray | float) -> np.ndarray:
     """Weight of a pair whose gaps differ by so much: how surely the sign is not test-set noise (Hoeffding).
 
-    w = max(0, 1 - 2 exp(-2 t (|dg|/2)^2))^2, then max(0, w - 0.5), t test samples (2010.11924, section 3).
+    w = max(0, 1 - 2 exp(-2 t (|dg|/2)^2))^2, then max(0, w - 0.5), t test samples (2010.11924, its authors' code).
     """
     w = np.maximum(0, 1 - 2 * np.exp(-2 * test_size * (np.abs(difference) / 2) ** 2)) ** 2
     return np.maximum(0, w - 0.5)

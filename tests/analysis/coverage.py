@@ -112,8 +112,13 @@ def coverage(configurations: int, world: str, repeats: int, seed: int = 0) -> di
     return {name: np.mean(hit, axis=0) for name, hit in hits.items()}
 
 
-def false_alarms(configurations: int, repeats: int, seeds: int = 3, permutations: int = 99) -> dict[str, float]:
-    """Share of repeats in which conditional mutual information finds a useless measure above its null (p <= 0.05)."""
+def false_alarms(
+    configurations: int, repeats: int, seeds: int = 3, permutations: int = 99, missing: float = 0.0
+) -> dict[str, float]:
+    """Share of repeats in which conditional mutual information finds a useless measure above its null (p <= 0.05).
+
+    missing: share of the networks that are left out at random, so that configurations have unequal numbers of seeds.
+    """
     one = Grid.of(configurations)
     grid = Grid.of(configurations, copies=seeds)
     rng = np.random.default_rng(5)
@@ -125,7 +130,9 @@ def false_alarms(configurations: int, repeats: int, seeds: int = 3, permutations
         frame = grid.frame.assign(gap=np.tile(gap, seeds) + 0.5 * spread[0])
         values = (np.tile(useless, seeds) + 0.5 * spread[1])[:, None]
         design = find_design(grid.frame, list(grid.frame))
-        (found,) = informations(condition(frame, design, "gap"), values, permutations, repeat)
+        kept = rng.random(len(frame)) >= missing
+        shared = condition(frame[kept].reset_index(drop=True), design, "gap")
+        (found,) = informations(shared, values[kept], permutations, 1_000_000 + repeat)
         alarms.append([item.p <= 0.05 for item in found])
     return dict(zip(("information", "information_pgdl"), np.mean(alarms, axis=0), strict=True))
 
@@ -142,8 +149,10 @@ def main() -> None:
                 percent = "  ".join(f"{100 * value:5.1f}" for value in share)
                 print(f"{world:6} {configurations:3} configurations  {name:17} {percent}", flush=True)
     for configurations in SHAPES:
-        for name, share in false_alarms(configurations, repeats).items():
-            print(f"useless called useful: {configurations:3} configurations  {name:17} {100 * share:5.1f}", flush=True)
+        for missing in (0.0, 0.25):
+            for name, share in false_alarms(configurations, repeats, missing=missing).items():
+                case = f"{configurations:3} configurations, {missing:.0%} of networks missing"
+                print(f"useless called useful: {case}  {name:17} {100 * share:5.1f}", flush=True)
 
 
 if __name__ == "__main__":

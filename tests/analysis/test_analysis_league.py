@@ -204,6 +204,18 @@ def test_infinite_has_the_worst_rank_and_stays_out_of_regressions_and_undefined_
     assert "Undefined for every network: absent." in table.notes
 
 
+def test_what_was_capped_is_in_the_notes_and_a_long_list_is_short():
+    frame = world(noises=tuple(k / 20 for k in range(15)), seeds=5)
+    more = {f"measure/other{k}": frame["measure/carrier"] + k for k in range(6)}
+    notes = league_table(frame.assign(**more), catalogue=CATALOGUE, resamples=0, permutations=0).notes
+    assert f"Environments of the sign errors, drawn by a fixed seed: {NOISE} 400 of 1260." in notes
+    assert "Conditional mutual information and its null: 60 of 180 configurations, drawn by a fixed seed." in notes
+    (fallback,) = [note for note in notes if "catalogue" in note]
+    assert fallback.startswith("11 measures are not in the catalogue")
+    assert fallback.endswith(" and 7 more.")
+    assert league_table(world(), catalogue=CATALOGUE, resamples=0, permutations=0).notes[:-1] == ()
+
+
 def test_too_few_clusters_leave_the_verdict_undecided():
     table = league_table(world(noises=(0.0,)), catalogue=CATALOGUE, **QUICK)
     verdict = table.verdicts[0]

@@ -7,7 +7,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats as scipy_stats
 
-from multirun_analysis.stats.ols import MINIMUM, fit_slope
+from multirun_analysis.stats.ols import MINIMUM, fit_slope, fit_slopes
 
 
 def planted(seed=0, groups=5, each=6, slope=1.5, controls=2):
@@ -160,3 +160,47 @@ def test_clustered_intervals_cover_where_clusters_share_misfit():
         clustered += slope.clustered.low < 1 < slope.clustered.high
     assert plain / 600 < 0.85
     assert 0.91 < clustered / 600 < 0.98
+
+
+def test_many_regressors_at_once_are_each_its_own_fit():
+    rng = np.random.default_rng(21)
+    groups, clusters, controls = rng.integers(5, size=60), rng.integers(9, size=60), rng.normal(size=(60, 2))
+    x = np.column_stack([rng.normal(size=(60, 3)), controls[:, 0], np.ones(60), clusters == 1]).astype(float)
+    y = rng.normal(size=60) + x[:, 0]
+    options = {"groups": groups, "controls": controls, "clusters": clusters}
+    together = fit_slopes(y, x, **options)
+    assert [item.note for item in together[3:5]] == [
+        "the controls determine the regressor",
+        "the regressor does not vary",
+    ]
+    for column, found in zip(x.T, together, strict=True):
+        alone = fit_slope(y, column, **options)
+        assert (found.note, found.points, found.clusters) == (alone.note, alone.points, alone.clusters)
+        for one, two in ((found.interval, alone.interval), (found.clustered, alone.clustered)):
+            assert (one is None) == (two is None)
+            if one is not None:
+                assert (one.low, one.high, one.df) == pytest.approx((two.low, two.high, two.df))
+
+
+def test_clustered_errors_are_those_of_the_definition_with_unbalanced_groups():
+    # CR2 with the square root of the whole matrix, and Satterthwaite from the residual maker, both by eigenvalues.
+    rng = np.random.default_rng(22)
+    groups, clusters = rng.integers(8, size=40), rng.integers(7, size=40)
+    x, z = rng.normal(size=40), rng.normal(size=(40, 2))
+    y = rng.normal(size=40) + x
+    found = fit_slope(y, x, groups=groups, controls=z, clusters=clusters)
+    full = np.column_stack([x, z, np.eye(8)[groups]])
+    maker = np.eye(40) - full @ np.linalg.pinv(full)
+    rest = np.column_stack([z, np.eye(8)[groups]])
+    free = x - rest @ np.linalg.pinv(rest) @ x
+    loads, scores = [], []
+    for cluster in range(7):
+        rows = clusters == cluster
+        values, vectors = np.linalg.eigh(maker[np.ix_(rows, rows)])
+        root = np.where(values > 1e-8, 1 / np.sqrt(np.maximum(values, 1e-8)), 0)
+        adjusted = vectors @ (root * (vectors.T @ free[rows])) / (free @ free)
+        scores.append(adjusted @ (maker @ y)[rows])
+        loads.append(maker[:, rows] @ adjusted)
+    gram = np.array(loads) @ np.array(loads).T
+    assert found.clustered.se == pytest.approx(np.linalg.norm(scores))
+    assert found.clustered.df == pytest.approx(np.trace(gram) ** 2 / np.sum(gram**2))

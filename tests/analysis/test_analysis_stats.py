@@ -355,13 +355,21 @@ def test_params_get_the_type_that_fits_every_run(texts, values):
     assert [None if pd.isna(value) else value for value in series] == values
 
 
-def test_unparsable_params_say_which():
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({}, ""),
+        ({"noise.level": "much"}, "noise.level='much' is not a number"),
+        ({"optimizer.lr": "nan"}, "optimizer.lr='nan' is not a number"),
+        ({"model.width": "-8"}, "model.width='-8' is not positive"),
+        ({"model.width": None}, "model.width is missing"),
+        ({"model.depth": "None"}, ""),
+    ],
+)
+def test_unparsable_params_say_which(params, said):
     good = {"model.width": "8", "dataset.train_size": "100"}
-    assert unparsable(good) == ""
-    assert unparsable(good | {"noise.level": "much"}) == "noise.level='much' is not a number"
-    assert unparsable(good | {"optimizer.lr": "nan"}) == "optimizer.lr='nan' is not a number"
-    assert unparsable(good | {"model.width": "-8"}) == "model.width='-8' is not positive"
-    assert unparsable(good | {"model.depth": "None"}) == ""
+    columns = {key: np.array([good.get(key), (good | params).get(key)], dtype=object) for key in good | params}
+    assert unparsable(columns, 2) == ["", said]
 
 
 def test_codes_number_combinations_in_order_of_appearance():

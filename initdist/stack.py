@@ -57,7 +57,7 @@ class Form:
             return (self.logits(*_named(names, given), *given[-1:]),)
 
         with torch.no_grad():
-            return self._over_networks(None, logits, (*parameters.values(), *reference.values(), inputs))[0]
+            return self._over_networks(None, logits, (*parameters.values(), *reference.values(), inputs), inputs)[0]
 
     def stacked_gradients(
         self, loss: Loss, parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor
@@ -70,7 +70,7 @@ class Form:
             return (*found.values(), value)
 
         given = (*parameters.values(), *reference.values(), inputs, labels)
-        *found, losses = self._over_networks(loss, gradients, given)
+        *found, losses = self._over_networks(loss, gradients, given, inputs)
         return dict(zip(parameters, found, strict=True)), losses
 
     def stacked_descent(
@@ -89,7 +89,7 @@ class Form:
             return (*(p - changes[name] for name, p in own[0].items()), value)
 
         given = (*parameters.values(), *reference.values(), inputs, labels, rates)
-        return self._over_networks((loss, "descent"), descent, given, updates=len(parameters))[0]
+        return self._over_networks((loss, "descent"), descent, given, inputs, len(parameters))[0]
 
     def stacked_products(
         self,
@@ -113,7 +113,7 @@ class Form:
             return tuple(grad(slope)(*_named(names, own), *own[-2:]).values())
 
         given = (*parameters.values(), *reference.values(), inputs, labels, *along.values())
-        found = self._over_networks(("products", loss), products, given)
+        found = self._over_networks(("products", loss), products, given, inputs)
         return dict(zip(parameters, found, strict=True))
 
     def _batch_loss(self, loss: Loss) -> Callable[[Parameters, Parameters, Tensor, Tensor], Tensor]:
@@ -130,18 +130,27 @@ class Form:
             return functional_call(self.module, used, (inputs,)).float()
 
     def _over_networks(
-        self, key: Hashable, function: Callable[..., tuple[Tensor, ...]], given: tuple[Tensor, ...], updates: int = 0
+        self,
+        key: Hashable,
+        function: Callable[..., tuple[Tensor, ...]],
+        given: tuple[Tensor, ...],
+        inputs: Tensor,
+        updates: int = 0,
     ) -> tuple[Tensor, ...]:
         """A function of one network's tensors, applied to those [N, ...] of a stack; the same function for a key.
 
         Its first so many results, `updates`, are written to its first arguments.
+
+        `inputs` [N, B, ...] are among what is given. On a CPU products with one row or column, as with a single sample,
+        are computed otherwise, so rounded otherwise, for one network than for several: they are taken one by one.
         """
-        if key not in self._recorded:
+        apart = self.separate or (inputs.shape[1] == 1 and not inputs.is_cuda)
+        if (key, apart) not in self._recorded:
             compiled = self.numerics.compile and key is not None  # steps; what is done once an epoch is not worth it
-            each = function if self.separate else vmap(function)
-            self._recorded[key] = Recorded(each, not self.separate, compiled, updates)
-        recorded = self._recorded[key]
-        if not self.separate:
+            each = function if apart else vmap(function)
+            self._recorded[key, apart] = Recorded(each, not apart, compiled, updates)
+        recorded = self._recorded[key, apart]
+        if not apart:
             return recorded(*given)
         each_one = [recorded(*(tensor[i] for tensor in given)) for i in range(len(given[0]))]
         return tuple(torch.stack(part) for part in zip(*each_one, strict=True))

@@ -139,7 +139,9 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
     claims.clear(base, finished)  # what a crash has left of them
     identities = [network.identity for network in networks]
     before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
-    _warn_of_codes({sources.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were,")
+    _warn_of_codes(
+        {sources.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were, trained"
+    )
     sweep = tracking.sweep_id(identities)
     run_id = tracking.asked(
         store,

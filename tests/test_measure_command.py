@@ -223,7 +223,7 @@ def test_mistakes_are_named(unmeasured, tmp_path):
             here(unmeasured, "param_norm", **options)
     with pytest.raises(ConfigError, match=r"measures\.names must be one of all, .* got 'cores'; did you mean core\?"):
         here(unmeasured, "cores")
-    with pytest.raises(TrackingError, match=r"tracking\.experiment must be one of the store .*, got 'other'"):
+    with pytest.raises(TrackingError, match=r"tracking\.experiment must be in .*, got 'other', which is not"):
         here(unmeasured, "core", experiment="other")
     with pytest.raises(TrackingError, match=r"tracking\.uri must be a store that is there, got sqlite:///"):
         here(tmp_path, "core")

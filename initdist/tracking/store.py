@@ -25,6 +25,8 @@ def client(uri: str) -> Any:
     """An MLflow client of exactly this store."""
     from mlflow.tracking import MlflowClient
 
+    # It tells of every table that it makes, and prints with a traceback what it raises anyway.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=uri)
 
 
@@ -123,7 +125,6 @@ def _create(path: Path) -> None:
     building, finished = Path(f"{path}.building"), Path(f"{path}.finished")
     for file in (building, finished):
         file.unlink(missing_ok=True)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # else it tells of every table it makes
     finished.touch()  # in a folder that takes no files this fails before any work
     try:
         client(f"{SQLITE}{building}").search_experiments(max_results=1)

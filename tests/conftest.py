@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 
-# What a shell starts in the background is deaf to Ctrl-C, and so would be all that tests start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import pytest
+
+# What a shell starts in the background is deaf to Ctrl-C, and so would be all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

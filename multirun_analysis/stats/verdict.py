@@ -7,6 +7,7 @@ from multirun_analysis.stats.ols import Interval, Slope
 from multirun_analysis.stats.standings import Estimate, LeagueTable, Standing, Verdict
 
 JUDGED = (names.DISTANCE, "distance_over_sqrt_n")
+IN_WORDS = {names.GAP_NOISY: "generalization gap under noise"}
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 
 
@@ -42,8 +43,8 @@ def _side(interval: Interval) -> str:
 
 
 def _numbers(table: LeagueTable, row: Standing) -> list[str]:
-    target = table.target.replace("_", " ")
-    parts = [f"within groups the {target} changes by {_slope(row.within)} points per standard deviation of it"]
+    target = IN_WORDS.get(table.target, table.target.replace("_", " "))
+    parts = [f"Within groups the {target} changes by {_slope(row.within)} points per standard deviation of it"]
     if row.within.clustered is None:
         clusters = row.within.clusters or 0
         parts.append(f"undecided across data cells, {clusters} of the 6 clusters that an interval needs")

@@ -229,7 +229,7 @@ def test_a_distance_that_carries_the_gap_is_supported_and_one_that_opposes_it_co
         frame[names.DISTANCE] = np.sqrt(frame[SIZE]) * np.exp(0.1 * sign * frame["measure/carrier"])
         found = league_table(frame, catalogue=CATALOGUE, **QUICK).verdicts[0]
         assert found.verdict == verdict, found.sentence
-        assert found.sentence.startswith(f"distance_from_init: {verdict}. within groups the generalization gap changes")
+        assert found.sentence.startswith(f"distance_from_init: {verdict}. Within groups the generalization gap changes")
 
 
 def test_one_configuration_or_one_seed_gives_a_table_without_intervals():

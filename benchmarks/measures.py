@@ -133,10 +133,9 @@ def main() -> None:
     runs = [run for members in grid.values() for run in members]
     print("# Measures: what they cost and which way they go\n")
     print("Written by `benchmarks/measures.py`, whose head has the commands.\n")
-    print(
-        f"{len(runs)} networks: {runs[0].data.params['dataset.name']}, {runs[0].data.params['model.name']}, {about}, "
-    )
-    print(f"{len(runs) // len(grid)} seeds; {machine('cpu')}.\n")
+    print(f"{len(runs)} networks: {runs[0].data.params['dataset.name']}, {runs[0].data.params['model.name']}, {about},")
+    here = machine("cpu")
+    print(f"{len(runs) // len(grid)} seeds; {here['device']}, {here['cores']} cores, {here['date']}.\n")
     print("The time that measures share, for singular values or margins, is counted to the first of them.\n")
     print("\n".join(costs(grid)) + "\n")
     print(

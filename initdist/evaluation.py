@@ -55,11 +55,6 @@ def test_results(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Ten
     return *_means(total, data.test_size), torch.cat(correct, dim=1)
 
 
-def train_logits(stack: Stack, data: StackData) -> Tensor:
-    """Logits [N, m, C] on each network's training set."""
-    return torch.cat([stack.forward(inputs) for inputs, _ in slices(data.train_slice, data.train_size)], dim=1)
-
-
 def margins(logits: Tensor, labels: Tensor) -> Tensor:
     """f(x)_y - max_{j != y} f(x)_j [N, B] of logits [N, B, C] and labels [N, B]."""
     labels = labels.unsqueeze(-1)

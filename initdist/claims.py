@@ -17,12 +17,13 @@ from initdist.files import replaced
 from initdist.tracking import is_dead, is_process, this_process
 
 FILE = "claim"
-LAST = ".last"  # the command that used this folder last
+COMMANDS = ".commands"  # a line for each command that began here or gave claims back, in their order
+KEPT = 100  # of these lines
 
 
 @dataclass(frozen=True)
 class Held:
-    """Networks that this process may train, and whether another command was here since this one last was."""
+    """Networks that this process may train, and whether another command was here since this one began."""
 
     mine: frozenset[str]
     others: bool
@@ -38,7 +39,6 @@ def held(base: Path, identities: Sequence[str], command: str) -> Iterator[Held]:
     try:
         with _locked(base):
             others = was_shared(base, command)
-            _write(base / LAST, command)
             for identity in identities:
                 if not _other(base / identity / FILE):
                     _write(base / identity / FILE, this_process())
@@ -48,7 +48,7 @@ def held(base: Path, identities: Sequence[str], command: str) -> Iterator[Held]:
         with contextlib.suppress(OSError, StorageError), _locked(base):
             for identity in mine:
                 _release(base / identity)
-            _write(base / LAST, command)  # what this command has finished is news to the others
+            _note(base, command)  # what this command has finished is news to the others
 
 
 def _release(folder: Path) -> None:
@@ -61,7 +61,7 @@ def _release(folder: Path) -> None:
 def enter(base: Path, command: str) -> None:
     """Say that a command begins here."""
     with _locked(base):
-        _write(base / LAST, command)
+        _note(base, command)
 
 
 def clear(base: Path, identities: Collection[str]) -> None:
@@ -73,11 +73,9 @@ def clear(base: Path, identities: Collection[str]) -> None:
 
 
 def was_shared(base: Path, command: str) -> bool:
-    """Whether another command has begun here, or given claims back, since this one last did."""
-    try:
-        return (base / LAST).read_text(errors="replace") != command
-    except OSError:
-        return True
+    """Whether another command has begun here, or given claims back, since this one began."""
+    commands = _commands(base)
+    return command not in commands or any(one != command for one in commands[commands.index(command) :])
 
 
 def elsewhere(base: Path, identities: Iterable[str]) -> set[str]:
@@ -91,6 +89,19 @@ def _other(file: Path) -> bool:
     except OSError:
         return False
     return is_process(owner) and owner != this_process() and not is_dead(owner)
+
+
+def _commands(base: Path) -> list[str]:
+    try:
+        return (base / COMMANDS).read_text(errors="replace").split()
+    except OSError:
+        return []
+
+
+def _note(base: Path, command: str) -> None:
+    commands = _commands(base)
+    if commands[-1:] != [command]:
+        _write(base / COMMANDS, "\n".join([*commands[1 - KEPT :], command]))
 
 
 @contextlib.contextmanager

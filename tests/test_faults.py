@@ -281,6 +281,29 @@ def test_a_claim_that_another_has_taken_over_is_left_to_it(tmp_path):
     assert (tmp_path / "a" / claims.FILE).exists()
 
 
+def test_another_command_is_noticed_wherever_it_came_in_between(tmp_path):
+    """Begun in one job of ours and done before the job's end, or begun in one and done in the next."""
+    from initdist import claims
+
+    claims.enter(tmp_path, "ours")
+    with claims.held(tmp_path, ["a"], "ours") as held:
+        assert not held.others
+    assert not claims.was_shared(tmp_path, "ours")
+    with claims.held(tmp_path, ["b"], "ours"):
+        claims.enter(tmp_path, "theirs")
+        with claims.held(tmp_path, ["c"], "theirs") as held:
+            assert not held.others
+    assert claims.was_shared(tmp_path, "ours")
+    with claims.held(tmp_path, ["c"], "ours") as held:
+        assert held.others
+    claims.enter(tmp_path, "later")
+    assert not claims.was_shared(tmp_path, "later")
+    for number in range(2 * claims.KEPT):
+        claims.enter(tmp_path, str(number))
+    assert claims.was_shared(tmp_path, "later")  # that it began is no longer known
+    assert len((tmp_path / claims.COMMANDS).read_text().split()) == claims.KEPT
+
+
 def test_what_a_crash_left_of_finished_networks_is_cleared_by_the_same_command(tmp_path):
     one = ("model.width=4", *TINY)
     train(tmp_path, *one)

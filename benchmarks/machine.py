@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -25,6 +26,12 @@ def machine(device: str) -> dict[str, str | float]:
         "date": time.strftime("%F"),
         "load": round(os.getloadavg()[0], 1),
     }
+
+
+def described(found: Mapping[str, str | float]) -> str:
+    """What `machine` found, in words."""
+    versions = f"PyTorch {found['torch']}, Python {found['python']}"
+    return f"{found['device']}, {found['cores']} cores, {versions}, {found['date']}"
 
 
 def _processor() -> str:

@@ -18,7 +18,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from machine import machine
+from machine import described, machine
 
 from initdist import catalogue, names, tracking
 from initdist.paths import default_tracking_uri
@@ -134,8 +134,7 @@ def main() -> None:
     print("# Measures: what they cost and which way they go\n")
     print("Written by `benchmarks/measures.py`, whose head has the commands.\n")
     print(f"{len(runs)} networks: {runs[0].data.params['dataset.name']}, {runs[0].data.params['model.name']}, {about},")
-    here = machine("cpu")
-    print(f"{len(runs) // len(grid)} seeds; {here['device']}, {here['cores']} cores, {here['date']}.\n")
+    print(f"{len(runs) // len(grid)} seeds; {described(machine('cpu'))}.\n")
     print("The time that measures share, for singular values or margins, is counted to the first of them.\n")
     print("\n".join(costs(grid)) + "\n")
     print(

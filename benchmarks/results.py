@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 import steps
+from machine import described
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE / "results"
@@ -45,10 +46,7 @@ def main() -> None:
 
 def measured_on(found: dict[str, Any]) -> str:
     machine = found["machine"]
-    return (
-        f"{machine['device']}, {machine['cores']} cores, PyTorch {machine['torch']}, Python {machine['python']}, "
-        f"{machine['date']}; mean load at the end {machine.get('load', 'not recorded')}.\n"
-    )
+    return f"{described(machine)}; mean load at the end {machine.get('load', 'not recorded')}.\n"
 
 
 def throughput(found: dict[str, Any], device: str) -> str:

@@ -1,12 +1,14 @@
 """Show what sweeps have left behind, and remove it when told: `python -m initdist.clean --yes`.
 
-Never touches a finished run, a network that is trained but not in the store yet, or what a living process uses.
+Never touches a finished run, a network that is trained but not in the store yet, what a living process trains, or a
+file that initdist has not made.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import stat
 import time
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from initdist import claims, records, tracking, unwritten
+from initdist.datasets import images
 from initdist.errors import StorageError
 from initdist.paths import default_tracking_uri
 from initdist.schema import DatasetConfig
@@ -23,15 +26,11 @@ from initdist.tracking.store import sqlite_path
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something to remove, and why it can be."""
+    """Something to remove, why it can be, and its size in bytes."""
 
     path: Path
     why: str
-
-    @property
-    def size(self) -> int:
-        files = [self.path] if self.path.is_file() else self.path.rglob("*")
-        return sum(found.st_size for found in map(_stat, files) if found and stat.S_ISREG(found.st_mode))
+    size: int
 
 
 def main() -> None:
@@ -39,16 +38,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m initdist.clean",
         description="Show what sweeps have left behind, and remove it when told. Never touches a finished run, a "
-        "network that is trained but not in the store yet, or what a living process uses.",
+        "network that is trained but not in the store yet, what a living process trains, or a file that initdist "
+        "has not made.",
     )
     uri = os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(".")
     parser.add_argument("--uri", default=uri, help="the tracking store (default: %(default)s)")
     parser.add_argument("--experiment", default="initdist", help="the experiment in it (default: %(default)s)")
     parser.add_argument("--checkpoints", default="checkpoints", help="checkpoint.dir of the sweeps (%(default)s)")
-    parser.add_argument("--cache", default=DatasetConfig.cache, help="dataset.cache of the sweeps (%(default)s)")
-    parser.add_argument("--days", type=float, default=7, help="older than this counts as left behind (%(default)s)")
+    parser.add_argument(
+        "--cache",
+        nargs="?",
+        const=DatasetConfig.cache,
+        metavar="FOLDER",
+        help="also images decoded into this dataset.cache, which projects may share (%(const)s); one that is in use "
+        "loses nothing: where they are needed they are decoded again",
+    )
+    parser.add_argument("--days", type=float, default=7, help="unused for so long counts as left behind (%(default)s)")
     parser.add_argument("--yes", action="store_true", help="remove; without it nothing is changed")
-    chosen = parser.parse_args()
+    chosen, unknown = parser.parse_known_args()
+    if unknown:
+        options = "; options are meant, as in --uri sqlite:///path/mlflow.db" if "=" in unknown[0] else ""
+        parser.error(f"no such argument: {unknown[0]}{options}")
     path = sqlite_path(chosen.uri)
     if path is not None and not path.exists():
         parser.error(f"the tracking store must exist, got {chosen.uri}")
@@ -68,50 +78,62 @@ def show(chosen: argparse.Namespace) -> None:
     base = records.folder(chosen.checkpoints, store)
     finished = tracking.asked(store, lambda: tracking.finished(store))
     networks = list(of_networks(base, finished, before))
-    images = list(of_images(Path(chosen.cache).expanduser(), before))
-    found = [*networks, *images]
+    found = [*networks, *(of_images(Path(chosen.cache).expanduser(), before) if chosen.cache else ())]
     for run in stale:
         print(f"run {run.info.run_name} ({run.info.run_id}): RUNNING, but its process is gone")
     for one in found:
-        print(f"{one.path} ({one.size / 1e6:,.1f} MB): {one.why}")
+        print(f"{one.path} ({_megabytes([one])}): {one.why}")
     going = {one.path for one in found}
     if waiting := [file for file in base.glob(f"*/{unwritten.FILE}") if file.parent not in going]:
         print(f"{_count(waiting, 'network')} trained but not in the store yet: the same command writes them")
-    if chosen.yes:
-        tracking.asked(store, lambda: tracking.close_stale(store))
-        claims.clear(base, {one.path.name for one in networks})  # unless a command has begun with one since
-        for one in images:
-            shutil.rmtree(one.path, ignore_errors=True) if one.path.is_dir() else one.path.unlink(missing_ok=True)
-    done = "ended as KILLED", "removed"
     if not chosen.yes:
-        done = "to be ended as KILLED", "to be removed; --yes does it" if stale or found else "to be removed"
-    size = sum(one.size for one in found) / 1e6
-    print(f"{_count(stale, 'run')} {done[0]}, {_count(found, 'leftover')} ({size:,.1f} MB) {done[1]}")
+        more = "; --yes does it" if stale or found else ""
+        print(f"{_count(stale, 'run')} to be ended as KILLED, {_sum(found)} to be removed{more}")
+        return
+    tracking.asked(store, lambda: tracking.close_stale(store))
+    claims.clear(base, {one.path.name for one in networks})  # unless a command has begun with one since
+    for one in found[len(networks) :]:
+        shutil.rmtree(one.path, ignore_errors=True)
+    left = [one for one in found if one.path.exists()]
+    for one in left:
+        print(f"{one.path} stays: it is in use again, or cannot be removed")
+    removed = [one for one in found if one not in left]
+    print(f"{_count(stale, 'run')} ended as KILLED, {_sum(removed)} removed")
+
+
+def _sum(found: Sequence[Leftover]) -> str:
+    return f"{_count(found, 'leftover')} ({_megabytes(found)})"
+
+
+def _megabytes(found: Sequence[Leftover]) -> str:
+    return f"{sum(one.size for one in found) / 1e6:,.1f} MB"
 
 
 def _count(things: Sequence[object], word: str) -> str:
     return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
-_IN_STORE = "its network is in the store"
-
-
 def of_networks(base: Path, finished: Collection[str], before: float) -> Iterator[Leftover]:
     """Folders of networks that are in the store, and checkpoints that nobody went on from since `before`."""
     for folder in sorted(base.glob("*/")):
-        if claims.elsewhere(base, [folder.name]):
+        if not re.fullmatch("[0-9a-f]{64}", folder.name) or claims.elsewhere(base, [folder.name]):
             continue
         if folder.name in finished:
-            yield Leftover(folder, _IN_STORE)
+            yield _leftover(folder, "its network is in the store")
         elif not (folder / unwritten.FILE).exists() and _last_change(folder) < before:
-            yield Leftover(folder, "a training that broke off, and nobody went on with it")
+            yield _leftover(folder, "a training that broke off, and nobody went on with it")
 
 
 def of_images(cache: Path, before: float) -> Iterator[Leftover]:
-    """Image trees that were decoded before `before`."""
-    for entry in sorted(cache.glob("*")):
+    """Images decoded into this folder that no training has read since `before`."""
+    for entry in images.caches(cache):
         if _last_change(entry) < before:
-            yield Leftover(entry, "images decoded long ago; where they are needed they are decoded again")
+            yield _leftover(entry, "decoded images that no training has read since")
+
+
+def _leftover(path: Path, why: str) -> Leftover:
+    files = filter(None, map(_stat, path.rglob("*")))
+    return Leftover(path, why, sum(found.st_size for found in files if stat.S_ISREG(found.st_mode)))
 
 
 def _last_change(path: Path) -> float:
@@ -121,7 +143,7 @@ def _last_change(path: Path) -> float:
 def _stat(path: Path) -> os.stat_result | None:
     """None for a file that has gone meanwhile."""
     try:
-        return path.stat()
+        return path.lstat()
     except OSError:
         return None
 

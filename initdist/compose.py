@@ -1,9 +1,11 @@
 """Registers the typed schemas and the resolver of the default store, so that Hydra can compose `conf/`."""
 
+from collections.abc import Iterator
+
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from initdist import models, schema
+from initdist import mistakes, models, schema
 from initdist.paths import default_tracking_uri
 
 GROUPS = {
@@ -24,3 +26,12 @@ def register() -> None:
         store.store(group="schema", name=group, node=node)
     for name, node in models.schemas().items():
         store.store(group="schema/model", name=name, node=node)
+
+
+def keys() -> Iterator[str]:
+    """Dotted names of all that a config can have, whichever model is chosen."""
+    yield from mistakes.keys(schema.Config)
+    for node in models.schemas().values():
+        yield from mistakes.keys(node, "model.")
+    yield from (f"vary.{key}" for key in schema.STACKABLE)
+    yield "experiment"

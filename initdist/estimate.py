@@ -11,7 +11,7 @@ from initdist import catalogue
 from initdist.counts import duration
 from initdist.plan import Network, shape
 
-EPOCHS = 100  # the unit of time: how long each network trains is not known before
+EPOCHS = 100  # the unit of time where more are allowed: how long each network trains is not known before
 EVALUATION = 1.3  # an epoch's steps and the full training loss at its end, in steps alone
 # What the measures of a group cost: forward and backward passes over so many samples, as parts of the training set and
 # beside it. Measured at the default options on MNIST, n = 1024, at widths 64 and 256, and rounded between them.
@@ -29,9 +29,10 @@ COPIES = 6  # of a stack's parameters: initial, current, gradients, transients
 
 @dataclass(frozen=True)
 class Estimate:
-    """Costs of networks that are all trained. Times are for EPOCHS epochs, on the CPU with this many processes."""
+    """Costs of networks that are all trained. Times are on the CPU with this many processes."""
 
     parameters: int
+    epochs: int  # of each network, or fewer where its config allows no more
     seconds: float
     measuring: float  # seconds for the measures at the networks' ends
     workers: int
@@ -41,8 +42,8 @@ class Estimate:
         """One line for people."""
         return (
             f"{self.parameters:,} parameters in all, {_bytes(4 * self.parameters)} of weights on disk, at least "
-            f"{_bytes(self.memory)} of memory a process, very roughly {duration(self.seconds)} for {EPOCHS} epochs of "
-            f"each and {duration(self.measuring)} for their measures on {self.workers} CPU process"
+            f"{_bytes(self.memory)} of memory a process, very roughly {duration(self.seconds)} for {self.epochs} "
+            f"epochs of each and {duration(self.measuring)} for their measures on {self.workers} CPU process"
             f"{'' if self.workers == 1 else 'es'}"
         )
 
@@ -51,11 +52,14 @@ def estimate(networks: Sequence[Network], workers: int) -> Estimate:
     """Count parameters and operations of each shape, and time this machine's matrix product once."""
     counted = _counted(networks)
     parameters = [counted[shape(one.config)][0] for one in networks]
-    flop = sum(counted[shape(one.config)][1] * one.config.dataset.train_size * EPOCHS for one in networks)
+    epochs = [min(EPOCHS, one.config.stop.max_epochs) for one in networks]
+    samples = [some * one.config.dataset.train_size for some, one in zip(epochs, networks, strict=True)]
+    flop = sum(counted[shape(one.config)][1] * some for some, one in zip(samples, networks, strict=True))
     workers = min(workers, len(networks))
     rate = workers * _flop_per_second()
     return Estimate(
         parameters=sum(parameters),
+        epochs=max(epochs),
         seconds=EVALUATION * flop / rate,
         measuring=_measuring(networks, counted) / rate,
         workers=workers,

@@ -11,15 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import __version__, measure_config, names, pool, records, remeasure, signals, tracking
+from initdist import __version__, measure_config, mistakes, names, pool, records, remeasure, signals, tracking
 from initdist.counts import Measurements
 from initdist.errors import UserError
 from initdist.events import Event, Failed, Measured, MeasureTask, Refused
@@ -31,17 +31,14 @@ from initdist.remeasure import Found, Todo
 measure_config.register()
 
 
-class Stopped(CompactHydraException):
-    """A mistake that the user can mend: Hydra prints its text without a traceback."""
-
-
 def main() -> None:
     """Console entry."""
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {__version__}")
         return
     sys.argv[1:] = [in_full(argument) for argument in sys.argv[1:]]
-    _main()
+    with mistakes.in_one_line("initdist", partial(mistakes.keys, MeasureConfig)):
+        _main()
 
 
 def in_full(argument: str) -> str:
@@ -57,11 +54,11 @@ def in_full(argument: str) -> str:
 @hydra.main(config_path=conf_dir(), config_name="measure", version_base="1.3")
 def _main(cfg: DictConfig) -> None:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        raise Stopped("initdist: --multirun has no meaning here: one command measures networks of all shapes")
+        sys.exit("initdist: --multirun has no meaning here: one command measures networks of all shapes")
     try:
         run(measure_config.resolved(cfg))
     except (UserError, tracking.TrackingError) as error:
-        raise Stopped(f"initdist: {error}") from None
+        sys.exit(f"initdist: {error}")
 
 
 def run(settings: MeasureConfig) -> None:

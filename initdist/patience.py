@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from initdist.errors import StorageError
@@ -51,6 +52,17 @@ def stored(call: Callable[[], T], seconds: float, place: object) -> T:
         if is_full(error):
             raise StorageError.of(place, error) from error
         raise
+
+
+@contextlib.contextmanager
+def full_disk_named() -> Iterator[None]:
+    """Raises StorageError, which names the file, for what a full disk raises anywhere."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise StorageError.of(error.filename or "a file", error) from error
 
 
 def is_full(error: Exception) -> bool:

@@ -19,8 +19,8 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import __version__, compose, patience, pool, signals
-from initdist.errors import StorageError, UserError
+from initdist import __version__, compose, mistakes, patience, pool, signals
+from initdist.errors import UserError
 from initdist.paths import conf_dir
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Refused(CompactHydraException):
-    """A mistake that the user can mend: Hydra prints its text without a traceback."""
+    """A mistake that the user can mend, as the outcome of a job of a multirun."""
 
 
 def main() -> None:
@@ -44,7 +44,8 @@ def main() -> None:
     else:
         signals.heed()
         try:
-            _main()
+            with mistakes.in_one_line("initdist", compose.keys):
+                _main()
         except KeyboardInterrupt:  # before there was a sweep to end
             sys.exit(130)
 
@@ -54,13 +55,12 @@ def _main(cfg: DictConfig) -> None:
     from initdist.tracking import TrackingError
 
     try:
-        run(cfg)
+        with patience.full_disk_named():
+            run(cfg)
     except (UserError, TrackingError) as error:
-        raise Refused(f"initdist: {error}") from None
-    except OSError as error:
-        if not patience.is_full(error):
-            raise
-        raise Refused(f"initdist: {StorageError.of(error.filename or 'a file', error)}") from None
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise Refused(f"initdist: {error}") from None
+        sys.exit(f"initdist: {error}")
 
 
 def run(cfg: DictConfig) -> None:

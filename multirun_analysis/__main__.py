@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from importlib.metadata import version
 from typing import cast
 
@@ -11,6 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from initdist import mistakes
 from initdist.paths import conf_dir
 from multirun_analysis.config import FOLDER, AnalysisConfig, register, unswept, validate
 from multirun_analysis.errors import AnalysisError
@@ -29,7 +31,8 @@ def main() -> None:
         print(f"initdist {version('initdist')}")
     else:
         sys.argv[1:] = unswept(sys.argv[1:])
-        _main()
+        with mistakes.in_one_line("initdist-analyze", partial(mistakes.keys, AnalysisConfig), status=2):
+            _main()
 
 
 @hydra.main(config_path=f"{conf_dir()}/{FOLDER}", config_name="analysis", version_base="1.3")

@@ -108,6 +108,40 @@ def test_a_corrupt_cache_is_made_anew(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_cache_that_takes_nothing_is_named_and_the_images_are_used(tmp_path, capsys):
+    root = tree(tmp_path / "tree")
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    _, arrays = changed(root)
+    assert len(arrays.train_labels) == 6
+    assert "dataset.cache cannot keep" in capsys.readouterr().err
+
+
+def test_only_what_initdist_decoded_is_taken_for_a_cache(tmp_path):
+    about, _ = changed(tree(tmp_path / "tree"))
+    base = tmp_path / "cache"
+    own = base / about.fingerprint.replace("/", "-")
+    broken_off = base / ".decoding-x1" / "cache"
+    broken_off.mkdir(parents=True)
+    (broken_off / "train_inputs.npy").write_bytes(b"half")
+    for name in ("notes.txt", "thesis/draft.tex", "images-old/cat.png", ".decoding-mine/draft.tex", ".venv/bin/python"):
+        (base / name).parent.mkdir(exist_ok=True, parents=True)
+        (base / name).write_text("somebody's")
+    shutil.copytree(own, base / f"images-{'0' * 64}")
+    (base / f"images-{'0' * 64}" / "notes.txt").write_text("somebody's")
+    (base / f"images-{'1' * 64}").symlink_to(own)
+    assert images.caches(base) == [broken_off.parent, own]
+    assert images.caches(tmp_path / "none") == []
+
+
+def test_reading_a_cache_is_a_use_of_it(tmp_path):
+    root = tree(tmp_path / "tree")
+    about, _ = changed(root)
+    folder = tmp_path / "cache" / about.fingerprint.replace("/", "-")
+    os.utime(folder, (0, 0))
+    changed(root)
+    assert folder.stat().st_mtime > 1e9
+
+
 MISTAKES = {
     "no tree": (
         lambda root: shutil.rmtree(root),

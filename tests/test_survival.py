@@ -195,14 +195,38 @@ def test_what_is_left_behind_is_shown_and_removed_when_told(tmp_path):
     left_over = finished.parent / identity
     left_over.mkdir()
     (left_over / names.CHECKPOINT_FILE).write_bytes(b"its network is finished")
-    shown = run(tmp_path, "initdist.clean", "--days", "0", "--cache", "none").stdout
+    shown = run(tmp_path, "initdist.clean", "--days", "0").stdout
     assert "4 leftovers" in shown
     assert len(kept(tmp_path, names.CHECKPOINT_FILE)) == 4
-    assert (
-        "1 leftover (" in run(tmp_path, "initdist.clean", "--yes", "--cache", "none").stdout
-    )  # the others are not old enough
+    (left_over.parent / "notes").mkdir()
+    done = run(tmp_path, "initdist.clean", "--yes").stdout  # the others are not old enough
+    assert "1 leftover (0.0 MB) removed" in done
     assert not left_over.exists()
-    assert "3 leftovers" in run(tmp_path, "initdist.clean", "--yes", "--days", "0", "--cache", "none").stdout
-    assert not kept(tmp_path, "*")
+    assert "3 leftovers" in run(tmp_path, "initdist.clean", "--yes", "--days", "0").stdout
+    assert [file.name for file in kept(tmp_path, "*")] == []
+    assert (left_over.parent / "notes").is_dir()
     assert len(by_identity(tmp_path)) == 1
     assert "RUNNING" not in {one.info.status for one in runs(tmp_path)}
+
+
+def test_clean_takes_decoded_images_where_it_is_asked_to_and_nothing_else(tmp_path):
+    train(tmp_path, *TINY)
+    cache = tmp_path / "cache"
+    decoded = cache / f"images-{'a' * 64}"
+    for file in (cache / "thesis" / "draft.tex", cache / "notes.txt", decoded / "digests.json"):
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text("x" * 60_000)
+        for one in (file, file.parent):
+            os.utime(one, (1e9, 1e9))
+    assert "0 leftovers" in run(tmp_path, "initdist.clean", "--days", "0").stdout
+    shown = run(tmp_path, "initdist.clean", "--cache", "cache").stdout
+    assert f"cache/{decoded.name} (0.1 MB): decoded images" in shown
+    assert "1 leftover (0.1 MB) to be removed; --yes does it" in shown
+    assert "1 leftover (0.1 MB) removed" in run(tmp_path, "initdist.clean", "--cache", "cache", "--yes").stdout
+    assert sorted(file.name for file in cache.rglob("*")) == ["draft.tex", "notes.txt", "thesis"]
+
+
+def test_clean_says_that_it_takes_options(tmp_path):
+    done = run(tmp_path, "initdist.clean", "tracking.uri=sqlite:///mlflow.db", check=False)
+    assert done.returncode == 2
+    assert "no such argument: tracking.uri=sqlite:///mlflow.db; options are meant, as in --uri" in done.stderr

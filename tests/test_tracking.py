@@ -241,14 +241,16 @@ def test_a_store_of_another_schema_names_the_upgrade(tmp_path):
     assert f"mlflow db upgrade {uri}" in done.stderr
 
 
-def test_a_read_only_store_is_refused(tmp_path):
+@pytest.mark.parametrize("mode", [0o555, 0o777], ids=["and its folder", "in a folder that takes files"])
+def test_a_read_only_store_is_refused(tmp_path, mode):
     """As another user where the tests run as root, whom permissions do not bind."""
     folder = tmp_path / "folder"
     folder.mkdir()
     tracking.prepare(f"sqlite:///{folder / 'mlflow.db'}", "mine")
     for file in folder.glob("mlflow.db*"):
         file.chmod(0o444)
-    folder.chmod(0o555)
+    before = sorted(folder.iterdir())
+    folder.chmod(mode)
     for parent in folder.parents:
         if parent.owner() == "root" and os.geteuid() == 0 and str(parent).startswith("/tmp/"):
             parent.chmod(0o755)
@@ -264,8 +266,9 @@ def test_a_read_only_store_is_refused(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     folder.chmod(0o755)
-    assert "tracking.uri must be" in done.stdout, done.stderr
-    assert "writable" in done.stdout
+    assert "tracking.uri must be writable, got sqlite:///" in done.stdout, done.stderr
+    assert f"allow it (chmod u+rw {folder / 'mlflow.db'})" in done.stdout
+    assert sorted(folder.iterdir()) == before
 
 
 def test_a_deleted_experiment_names_the_way_back(uri):

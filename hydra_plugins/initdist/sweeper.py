@@ -15,17 +15,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 if TYPE_CHECKING:
     from initdist.jobs import Job
     from initdist.sweep import Sweep
-
-
-class Refused(CompactHydraException):
-    """A mistake that the user can mend: Hydra prints its text without a traceback."""
 
 
 ConfigStore.instance().store(
@@ -53,28 +48,25 @@ class FusedSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
         from initdist import patience, pool, sweep
-        from initdist.errors import StorageError, UserError
+        from initdist.errors import UserError
         from initdist.jobs import describe
         from initdist.tracking import TrackingError
 
         try:
-            jobs = self._jobs(arguments)
-            networks = list({n.identity: n for job in jobs for n in job.networks}.values())
-            config = networks[0].config
-            if config.dry_run:
-                print(describe(jobs))
-                print(sweep.dry_run(networks, config.tracking, config.workers))
-                return []
-            pool.warm()
-            with sweep.session(networks, config.tracking, config.resume) as opened:
-                print(_announce(jobs, opened), flush=True)
-                returns, whole = self._run(jobs, opened)
+            with patience.full_disk_named():
+                jobs = self._jobs(arguments)
+                networks = list({n.identity: n for job in jobs for n in job.networks}.values())
+                config = networks[0].config
+                if config.dry_run:
+                    print(describe(jobs))
+                    print(sweep.dry_run(networks, config.tracking, config.workers))
+                    return []
+                pool.warm()
+                with sweep.session(networks, config.tracking, config.resume) as opened:
+                    print(_announce(jobs, opened), flush=True)
+                    returns, whole = self._run(jobs, opened)
         except (UserError, TrackingError) as error:
-            raise Refused(f"initdist: {error}") from None
-        except OSError as error:
-            if not patience.is_full(error):
-                raise
-            raise Refused(f"initdist: {StorageError.of(error.filename or 'a file', error)}") from None
+            sys.exit(f"initdist: {error}")
         if not whole or any(job.status == JobStatus.FAILED for job in returns):
             sys.exit(1)
         return [returns]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -34,13 +36,19 @@ def _cached(
     root: Path, classes: tuple[str, ...], files: tuple[Path, ...], folder: Path, size: int, grayscale: bool
 ) -> Arrays:
     try:
-        return _read(folder)
+        arrays = _read(folder)
+        with contextlib.suppress(OSError):
+            os.utime(folder)  # what `initdist.clean` takes for its last use
+        return arrays
     except FileNotFoundError:
         pass
     except (ValueError, OSError, KeyError) as error:
         print(f"initdist: the cache {folder} is corrupt ({error}): decoding the images again", file=sys.stderr)
     arrays = _decode(root, classes, files, size, grayscale)
-    _write(folder, arrays)
+    try:
+        _write(folder, arrays)
+    except OSError as error:
+        print(f"initdist: dataset.cache cannot keep {folder} ({error}): it will be decoded again", file=sys.stderr)
     return arrays
 
 
@@ -100,12 +108,35 @@ def _with_lines(files: Sequence[Path], root: Path) -> Any:
 
 
 _PARTS = ("train_inputs", "train_labels", "test_inputs", "test_labels")
+_DIGESTS = "digests.json"
+_SCRATCH = ".decoding-"
+_FILES = {_DIGESTS, *(f"{part}.npy" for part in _PARTS)}
+
+
+def caches(base: Path) -> list[Path]:
+    """Folders in `base` that this module made and nothing else: by their names, and by the names of all they hold."""
+    entries = [entry for entry in sorted(base.glob("*")) if entry.is_dir() and not entry.is_symlink()]
+    return [entry for entry in entries if _is_cache(entry) or _is_scratch(entry)]
+
+
+def _is_cache(folder: Path) -> bool:
+    return bool(re.fullmatch("images-[0-9a-f]{64}", folder.name)) and _names(folder) <= _FILES
+
+
+def _is_scratch(folder: Path) -> bool:
+    """What a process left that was killed while it wrote."""
+    inside = [*folder.iterdir()] if folder.name.startswith(_SCRATCH) else [folder]
+    return all(one.name in ("cache", "corrupt") and one.is_dir() and _names(one) <= _FILES for one in inside)
+
+
+def _names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
 
 
 def _write(folder: Path, arrays: Arrays) -> None:
     """Write beside and rename, so that a reader finds a whole cache or none."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".decoding-") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_SCRATCH) as scratch:
         inside = Path(scratch) / "cache"
         inside.mkdir()
         digests = {}
@@ -113,7 +144,7 @@ def _write(folder: Path, arrays: Arrays) -> None:
             file = inside / f"{part}.npy"
             np.save(file, getattr(arrays, part), allow_pickle=False)
             digests[part] = hashlib.sha256(file.read_bytes()).hexdigest()
-        (inside / "digests.json").write_text(json.dumps(digests))
+        (inside / _DIGESTS).write_text(json.dumps(digests))
         if folder.exists():
             os.replace(folder, Path(scratch) / "corrupt")
         try:
@@ -124,7 +155,7 @@ def _write(folder: Path, arrays: Arrays) -> None:
 
 
 def _read(folder: Path) -> Arrays:
-    digests = json.loads((folder / "digests.json").read_text())
+    digests = json.loads((folder / _DIGESTS).read_text())
     loaded = []
     for part in _PARTS:
         file = folder / f"{part}.npy"

@@ -45,6 +45,12 @@ def load(config: DatasetConfig) -> Arrays:
     return _decoded.cached(root, _classes(root), _files(root), fingerprint, config)
 
 
+def caches(folder: Path) -> list[Path]:
+    """What of a `dataset.cache` folder is decoded images, and nothing of anybody else's. None in use is harmed by its
+    removal: a process holds its images in memory, and decodes again what it does not find."""
+    return _decoded.caches(folder)
+
+
 def _root(config: DatasetConfig) -> Path:
     """The tree, checked: both splits, two classes at least, and the same ones in both."""
     root = Path(config.root).expanduser().resolve()

@@ -6,6 +6,8 @@ import contextlib
 import logging
 import os
 import sqlite3
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +18,8 @@ from initdist.tracking.records import Store, TrackingError
 T = TypeVar("T")
 
 SQLITE = "sqlite:///"
-LOCK_SECONDS = 120.0
+LOCK_SECONDS, QUIET_SECONDS = 120.0, 3.0
+MAGIC = b"SQLite format 3\0"
 # A server that does not answer must be reported in seconds, not after MLflow's minutes of retries.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
@@ -103,10 +106,15 @@ def _prepare_sqlite(uri: str, experiment: str, create: bool) -> Store:
     from filelock import FileLock, Timeout
 
     path = Path(uri.removeprefix(SQLITE))
-    if not path.parent.is_dir():
-        raise TrackingError(f"tracking.uri must be in a folder that exists, got {uri}: {path.parent} does not")
+    lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
     try:
-        with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+        _check_place(path, uri)
+        try:
+            lock.acquire(timeout=QUIET_SECONDS)
+        except Timeout:
+            waiting = f"initdist: another process prepares {uri}: waiting for it, {LOCK_SECONDS:g} s at most"
+            print(waiting, file=sys.stderr, flush=True)
+        with lock:
             if not path.exists():
                 _create(path)
             _check_writable(path, uri)
@@ -115,6 +123,28 @@ def _prepare_sqlite(uri: str, experiment: str, create: bool) -> Store:
         raise TrackingError(f"tracking.uri {uri} is locked by another process for {LOCK_SECONDS:g} s") from None
     except OSError as error:
         raise TrackingError(f"tracking.uri must be writable, got {uri}: {error.strerror or error}") from error
+    finally:
+        lock.release(force=True)
+
+
+def _check_place(path: Path, uri: str) -> None:
+    """Refuse what can be no store before anything is left beside it. Raises TrackingError, or OSError."""
+    if not path.parent.is_dir():
+        what = "is none" if path.parent.exists() else "does not exist"
+        raise TrackingError(f"tracking.uri must be in a folder that exists, got {uri}: {path.parent} {what}")
+    if not path.exists():
+        with tempfile.TemporaryFile(dir=path.parent):
+            return
+    if not path.is_file():
+        raise TrackingError(f"tracking.uri must be a SQLite database, got {uri}: {path} is no file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise TrackingError(
+            f"tracking.uri must be writable, got {uri}: this user may not write to {path}; "
+            f"allow it (chmod u+rw {path}), or name another store"
+        )
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) not in (MAGIC, b""):
+            raise TrackingError(f"tracking.uri must be a SQLite database, got {uri}: file is not a database")
 
 
 def _create(path: Path) -> None:

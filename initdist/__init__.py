@@ -2,11 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
+from initdist import mkl
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from initdist.api import NetworkResult, measure_runs, network_configs, train_networks
     from initdist.restore import load_data, load_network
+
+mkl.settle()  # before torch computes anything
 
 __all__ = [
     "NetworkResult",

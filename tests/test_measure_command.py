@@ -233,7 +233,7 @@ def test_mistakes_are_named(unmeasured, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["where.model.widths=7"], "Could not override 'where.model.widths'"),
+        (["where.model.widths=7"], "where.model.widths must be a key of the config, got"),
         (["device=gpu", "where.seed=0,1"], "device must be auto, cpu, cuda or cuda:<index>, got 'gpu'"),
         (["-m", "measures=core,norms"], "--multirun has no meaning here"),
     ],

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from initdist.measures import _noise
-from initdist.measures._bisection import bisect
+from initdist.measures._bisection import bisect, crossing
 from initdist.measures._part import Part, by_row, column, errors, over_parts, standard_error, taken
 from initdist.measures._subject import Subject
 from initdist.schema import MeasuresConfig
@@ -48,7 +48,7 @@ def withstood(subject: Subject) -> dict[str, Withstood]:
 
     The mean train accuracy under noise of a standard deviation is taken over D draws, each on a block of its own of
     the training set; all standard deviations share the draws. The threshold is interpolated between the ends of the
-    final bracket, within [0, UPPER]; a network that withstands everything has just below UPPER.
+    final bracket, within [0, UPPER]; a network that withstands everything has UPPER.
     """
 
     def search(part: Part) -> dict[str, Tensor]:
@@ -72,43 +72,30 @@ class _Noisy:
         self._spread = spread
         self._tolerance = options.search_tolerance
         self._blocks = [part.block(draw, options.subset) for draw in range(options.draws)]
-        clean = torch.stack([errors(part.trained, *block) for block in self._blocks], dim=1)
-        self._size = self._blocks[0][0].shape[1]
-        self._clean = clean  # [N, D] misclassified without noise
-        self._allowed = clean.sum(1) + LOST * clean.shape[1] * self._size  # [N]
+        self._clean = [errors(part.trained, *block) for block in self._blocks]
 
     def search(self) -> tuple[Tensor, Tensor]:
-        """Threshold and standard error [N]."""
-        low, high = bisect(self._accepted, self._finite, UPPER, self._tolerance)
-        lost_low, lost_high = self._lost(low), self._lost(high)
-        mean_low, mean_high = by_row(torch.mean, lost_low), by_row(torch.mean, lost_high)
-        slope = (mean_high - mean_low) / (high - low)
-        crossed = mean_high > LOST  # the ends of every bracket lose less and more than that, but for UPPER
-        sigma = torch.where(crossed, low + (LOST - mean_low) / slope, high)
-        error = standard_error((lost_low + lost_high) / 2) / slope
+        """Threshold and standard error [N]: a search with one draw, and from there one with all of them."""
+        ends = bisect(self._keeps_first, self._finite, UPPER, self._tolerance)
+        guess = (ends[0] + ends[1]) / 2
+        found = crossing(self._lost, guess, len(self._noises), LOST, UPPER, self._tolerance)
+        mean_low, mean_high = by_row(torch.mean, found.at_low), by_row(torch.mean, found.at_high)
+        slope = (mean_high - mean_low) / (found.high - found.low)
+        crossed = mean_high > LOST  # or everything is withstood
+        sigma = torch.where(crossed, found.low + (LOST - mean_low) / slope, found.high)
+        # From 0 a loss grows ever faster: a bracket in which it seems not to has met the draws' own steps.
+        steepness = torch.maximum(slope, LOST / sigma)
+        error = standard_error((found.at_low + found.at_high) / 2) / steepness
         return sigma, error.where(crossed, torch.nan)
 
-    def _accepted(self, values: Tensor, networks: Tensor) -> Tensor:
-        """Whether the mean accuracy falls by at most LOST. Exact: no further draw takes an error back."""
-        total = torch.zeros_like(values)
-        for draw in range(len(self._noises)):
-            open_ = (total <= self._allowed[networks]).nonzero().squeeze(1)
-            if len(open_) == 0:
-                break
-            total[open_] += self._errors(draw, values[open_], networks[open_])
-        return total <= self._allowed[networks]
+    def _keeps_first(self, values: Tensor, networks: Tensor) -> Tensor:
+        return self._lost_in(0, values, networks) <= LOST
 
-    def _lost(self, values: Tensor) -> Tensor:
-        """Fraction [N, D] of a draw's samples that noise of these standard deviations [N] costs; NaN where diverged."""
-        lost = torch.full_like(self._clean, torch.nan)
-        networks = self._finite.nonzero().squeeze(1)
-        if len(networks):
-            for draw in range(len(self._noises)):
-                found = self._errors(draw, values[networks], networks)
-                lost[networks, draw] = (found - self._clean[networks, draw]) / self._size
-        return lost
+    def _lost(self, values: Tensor, networks: Tensor) -> Tensor:
+        return torch.stack([self._lost_in(draw, values, networks) for draw in range(len(self._noises))], dim=1)
 
-    def _errors(self, draw: int, values: Tensor, networks: Tensor) -> Tensor:
+    def _lost_in(self, draw: int, values: Tensor, networks: Tensor) -> Tensor:
+        """Fraction [k] of a draw's samples that noise of these standard deviations [k] costs these networks [k]."""
         stack = taken(self._stack, networks)
         noise = taken(Stack(stack.form, self._noises[draw]), networks).parameters
         perturbed = {
@@ -118,4 +105,5 @@ class _Noisy:
         inputs, labels = self._blocks[draw]
         if len(networks) < len(self._stack):
             inputs, labels = inputs[networks], labels[networks]
-        return errors(replace(stack, parameters=perturbed), inputs, labels)
+        wrong = errors(replace(stack, parameters=perturbed), inputs, labels)
+        return (wrong - self._clean[draw][networks]) / labels.shape[1]

@@ -11,7 +11,10 @@ from typing import Any
 
 import promise
 import pytest
+import torch
 from helpers import assert_same, blobs, dataset, train
+
+from initdist import mkl
 
 THREADS = (1, 2, 4)
 HERE = Path(__file__).parent
@@ -82,3 +85,31 @@ def test_widths_depths_and_batches_of_one(model: str, width: int) -> None:
         together = train(chosen)
         for index in (0, 6, 12):
             assert_same(train([chosen[index]])[0], together[index])
+
+
+@pytest.mark.parametrize(
+    ("maker", "given", "mode"),
+    [
+        ("GenuineIntel", None, None),
+        ("AuthenticAMD", None, mkl.MODE),
+        ("AuthenticAMD", "COMPATIBLE", "COMPATIBLE"),
+    ],
+)
+def test_the_mode_of_mkl_is_chosen_where_it_is_needed(monkeypatch, maker, given, mode):
+    monkeypatch.delenv("MKL_CBWR", raising=False)
+    if given is not None:
+        monkeypatch.setenv("MKL_CBWR", given)
+    monkeypatch.setattr(mkl, "processor", lambda: f"vendor_id : {maker}")
+    mkl.settle()
+    assert os.environ.get("MKL_CBWR") == mode
+
+
+def test_a_product_does_not_depend_on_where_its_factors_lie():
+    """Of shapes with which MKL's own choice of a mode fails on some processors."""
+    generator = torch.Generator().manual_seed(0)
+    for rows, inner, columns in ((3, 64, 10), (7, 64, 10), (9, 100, 7), (2, 10, 31), (33, 256, 33), (64, 784, 64)):
+        left = torch.randn(5, rows, inner, generator=generator)
+        right = torch.randn(5, inner, columns, generator=generator)
+        stacked = torch.bmm(left, right)
+        for i in range(5):
+            assert torch.equal(stacked[i], torch.bmm(left[i : i + 1], right[i : i + 1])[0])

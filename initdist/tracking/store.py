@@ -19,7 +19,6 @@ T = TypeVar("T")
 
 SQLITE = "sqlite:///"
 LOCK_SECONDS, QUIET_SECONDS = 120.0, 3.0
-MAGIC = b"SQLite format 3\0"
 # A server that does not answer must be reported in seconds, not after MLflow's minutes of retries.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
@@ -142,9 +141,9 @@ def _check_place(path: Path, uri: str) -> None:
             f"tracking.uri must be writable, got {uri}: this user may not write to {path}; "
             f"allow it (chmod u+rw {path}), or name another store"
         )
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) not in (MAGIC, b""):
-            raise TrackingError(f"tracking.uri must be a SQLite database, got {uri}: file is not a database")
+    # By SQLite alone: a file of its own, closed, would give up the locks that this process holds through SQLite.
+    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+        database.execute("PRAGMA schema_version")
 
 
 def _create(path: Path) -> None:
@@ -171,11 +170,17 @@ def _create(path: Path) -> None:
 
 def _check_writable(path: Path, uri: str) -> None:
     """Open the file for writing and put it into WAL mode, which lets readers and writers work side by side."""
+    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("BEGIN IMMEDIATE")
+        database.rollback()
+
+
+@contextlib.contextmanager
+def _refused(uri: str) -> Iterator[None]:
+    """Raises TrackingError for what SQLite does not take."""
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
-            database.execute("PRAGMA journal_mode=WAL")
-            database.execute("BEGIN IMMEDIATE")
-            database.rollback()
+        yield
     except sqlite3.DatabaseError as error:
         rule = "a writable SQLite database" if isinstance(error, sqlite3.OperationalError) else "a SQLite database"
         raise TrackingError(f"tracking.uri must be {rule}, got {uri}: {error}") from error

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from initdist import data, measures, stack
 from initdist.measures import REGISTRY, Subject, _part
-from initdist.measures._bisection import bisect
+from initdist.measures._bisection import bisect, crossing
 from tests.helpers import CPU, tiny, train
 from tests.measures.searched import fresh, linear, part, permuted, samples, trained, values
 
@@ -269,6 +269,40 @@ def test_bisection_finds_each_threshold_alone() -> None:
     assert math.isnan(high[4])
     assert 4 not in asked
     assert asked.count(2) > asked.count(0) > asked.count(3)  # each leaves when it is done
+
+
+@pytest.mark.parametrize("tolerance", [0.3, 0.1, 0.01])
+def test_a_crossing_is_bracketed_from_any_guess(tolerance: float) -> None:
+    """Of losses 0.1 (s / threshold)^power, drawn with an offset that leaves their mean."""
+    thresholds = torch.tensor([0.3, 0.3, 0.3, 1.99, 1e-5, 5.0, 0.7], dtype=torch.float64)
+    powers = torch.tensor([2.0, 1.0, 6.0, 2.0, 2.0, 2.0, 2.0], dtype=torch.float64)
+    guess = torch.tensor([0.3, 0.05, 0.8, 1.0, 2e-5, 1.9, torch.nan], dtype=torch.float64)
+    asked: list[int] = []
+
+    def lost(values: torch.Tensor, networks: torch.Tensor) -> torch.Tensor:
+        asked.extend(networks.tolist())
+        mean = 0.1 * (values / thresholds[networks]) ** powers[networks]
+        return torch.stack([mean + 0.01, mean - 0.01], dim=1)
+
+    found = crossing(lost, guess, 2, 0.1, 2.0, tolerance)
+    for i in range(5):
+        assert found.low[i] <= thresholds[i] <= found.high[i]
+        assert 0 < found.high[i] - found.low[i] <= tolerance * found.high[i]
+        for end, there in ((found.low, found.at_low), (found.high, found.at_high)):
+            assert there[i].mean().item() == pytest.approx(0.1 * (end[i] / thresholds[i]).item() ** powers[i].item())
+    assert found.low[5] == found.high[5] == 2
+    assert found.at_low[5].mean() == pytest.approx(0.1 * 0.16)
+    assert found.low[6].isnan()
+    assert found.at_high[6].isnan().all()
+    assert 6 not in asked
+    assert asked.count(5) <= 2
+
+
+def test_a_network_that_withstands_nothing_has_a_crossing_at_nothing() -> None:
+    found = crossing(lambda values, networks: torch.ones(len(values), 3), torch.tensor([1e-12]), 3, 0.1, 2.0, 0.05)
+    assert found.low.item() == 0
+    assert 0 < found.high.item() < 1e-12
+    assert found.at_low.tolist() == [[0, 0, 0]]
 
 
 def test_a_training_measures_with_the_seed_of_the_network_s_initialization() -> None:

@@ -9,13 +9,14 @@ READY := .venv/.ready
 MAIN_JOB := -m model.width=64,256,1024 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: help setup run test lint format bench coverage faults analyze ui clean
+.PHONY: help setup run test lint format bench results coverage faults analyze ui clean
 
 help:
 	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
 	@echo "make test     set up, run the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (half an hour; the grid needs INITDIST_DATA)"
+	@echo "make results  train and judge what docs/results.md says (a quarter of an hour; needs INITDIST_DATA)"
 	@echo "make faults   200 kills of a sweep, and ten times the drawn configs and files: docs/faults.md (an hour)"
 	@echo "make coverage how often the intervals of the analysis hold the truth (minutes)"
 	@echo "make analyze  analyze what is in the tracking store: report under reports/"
@@ -54,6 +55,19 @@ bench: setup
 	$(BIN)/python benchmarks/end_to_end.py --json benchmarks/results/end_to_end.json
 	$(BIN)/python benchmarks/analysis.py --json benchmarks/results/analysis.json
 	$(BIN)/python benchmarks/results.py
+
+# The networks behind docs/results.md, and what is said of them. It can be stopped and goes on where it was.
+STUDY := tracking.uri=sqlite:///$(CURDIR)/results/mlflow.db
+STUDIED := MNIST (60 networks: widths 64, 256, 1024, n = 1024 and 4096, noise 0 and 0.5, 5 seeds) and digits \
+	(45: the same widths, n = 1280, noise 0, 0.25 and 0.5, 5 seeds)
+results: setup
+	@mkdir -p results
+	$(BIN)/python -m initdist.train -m $(STUDY) tracking.experiment=mnist dataset=mnist model.width=64,256,1024 \
+		noise.level=0,0.5 dataset.train_size=1024,4096 'seed=range(0,5)' measures=all
+	$(BIN)/python -m initdist.train -m $(STUDY) tracking.experiment=digits model.width=64,256,1024 \
+		noise.level=0,0.25,0.5 'seed=range(0,5)' measures=all
+	$(BIN)/python -m multirun_analysis $(STUDY) tracking.experiment=mnist,digits out=results/report
+	$(BIN)/python benchmarks/findings.py results/report --grids '$(STUDIED)'
 
 SEED ?= 1
 faults: setup

@@ -26,8 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import plain_grid
-from machine import cores, machine
+from machine import machine
 from plain_grid import LEVELS, SEEDS, WIDTHS
+
+from initdist import cores
 
 TINY = ("model.width=16", "dataset.train_size=64", "stop.max_epochs=1", "stop.train_loss=0")
 
@@ -118,7 +120,7 @@ def overhead(folder: Path, rounds: int) -> dict[str, float]:
             store = folder / f"overhead{i}.{n}.db"
             seconds.append(command(store, "-m", f"seed=range(0,{n})", "model.width=256", *TINY[1:]))
             ((total,),) = query(store, "select sum(value) from tags where key = 'initdist.training_seconds'")
-            trained.append(total / cores())
+            trained.append(total / cores.usable())
         each.append((seconds[1] - seconds[0] - (trained[1] - trained[0])) / (many - few))
     return {"a network beside its training": statistics.median(each)}
 

@@ -8,10 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from initdist import cores
 
 
 def machine(device: str) -> dict[str, str | float]:
@@ -20,7 +17,7 @@ def machine(device: str) -> dict[str, str | float]:
     name = torch.cuda.get_device_name() if device != "cpu" else _processor()
     return {
         "device": name,
-        "cores": cores(),
+        "cores": cores.usable(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "date": time.strftime("%F"),

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from machine import cores
 from plain import CHECK_FACTOR, Plain
 from torch import nn
 
-from initdist import data, measures, models, names, network_configs, rng, stack, training
+from initdist import cores, data, measures, models, names, network_configs, rng, stack, training
 
 if TYPE_CHECKING:
     from initdist.schema import Config
@@ -37,7 +36,7 @@ def train(settings: Sequence[str], store: Path | None = None) -> list[dict[str, 
 
         prepared = tracking.prepare(f"sqlite:///{store}", "plain")
         tracked = prepared.uri, prepared.experiment_id
-    with multiprocessing.get_context("spawn").Pool(cores()) as pool:
+    with multiprocessing.get_context("spawn").Pool(cores.usable()) as pool:
         return pool.starmap(_network, [(settings, tracked, *case) for case in cases], chunksize=1)
 
 

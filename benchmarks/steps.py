@@ -27,7 +27,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from machine import cores, machine
+from machine import machine
+
+from initdist import cores
 
 if TYPE_CHECKING:
     import torch
@@ -301,7 +303,7 @@ def main() -> None:
     parser.add_argument("--compiled", default="", help="widths of the MLPs to measure with numerics.compile as well")
     parser.add_argument("--json", type=Path, help="write the figures here")
     chosen = parser.parse_args()
-    field = contestants(chosen.device, cores())
+    field = contestants(chosen.device, cores.usable())
     if chosen.clock == "processor" and "threads" in field:  # the sum of all its threads' is not what one waits for
         field.pop("threads").close()
     stacks = [int(n) for n in chosen.stacks.split(",")]

@@ -19,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import __version__, measure_config, mistakes, names, pool, records, remeasure, signals, tracking
+from initdist import __version__, cores, measure_config, mistakes, names, pool, records, remeasure, signals, tracking
 from initdist.counts import Measurements
 from initdist.errors import UserError
 from initdist.events import Event, Failed, Measured, MeasureTask, Refused
@@ -66,7 +66,7 @@ def run(settings: MeasureConfig) -> None:
     143 after Ctrl-C or SIGTERM."""
     store = tracking.existing(settings.tracking.uri, settings.tracking.experiment)
     if settings.dry_run:
-        print(remeasure.describe(store, remeasure.find(store, settings), settings.workers or pool.cores()))
+        print(remeasure.describe(store, remeasure.find(store, settings), settings.workers or cores.usable()))
         return
     started = time.monotonic()
     pool.warm()

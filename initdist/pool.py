@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from initdist import division
+from initdist import cores, division
 from initdist.errors import DeviceError
 from initdist.events import Done, Event, Failed, Measured, MeasureTask, Refused, Result, Task
 from initdist.schema import Config, NumericsConfig
@@ -55,11 +55,6 @@ def _without_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass
@@ -135,11 +130,11 @@ class Pool:
     def _resolve(self, device: str, workers: int) -> list[str]:
         """One device name a process."""
         if device == "cpu":
-            return ["cpu"] * (workers or cores())
+            return ["cpu"] * (workers or cores.usable())
         self._start("cpu")
         count = self._ask(self._workers[0], "cuda devices")
         if device == "auto" and count == 0:
-            return ["cpu"] * (workers or cores())
+            return ["cpu"] * (workers or cores.usable())
         self.close()
         wanted = [f"cuda:{i}" for i in range(count)] if device in ("auto", "cuda") else [device]
         if not wanted or int(wanted[-1].removeprefix("cuda:")) >= count:

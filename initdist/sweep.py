@@ -16,12 +16,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from initdist import claims, names, records, remeasure, sources, tracking
+from initdist import claims, cores, names, records, remeasure, sources, tracking
 from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
 from initdist.plan import Network
-from initdist.pool import cores
 from initdist.schema import TrackingConfig
 
 FILE = "sweep.json"
@@ -199,5 +198,5 @@ def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int)
         f"dry run: {len(networks)} network{plural}, {len(networks) - len(done)} to train, {len(done)} finished before"
     )
     if rest := [network for network in networks if network.identity not in done]:
-        lines.append(f"to train: {estimate(rest, workers or cores()).describe()}")
+        lines.append(f"to train: {estimate(rest, workers or cores.usable()).describe()}")
     return "\n".join(lines)

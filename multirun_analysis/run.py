@@ -15,7 +15,7 @@ from multirun_analysis.records import Records, Tell
 from multirun_analysis.store import default_uri, one_line, open_client
 
 if TYPE_CHECKING:
-    from multirun_analysis.report import Material, Report
+    from multirun_analysis.report import Material, Renderer, Report
 
 ARTIFACTS = "analysis"  # folder of the files among the sweep's artifacts
 CURRENT = "Nothing has changed since this report was written (refresh=true writes it anew)"
@@ -40,10 +40,15 @@ def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -
     if manifest is not None and not config.refresh and _current(manifest, key, uri, out):
         files = [out / name for name in manifest.files]
         return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
-    return _anew(config, uri, records, out, key, tell)
+    from multirun_analysis.report import renderer
+
+    with renderer() as drawing:
+        return _anew(config, uri, records, out, key, tell, drawing)
 
 
-def _anew(config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell) -> Outcome:
+def _anew(
+    config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell, renderer: Renderer
+) -> Outcome:
     from multirun_analysis import report
     from multirun_analysis.figures import HISTORIES, league, sampled_runs, theme
 
@@ -67,7 +72,7 @@ def _anew(config: AnalysisConfig, uri: str, records: dict[str, Records], out: Pa
         with theme():
             comparison = league({p.networks.source.experiment: p.results.league for p in parts if p.results.league})
     whole = report.Report(parts, command(config, uri), ui_url(config, uri), where, comparison)
-    files = report.write(whole, out, tell)
+    files = report.write(whole, out, tell, renderer)
     tell("logging to MLflow")
     logged, note = _log(whole, files, uri, out)
     lines = [*_lines(whole), note]

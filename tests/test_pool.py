@@ -17,7 +17,7 @@ from helpers import assert_same, facts, make, tiny, train
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from initdist import names, pool, training
+from initdist import cores, names, pool, training
 from initdist.errors import DeviceError
 from initdist.events import Event, Failed, Progress, Result, Started
 from initdist.schema import Config
@@ -182,8 +182,8 @@ def test_the_device_chosen_by_itself_is_there() -> None:
 
 
 def test_as_many_processes_as_cores() -> None:
-    assert pool.Pool("cpu").devices == ["cpu"] * pool.cores()
-    assert 1 <= pool.cores() <= (os.cpu_count() or 1)
+    assert pool.Pool("cpu").devices == ["cpu"] * cores.usable()
+    assert 1 <= cores.usable() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize(("changes", "networks"), [({"model.width": 16}, 226), ({"model.width": 2048}, 1)])

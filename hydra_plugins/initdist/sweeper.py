@@ -112,10 +112,10 @@ class FusedSweeper(BasicSweeper):
         at_once = OmegaConf.select(self.config, "hydra.launcher.n_jobs")
         if not at_once or self.config.workers:
             return []
-        from initdist import pool
+        from initdist import cores
 
-        at_once = min(jobs, at_once if at_once > 0 else pool.cores())
-        return [f"workers={max(1, pool.cores() // at_once)}"]
+        at_once = min(jobs, at_once if at_once > 0 else cores.usable())
+        return [f"workers={max(1, cores.usable() // at_once)}"]
 
     def _jobs(self, arguments: Sequence[str]) -> list[Job]:
         """Parse the sweep, fuse its stackable axes, and compose and check every job. Raises UserError."""

@@ -63,6 +63,14 @@ def named(frame: pd.DataFrame, axis: str) -> pd.Series:
     return frame[axis].map(labels.value, na_action=None)
 
 
+def _level(x: float, _: int | None) -> str:
+    return labels.value(float(x))
+
+
+def _number(y: float, _: int | None) -> str:
+    return f"{y:g}"
+
+
 def level_axis(axes: Sequence[Axes], levels: Sequence[float]) -> None:
     """Logarithmic x axes with ticks at the levels that were run."""
     shown = list(levels) if len(levels) <= 8 else list(levels)[:: -(-len(levels) // 8)]
@@ -70,7 +78,7 @@ def level_axis(axes: Sequence[Axes], levels: Sequence[float]) -> None:
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_locator(FixedLocator(shown))
         axis.xaxis.set_minor_locator(NullLocator())
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: labels.value(float(x))))
+        axis.xaxis.set_major_formatter(FuncFormatter(_level))
         if len(shown) > 5:
             axis.tick_params(axis="x", labelrotation=45)
 
@@ -89,7 +97,7 @@ def log_y(axes: Sequence[Axes]) -> None:
             subs = fine if ratio < 8 else middle if ratio < 40 else (1, 2, 5) if ratio < 300 else (1,)
             axis.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
         axis.yaxis.set_minor_locator(NullLocator())
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axis.yaxis.set_major_formatter(FuncFormatter(_number))
 
 
 def t_bands(data: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.figures import theme
 from multirun_analysis.query import INVALID, TEST_CORRECT
 from multirun_analysis.records import Tell
 from multirun_analysis.report import html, markdown, runs
 from multirun_analysis.report.answer import answer, claim_line, league_line, remarks, target_note, verdict
 from multirun_analysis.report.content import blocks
 from multirun_analysis.report.material import Material, Report, folder_of, summary
+from multirun_analysis.report.rendering import Renderer, renderer
 from multirun_analysis.selection import MEANING
 from multirun_analysis.stats import plain
 from multirun_analysis.store import masked
@@ -28,18 +24,19 @@ from multirun_analysis.uptodate import versions
 
 __all__ = [
     "Material",
+    "Renderer",
     "Report",
     "answer",
     "claim_line",
     "folder_of",
     "league_line",
     "prepare",
+    "renderer",
     "summary",
     "verdict",
     "write",
 ]
 
-DPI = 160
 FIGURES = "figures"
 SCHEMA_VERSION = 1
 
@@ -57,9 +54,9 @@ def prepare(out: str | Path) -> Path:
     return path
 
 
-def write(report: Report, out: Path, tell: Tell) -> list[Path]:
+def write(report: Report, out: Path, tell: Tell, renderer: Renderer) -> list[Path]:
     """All files, in a stable order. Figures of an earlier analysis are removed first."""
-    images, files = _figures(report, out / FIGURES, tell)
+    images, files = _figures(report, out / FIGURES, tell, renderer)
     tell("writing the report")
     content = blocks(report)
     heading = f"Distance from initialization and generalization: {report.title}"
@@ -113,32 +110,20 @@ def _runs(report: Report) -> str:
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
 
 
-def _figures(report: Report, folder: Path, tell: Tell) -> tuple[dict[str, bytes], list[Path]]:
+def _figures(report: Report, folder: Path, tell: Tell, renderer: Renderer) -> tuple[dict[str, bytes], list[Path]]:
     shutil.rmtree(folder)
     images, files = {}, []
-    drawings = [(material.picture(d.name), d) for material in report.parts for d in material.drawings]
+    drawings = [(material.picture(d.name), d.figure) for material in report.parts for d in material.drawings]
     if report.comparison is not None:
-        drawings.append((report.comparison.name, report.comparison))
-    with theme():
-        for number, (name, drawing) in enumerate(drawings, start=1):
-            if drawing.figure is None:
-                continue
-            tell(f"figure {number} of {len(drawings)}")
-            vector, pixels = folder / f"{name}.svg", folder / f"{name}.png"
-            vector.parent.mkdir(parents=True, exist_ok=True)
-            images[name], bitmap = rendered(drawing.figure)
-            vector.write_bytes(images[name])
-            pixels.write_bytes(bitmap)
-            files += [pixels, vector]
+        drawings.append((report.comparison.name, report.comparison.figure))
+    figures = {name: figure for name, figure in drawings if figure is not None}
+    coming = renderer.images(list(figures.values()))
+    for number, name in enumerate(figures, start=1):
+        tell(f"figure {number} of {len(figures)}")
+        vector, pixels = folder / f"{name}.svg", folder / f"{name}.png"
+        vector.parent.mkdir(parents=True, exist_ok=True)
+        images[name], bitmap = next(coming)
+        vector.write_bytes(images[name])
+        pixels.write_bytes(bitmap)
+        files += [pixels, vector]
     return images, files
-
-
-def rendered(figure: Figure) -> tuple[bytes, bytes]:
-    """A figure as SVG and as PNG. The layout is found once: savefig would draw four times for two files."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    vector, pixels = io.BytesIO(), io.BytesIO()
-    FigureCanvasSVG(figure).print_svg(vector, metadata={"Date": None})
-    figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).print_png(pixels)
-    return vector.getvalue(), pixels.getvalue()

@@ -25,6 +25,7 @@ from multirun_analysis.report.document import (
 )
 
 STYLE, SCRIPT = "page.css", "page.js"
+TALL = 16  # rows: longer tables scroll inside themselves
 DIALOG = (
     '<dialog aria-label="Figure"><div class="bar"><span class="title"></span>'
     '<form method="dialog"><button autofocus>Close</button></form></div>'
@@ -139,7 +140,8 @@ def _table(table: Table) -> str:
     body = "\n".join(row(cells, number) for number, cells in enumerate(table.rows))
     kind = ' class="sortable"' if table.sortable else ""
     label = escape(table.caption.partition(".")[0] or ", ".join(table.head[:3]), quote=True)
+    scroll = "scroll tall" if len(table.rows) > TALL else "scroll"
     return (
-        f'{caption}<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table{kind}>\n'
+        f'{caption}<div class="{scroll}" tabindex="0" role="region" aria-label="{label}"><table{kind}>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )

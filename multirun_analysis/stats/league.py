@@ -81,7 +81,7 @@ def league_table(
     weights = multinomial_weights(number, resamples, seed)
     rows, leaders = ranks(_rows(data, pairs, permutations, seed))
     rows = paired_differences(rows, leaders, pairs, data.x, data.y, weights)
-    order = sorted(range(len(rows)), key=lambda k: (rows[k].ranks.get(RESAMPLED[0], len(rows) + 1), rows[k].measure))
+    order = sorted(range(len(rows)), key=lambda k: _place(rows[k], last=len(rows) + 1))
     table = LeagueTable(
         target,
         data.design,
@@ -212,6 +212,12 @@ def _test_size(frame: pd.DataFrame) -> np.ndarray | None:
         return None
     size = pd.to_numeric(frame["test_size"], errors="coerce").to_numpy(dtype=float)
     return None if np.isnan(size).all() else size
+
+
+def _place(row: Standing, last: int) -> tuple[int, int, str]:
+    """By rank; those that are judged before others at the same one."""
+    judged = JUDGED.index(row.measure) if row.measure in JUDGED else len(JUDGED)
+    return row.ranks.get(RESAMPLED[0], last), judged, row.measure
 
 
 def _baseline(data: _Data, pairs: PairStatistics) -> Baseline:

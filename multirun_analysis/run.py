@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from multirun_analysis.records import Records, Tell
 from multirun_analysis.store import default_uri, one_line, open_client
 
 if TYPE_CHECKING:
-    from multirun_analysis.report import Material, Renderer, Report
+    from multirun_analysis.report import Material, Rendered, Renderer, Report
 
 ARTIFACTS = "analysis"  # folder of the files among the sweep's artifacts
 CURRENT = "Nothing has changed since this report was written (refresh=true writes it anew)"
@@ -50,14 +51,14 @@ def _anew(
     config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell, renderer: Renderer
 ) -> Outcome:
     from multirun_analysis import report
-    from multirun_analysis.figures import HISTORIES, league, sampled_runs, theme
+    from multirun_analysis.figures import HISTORIES, drawings, league, sampled_runs
 
     several = len(records) > 1
     where = flat(config.where)
     chosen = [_networks(config, uri, name, found) for name, found in records.items()]
     report.prepare(out)
     uptodate.discard(out)
-    parts, sampled, drawn = [], [], []
+    parts, sampled, read = [], [], []
     for place, networks in enumerate(chosen):
         folder = report.folder_of(networks.source.experiment, place, several)
         results = _statistics(config, networks, tell)
@@ -65,18 +66,24 @@ def _anew(
         runs = sampled_runs(networks.used, results.design)
         histories = read_histories(uri, runs, HISTORIES)
         sampled += runs
-        drawn.append(histories)
-        parts.append(_material(config, networks, results, histories, folder, tell))
+        read.append(histories)
+        tasks = drawings(networks.used, results, histories)
+        drawn = []
+        for number, image in enumerate(renderer.render(tasks), start=1):
+            tell(f"figure {number} of {len(tasks)}")
+            drawn.append(image)
+        parts.append(_material(config, networks, results, drawn, folder))
     comparison = None
     if several:
-        with theme():
-            comparison = league({p.networks.source.experiment: p.results.league for p in parts if p.results.league})
+        tables = {p.networks.source.experiment: p.results.league for p in parts if p.results.league}
+        (comparison,) = renderer.render([partial(league, tables)])
     whole = report.Report(parts, command(config, uri), ui_url(config, uri), where, comparison)
-    files = report.write(whole, out, tell, renderer)
+    tell("writing the report")
+    files = report.write(whole, out)
     tell("logging to MLflow")
     logged, note = _log(whole, files, uri, out)
     lines = [*_lines(whole), note]
-    digest = uptodate.history_digest(drawn)
+    digest = uptodate.history_digest(read)
     uptodate.save(
         out, uptodate.Manifest(key, tuple(sampled), digest, uptodate.digests(files, out), tuple(lines), logged)
     )
@@ -127,14 +134,11 @@ def _statistics(config: AnalysisConfig, networks: Networks, tell: Tell) -> Any:
 
 
 def _material(
-    config: AnalysisConfig, networks: Networks, results: Any, histories: Any, folder: str, tell: Tell
+    config: AnalysisConfig, networks: Networks, results: Any, drawings: Sequence[Rendered], folder: str
 ) -> Material:
     from multirun_analysis import report
-    from multirun_analysis.figures import draw
     from multirun_analysis.selection import counts, counts_by_cell
 
-    tell("drawing figures")
-    drawings = draw(networks.used, results, histories)
     asked = config.target is not None
     return report.Material(networks, counts(networks), counts_by_cell(networks), results, drawings, asked, folder)
 

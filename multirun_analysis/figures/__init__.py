@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 
@@ -30,6 +31,7 @@ __all__ = [
     "distance_against_train_size",
     "distance_against_width",
     "draw",
+    "drawings",
     "errors_against_width",
     "gap_against_distance",
     "gap_against_measures",
@@ -43,19 +45,25 @@ __all__ = [
 
 def draw(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> list[Drawing]:
     """All figures, in the order of the report. One that the data cannot fill has figure None and a reason."""
+    with theme():
+        return [task() for task in drawings(frame, results, histories)]
+
+
+def drawings(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> list[Callable[[], Drawing]]:
+    """As `draw`, each figure still to be drawn, under `theme`, here or in another process."""
     frame, design = derived(frame), results.design
     table = results.league
-    figures: list[Callable[[], Drawing]] = [
-        *([lambda: league({"": table}), lambda: gap_against_measures(frame, table)] if table else []),
-        lambda: gap_against_distance(results),
-        lambda: distance_against_width(frame, design),
-        lambda: norm_against_width(frame, design),
-        lambda: distance_against_train_size(frame, design),
-        lambda: distance_against_noise(frame, design),
-        lambda: errors_against_width(frame, design),
-        lambda: movement_by_layer(frame, design),
-        lambda: distance_against_step(frame, design, histories),
-        lambda: distance_against_loss(frame, design, histories),
+    of_networks = (
+        distance_against_width,
+        norm_against_width,
+        distance_against_train_size,
+        distance_against_noise,
+        errors_against_width,
+        movement_by_layer,
+    )
+    return [
+        *([partial(league, {"": table}), partial(gap_against_measures, frame, table)] if table else []),
+        partial(gap_against_distance, results),
+        *(partial(figure, frame, design) for figure in of_networks),
+        *(partial(figure, frame, design, histories) for figure in (distance_against_step, distance_against_loss)),
     ]
-    with theme():
-        return [figure() for figure in figures]

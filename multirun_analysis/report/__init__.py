@@ -11,12 +11,11 @@ import pandas as pd
 
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.query import INVALID, TEST_CORRECT
-from multirun_analysis.records import Tell
 from multirun_analysis.report import html, markdown, runs
 from multirun_analysis.report.answer import answer, claim_line, league_line, remarks, target_note, verdict
 from multirun_analysis.report.content import blocks
 from multirun_analysis.report.material import Material, Report, folder_of, summary
-from multirun_analysis.report.rendering import Renderer, renderer
+from multirun_analysis.report.rendering import Rendered, Renderer, renderer
 from multirun_analysis.selection import MEANING
 from multirun_analysis.stats import plain
 from multirun_analysis.store import masked
@@ -24,6 +23,7 @@ from multirun_analysis.uptodate import versions
 
 __all__ = [
     "Material",
+    "Rendered",
     "Renderer",
     "Report",
     "answer",
@@ -54,10 +54,9 @@ def prepare(out: str | Path) -> Path:
     return path
 
 
-def write(report: Report, out: Path, tell: Tell, renderer: Renderer) -> list[Path]:
+def write(report: Report, out: Path) -> list[Path]:
     """All files, in a stable order. Figures of an earlier analysis are removed first."""
-    images, files = _figures(report, out / FIGURES, tell, renderer)
-    tell("writing the report")
+    images, files = _figures(report, out / FIGURES)
     content = blocks(report)
     heading = f"Distance from initialization and generalization: {report.title}"
     texts = {
@@ -96,7 +95,7 @@ def _experiment(material: Material) -> dict[str, object]:
         "left_out_meaning": {reason: MEANING[reason] for reason in material.counts},
         "left_out_by_cell": plain(list(material.by_cell)),
         "results": plain(material.results),
-        "figures": {d.name: d.caption if d.figure else f"left out: {d.caption}" for d in material.drawings},
+        "figures": {d.name: d.caption if d.images else f"left out: {d.caption}" for d in material.drawings},
     }
 
 
@@ -110,20 +109,20 @@ def _runs(report: Report) -> str:
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
 
 
-def _figures(report: Report, folder: Path, tell: Tell, renderer: Renderer) -> tuple[dict[str, bytes], list[Path]]:
+def _figures(report: Report, folder: Path) -> tuple[dict[str, bytes], list[Path]]:
     shutil.rmtree(folder)
-    images, files = {}, []
-    drawings = [(material.picture(d.name), d.figure) for material in report.parts for d in material.drawings]
+    images: dict[str, bytes] = {}
+    files: list[Path] = []
+    drawn = [(material.picture(d.name), d.images) for material in report.parts for d in material.drawings]
     if report.comparison is not None:
-        drawings.append((report.comparison.name, report.comparison.figure))
-    figures = {name: figure for name, figure in drawings if figure is not None}
-    coming = renderer.images(list(figures.values()))
-    for number, name in enumerate(figures, start=1):
-        tell(f"figure {number} of {len(figures)}")
+        drawn.append((report.comparison.name, report.comparison.images))
+    for name, found in drawn:
+        if found is None:
+            continue
         vector, pixels = folder / f"{name}.svg", folder / f"{name}.png"
         vector.parent.mkdir(parents=True, exist_ok=True)
-        images[name], bitmap = next(coming)
-        vector.write_bytes(images[name])
-        pixels.write_bytes(bitmap)
+        vector.write_bytes(found[0])
+        pixels.write_bytes(found[1])
+        images[name] = found[0]
         files += [pixels, vector]
     return images, files

@@ -54,7 +54,7 @@ def _comparison(report: Report) -> list[Block]:
     tables_by = {p.networks.source.experiment: p.results.league for p in report.parts if p.results.league}
     claims_by = {p.networks.source.experiment: p.results.claims for p in report.parts}
     parts: list[Block] = [Heading("Side by side"), verdicts.compared_claims(claims_by), verdicts.compared(tables_by)]
-    if report.comparison and report.comparison.figure is not None:
+    if report.comparison and report.comparison.images is not None:
         parts.append(Picture(report.comparison.name, report.comparison.title, report.comparison.caption))
     return parts
 
@@ -78,14 +78,14 @@ def _experiment(material: Material, report: Report, suffix: str) -> list[Block]:
 
 
 def _drawn(material: Material) -> Callable[[str], str | None]:
-    there = {drawing.name for drawing in material.drawings if drawing.figure is not None}
+    there = {drawing.name for drawing in material.drawings if drawing.images is not None}
     return lambda name: material.picture(name) if name in there else None
 
 
 def _figures(material: Material) -> list[Block]:
-    drawn = [d for d in material.drawings if d.figure is not None]
+    drawn = [d for d in material.drawings if d.images is not None]
     parts: list[Block] = [Picture(material.picture(d.name), d.title, d.caption) for d in drawn]
-    absent = [f"{d.title}: left out, {d.caption}." for d in material.drawings if d.figure is None]
+    absent = [f"{d.title}: left out, {d.caption}." for d in material.drawings if d.images is None]
     return [*parts, Bullets(absent)] if absent else parts
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from multirun_analysis import labels
-from multirun_analysis.figures import Drawing
 from multirun_analysis.query import Networks
+from multirun_analysis.report.rendering import Rendered
 from multirun_analysis.stats import Results
 
 
@@ -21,7 +21,7 @@ class Material:
     counts: Mapping[str, int]
     by_cell: Sequence[dict[str, Any]]
     results: Results
-    drawings: Sequence[Drawing]
+    drawings: Sequence[Rendered]
     asked_target: bool = True
     folder: str = ""
 
@@ -47,7 +47,7 @@ class Report:
     command: str
     ui_url: str
     where: Mapping[str, Any]
-    comparison: Drawing | None = None
+    comparison: Rendered | None = None
 
     @property
     def title(self) -> str:

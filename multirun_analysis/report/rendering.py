@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from initdist import cores
-from multirun_analysis.figures import theme
+from multirun_analysis.figures import Drawing, theme
 
 DPI = 160
+
+Task = Callable[[], Drawing]  # that can be pickled
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A figure as it is written, with its caption; or no images, and in place of the caption why it is left out."""
+
+    name: str
+    title: str
+    caption: str
+    images: tuple[bytes, bytes] | None  # SVG, PNG
 
 
 class Renderer:
@@ -28,21 +41,21 @@ class Renderer:
         if self._pool is not None:
             self._pool.submit(_warm)
 
-    def images(self, figures: Sequence[Figure]) -> Iterator[tuple[bytes, bytes]]:
-        """Each figure as SVG and as PNG, in order. What the second process has not begun with is drawn here."""
-        given = [self._submitted(figure) for figure in reversed(figures)]
-        for figure, future in zip(figures, reversed(given), strict=True):
+    def render(self, tasks: Sequence[Task]) -> Iterator[Rendered]:
+        """What each task draws, in order. With what the second process has not begun, this one does."""
+        given = [self._submitted(task) for task in reversed(tasks)]
+        for task, future in zip(tasks, reversed(given), strict=True):
             if future is None or future.cancel():
-                yield _in_theme(figure)
+                yield rendered(task)
                 continue
             try:
                 yield future.result()
             except BrokenProcessPool:  # killed, perhaps for memory
-                yield _in_theme(figure)
+                yield rendered(task)
 
-    def _submitted(self, figure: Figure) -> Future[tuple[bytes, bytes]] | None:
+    def _submitted(self, task: Task) -> Future[Rendered] | None:
         try:
-            return None if self._pool is None else self._pool.submit(_in_theme, figure)
+            return None if self._pool is None else self._pool.submit(rendered, task)
         except BrokenProcessPool:
             return None
 
@@ -62,10 +75,20 @@ def renderer() -> Iterator[Renderer]:
         made.close()
 
 
-def rendered(figure: Figure) -> tuple[bytes, bytes]:
+def rendered(task: Task) -> Rendered:
+    """What a task draws, as it is written."""
+    with theme():
+        drawing = task()
+        images = None if drawing.figure is None else _images(drawing.figure)
+    return Rendered(drawing.name, drawing.title, drawing.caption, images)
+
+
+def _images(figure: Figure) -> tuple[bytes, bytes]:
     """A figure as SVG and as PNG. The layout is found once: savefig would draw four times for two files."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     vector, pixels = io.BytesIO(), io.BytesIO()
     FigureCanvasSVG(figure).print_svg(vector, metadata={"Date": None})
     figure.set_dpi(DPI)
@@ -73,14 +96,8 @@ def rendered(figure: Figure) -> tuple[bytes, bytes]:
     return vector.getvalue(), pixels.getvalue()
 
 
-def _in_theme(figure: Figure) -> tuple[bytes, bytes]:
-    with theme():
-        return rendered(figure)
-
-
 def _warm() -> None:
     """Import what drawing takes, fonts included."""
-    with theme():
-        figure = Figure()
-        figure.add_subplot().set_title("warm")
-        rendered(figure)
+    figure = Figure()
+    figure.add_subplot().set_title("warm")
+    rendered(lambda: Drawing("warm", "", figure, ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,51 +12,62 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from initdist import cores
-from multirun_analysis.figures import theme
+from multirun_analysis.figures import Drawing
 from multirun_analysis.figures.style import level_axis, log_y
-from multirun_analysis.report.rendering import DPI, Renderer
+from multirun_analysis.report.rendering import DPI, Rendered, renderer
 
 
-def drawn(number: int) -> Figure:
+def drawn(number: int) -> Drawing:
     """As the analysis draws: seaborn, logarithmic axes with their own labels, a constrained layout."""
-    with theme():
-        figure = Figure(figsize=(4, 3), layout="constrained")
-        axis = figure.add_subplot()
-        x = np.repeat([64.0, 256.0, 1024.0], 5)
-        y = x**0.5 + number + np.random.default_rng(number).random(len(x))
-        sns.lineplot(x=x, y=y, ax=axis, errorbar=None, label=f"figure {number}")
-        level_axis([axis], [64.0, 256.0, 1024.0])
-        log_y([axis])
-    return figure
+    if number == 4:
+        return Drawing("4", "", None, "nothing to draw")
+    figure = Figure(figsize=(4, 3), layout="constrained")
+    axis = figure.add_subplot()
+    x = np.repeat([64.0, 256.0, 1024.0], 5)
+    y = x**0.5 + number + np.random.default_rng(number).random(len(x))
+    sns.lineplot(x=x, y=y, ax=axis, errorbar=None, label=f"figure {number}")
+    level_axis([axis], [64.0, 256.0, 1024.0])
+    log_y([axis])
+    return Drawing(str(number), f"title {number}", figure, f"caption {number}")
 
 
-def images(usable: int, figures: list[Figure], monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
-    monkeypatch.setattr(cores, "usable", lambda: usable)
-    renderer = Renderer()
-    try:
-        return list(renderer.images(figures))
-    finally:
-        renderer.close()
+TASKS = [partial(drawn, number) for number in range(6)]
 
 
-def test_two_processes_draw_what_one_does_in_the_same_order(monkeypatch):
-    one = images(1, [drawn(number) for number in range(6)], monkeypatch)
-    two = images(2, [drawn(number) for number in range(6)], monkeypatch)
-    assert one == two
-    for number, (vector, pixels) in enumerate(one):
-        assert f"figure {number}".encode() in vector
-        assert Image.open(io.BytesIO(pixels)).size == (4 * DPI, 3 * DPI)
+@pytest.fixture(scope="module")
+def alone() -> list[Rendered]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cores, "usable", lambda: 1)
+        with renderer() as one:
+            return list(one.render(TASKS))
 
 
-def test_figures_are_drawn_here_where_the_second_process_is_gone(monkeypatch):
+def test_each_task_is_rendered_or_left_out(alone):
+    for number, found in enumerate(alone):
+        assert found.name == str(number)
+        if number == 4:
+            assert found.images is None
+            assert found.caption == "nothing to draw"
+            continue
+        assert found.images is not None
+        assert (found.title, found.caption) == (f"title {number}", f"caption {number}")
+        assert f"figure {number}".encode() in found.images[0]
+        assert Image.open(io.BytesIO(found.images[1])).size == (4 * DPI, 3 * DPI)
+
+
+def test_two_processes_draw_what_one_does_in_the_same_order(alone, monkeypatch):
     monkeypatch.setattr(cores, "usable", lambda: 2)
-    renderer = Renderer()
-    assert renderer._pool is not None
-    assert list(renderer.images([drawn(0)]))
-    for process in renderer._pool._processes.values():
-        process.kill()
-        process.join()
-    assert list(renderer.images([drawn(number) for number in range(3)])) == images(
-        1, [drawn(number) for number in range(3)], monkeypatch
-    )
-    renderer.close()
+    with renderer() as two:
+        assert list(two.render(TASKS)) == alone
+        assert list(two.render(TASKS[:2])) == alone[:2]
+
+
+def test_figures_are_drawn_here_where_the_second_process_is_gone(alone, monkeypatch):
+    monkeypatch.setattr(cores, "usable", lambda: 2)
+    with renderer() as two:
+        assert two._pool is not None
+        assert list(two.render(TASKS[:1])) == alone[:1]
+        for process in two._pool._processes.values():
+            process.kill()
+            process.join()
+        assert list(two.render(TASKS)) == alone

@@ -10,6 +10,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -43,6 +44,12 @@ def settings(uri: str, out: Path, experiment: str = "initdist", **more: str) -> 
     return AnalysisConfig(tracking=Tracking(uri, experiment), out=str(out), **{"target": names.GAP, **more})
 
 
+def redrawn(material: Material) -> dict[str, Any]:
+    """The figures of a report, but for those of the histories."""
+    none = pd.DataFrame(columns=["run_id", "metric", "step", "value"])
+    return {d.name: d.figure for d in figures.draw(material.networks.used, material.results, none)}
+
+
 @pytest.fixture(scope="module")
 def outcome(planted, tmp_path_factory) -> tuple[Outcome, Path]:
     out = tmp_path_factory.mktemp("report")
@@ -54,7 +61,7 @@ def outcome(planted, tmp_path_factory) -> tuple[Outcome, Path]:
 
 def test_every_file_is_written_and_logged_to_the_run_of_the_sweep(outcome, planted):
     result, out = outcome
-    drawn = [drawing.name for drawing in part(result).drawings if drawing.figure is not None]
+    drawn = [drawing.name for drawing in part(result).drawings if drawing.images is not None]
     assert len(drawn) == 10
     figure_files = {f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")}
     written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
@@ -143,7 +150,7 @@ def test_captions_say_what_bands_and_samples_are(outcome):
 
 
 def test_figures_have_axes_with_units_and_a_panel_each(outcome):
-    drawings = {drawing.name: drawing.figure for drawing in part(outcome[0]).drawings}
+    drawings = redrawn(part(outcome[0]))
     gap = drawings["gap_against_distance"]
     assert gap.get_supylabel() == "generalization gap (percentage points)"
     assert gap.get_supxlabel() == "distance from initialization (ℓ2)"
@@ -156,13 +163,13 @@ def test_figures_have_axes_with_units_and_a_panel_each(outcome):
 
 def test_the_line_in_the_figure_is_the_slope_in_the_table(outcome):
     result = part(outcome[0])
-    line = next(d.figure for d in result.drawings if d.name == "gap_against_distance").axes[0].lines[0]
+    line = redrawn(result)["gap_against_distance"].axes[0].lines[0]
     x, y = line.get_xdata(), line.get_ydata()
     assert (y[-1] - y[0]) / (x[-1] - x[0]) == pytest.approx(100 * result.results.associations[0].within.slope)
 
 
 def test_the_start_drawn_is_the_closed_form_of_the_norm(outcome):
-    figure = next(d.figure for d in part(outcome[0]).drawings if d.name == "norm_against_width")
+    figure = redrawn(part(outcome[0]))["norm_against_width"]
     start = next(line for line in figure.axes[0].lines if line.get_linestyle() == ":")
     assert start.get_xdata().tolist() == [16, 64, 256]
     assert start.get_ydata().tolist() == pytest.approx([xavier_norm(64, width, 2, 10) for width in (16, 64, 256)])

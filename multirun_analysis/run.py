@@ -13,10 +13,11 @@ from multirun_analysis.config import AnalysisConfig, command, ui_url
 from multirun_analysis.filters import axes_of, flat, measures_of, require_known, select
 from multirun_analysis.query import Networks, Source, networks_of, quiet, read_histories, read_records
 from multirun_analysis.records import Records, Tell
+from multirun_analysis.second import Second, second
 from multirun_analysis.store import default_uri, one_line, open_client
 
 if TYPE_CHECKING:
-    from multirun_analysis.report import Material, Rendered, Renderer, Report
+    from multirun_analysis.report import Material, Rendered, Report
 
 ARTIFACTS = "analysis"  # folder of the files among the sweep's artifacts
 CURRENT = "Nothing has changed since this report was written (refresh=true writes it anew)"
@@ -41,14 +42,12 @@ def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -
     if manifest is not None and not config.refresh and _current(manifest, key, uri, out):
         files = [out / name for name in manifest.files]
         return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
-    from multirun_analysis.report import renderer
-
-    with renderer() as drawing:
-        return _anew(config, uri, records, out, key, tell, drawing)
+    with second() as helper:
+        return _anew(config, uri, records, out, key, tell, helper)
 
 
 def _anew(
-    config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell, renderer: Renderer
+    config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell, helper: Second
 ) -> Outcome:
     from multirun_analysis import report
     from multirun_analysis.figures import HISTORIES, drawings, league, sampled_runs
@@ -69,19 +68,25 @@ def _anew(
         read.append(histories)
         tasks = drawings(networks.used, results, histories)
         drawn = []
-        for number, image in enumerate(renderer.render(tasks), start=1):
+        for number, image in enumerate(report.render(tasks, helper), start=1):
             tell(f"figure {number} of {len(tasks)}")
             drawn.append(image)
         parts.append(_material(config, networks, results, drawn, folder))
     comparison = None
     if several:
         tables = {p.networks.source.experiment: p.results.league for p in parts if p.results.league}
-        (comparison,) = renderer.render([partial(league, tables)])
+        (comparison,) = report.render([partial(league, tables)], helper)
     whole = report.Report(parts, command(config, uri), ui_url(config, uri), where, comparison)
     tell("writing the report")
     files = report.write(whole, out)
     tell("logging to MLflow")
-    logged, note = _log(whole, files, uri, out)
+    source = parts[0].networks.source
+    if several or source.parent_run is None:
+        logged, note = True, "Not logged to MLflow: the networks are not those of exactly one sweep"
+    elif source.filtered:
+        logged, note = True, "Not logged to MLflow: a filter leaves part of the sweep out"
+    else:
+        logged, note = helper.call(_log, source.parent_run, source.sweep, files, uri, out)
     lines = [*_lines(whole), note]
     digest = uptodate.history_digest(read)
     uptodate.save(
@@ -162,20 +167,15 @@ def _lines(whole: Report) -> list[str]:
     return lines
 
 
-def _log(whole: Report, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
-    """Logs the files to the run of the sweep, if exactly one whole sweep was analyzed. False if that failed."""
+def _log(run: str, sweep: str | None, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
+    """Logs the files to the run of the sweep. False if that failed; and what to tell of it."""
     from mlflow.exceptions import MlflowException
 
-    source = whole.parts[0].networks.source
-    if source.parent_run is None or len(whole.parts) > 1:
-        return True, "Not logged to MLflow: the networks are not those of exactly one sweep"
-    if source.filtered:
-        return True, "Not logged to MLflow: a filter leaves part of the sweep out"
     client = open_client(uri)
     try:
         for file in files:
             folder = file.relative_to(out).parent.as_posix()
-            client.log_artifact(source.parent_run, str(file), ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}")
+            client.log_artifact(run, str(file), ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}")
     except (MlflowException, OSError) as error:
-        return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
-    return True, f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"
+        return False, f"Not logged to the run of sweep {sweep}: {one_line(error)}"
+    return True, f"Logged to the run of sweep {sweep} under {ARTIFACTS}/"

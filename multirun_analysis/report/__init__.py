@@ -15,7 +15,7 @@ from multirun_analysis.report import html, markdown, runs
 from multirun_analysis.report.answer import answer, claim_line, league_line, remarks, target_note, verdict
 from multirun_analysis.report.content import blocks
 from multirun_analysis.report.material import Material, Report, folder_of, summary
-from multirun_analysis.report.rendering import Rendered, Renderer, renderer
+from multirun_analysis.report.rendering import Rendered, render
 from multirun_analysis.selection import MEANING
 from multirun_analysis.stats import plain
 from multirun_analysis.store import masked
@@ -24,14 +24,13 @@ from multirun_analysis.uptodate import versions
 __all__ = [
     "Material",
     "Rendered",
-    "Renderer",
     "Report",
     "answer",
     "claim_line",
     "folder_of",
     "league_line",
     "prepare",
-    "renderer",
+    "render",
     "summary",
     "verdict",
     "write",

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Lock
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from initdist import cores
 from multirun_analysis.figures import Drawing, theme
+from multirun_analysis.second import Second, result
 
 DPI = 160
 
@@ -32,47 +31,26 @@ class Rendered:
     images: tuple[bytes, bytes] | None  # SVG, PNG
 
 
-class Renderer:
-    """The second process starts when this is made, which costs nothing while this one reads and computes."""
+def render(tasks: Sequence[Task], helper: Second) -> Iterator[Rendered]:
+    """What each task draws, in order: from the first on here, from the last on in the second process."""
+    left, given, lock = deque(range(len(tasks))), dict[int, Future[Rendered] | None](), Lock()
 
-    def __init__(self) -> None:
-        helped = cores.usable() > 1
-        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) if helped else None
-        if self._pool is not None:
-            self._pool.submit(_warm)
+    def give(_: object = None) -> None:
+        with lock:
+            if not left:
+                return
+            number = left.pop()
+            given[number] = future = helper.submit(rendered, tasks[number])
+        if future is not None:
+            future.add_done_callback(give)
 
-    def render(self, tasks: Sequence[Task]) -> Iterator[Rendered]:
-        """What each task draws, in order. With what the second process has not begun, this one does."""
-        given = [self._submitted(task) for task in reversed(tasks)]
-        for task, future in zip(tasks, reversed(given), strict=True):
-            if future is None or future.cancel():
-                yield rendered(task)
-                continue
-            try:
-                yield future.result()
-            except BrokenProcessPool:  # killed, perhaps for memory
-                yield rendered(task)
-
-    def _submitted(self, task: Task) -> Future[Rendered] | None:
-        try:
-            return None if self._pool is None else self._pool.submit(rendered, task)
-        except BrokenProcessPool:
-            return None
-
-    def close(self) -> None:
-        """End the second process. What it has begun with is awaited."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def renderer() -> Iterator[Renderer]:
-    """A renderer that is closed at the end."""
-    made = Renderer()
-    try:
-        yield made
-    finally:
-        made.close()
+    give()
+    for number, task in enumerate(tasks):
+        with lock:
+            mine = number not in given
+            if mine:
+                left.popleft()
+        yield rendered(task) if mine else result(given[number], rendered, task)
 
 
 def rendered(task: Task) -> Rendered:
@@ -94,10 +72,3 @@ def _images(figure: Figure) -> tuple[bytes, bytes]:
     figure.set_dpi(DPI)
     FigureCanvasAgg(figure).print_png(pixels)
     return vector.getvalue(), pixels.getvalue()
-
-
-def _warm() -> None:
-    """Import what drawing takes, fonts included."""
-    figure = Figure()
-    figure.add_subplot().set_title("warm")
-    rendered(lambda: Drawing("warm", "", figure, ""))

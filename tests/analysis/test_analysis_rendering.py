@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,8 @@ from PIL import Image
 from initdist import cores
 from multirun_analysis.figures import Drawing
 from multirun_analysis.figures.style import level_axis, log_y
-from multirun_analysis.report.rendering import DPI, Rendered, renderer
+from multirun_analysis.report.rendering import DPI, Rendered, render
+from multirun_analysis.second import second
 
 
 def drawn(number: int) -> Drawing:
@@ -38,8 +40,8 @@ TASKS = [partial(drawn, number) for number in range(6)]
 def alone() -> list[Rendered]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cores, "usable", lambda: 1)
-        with renderer() as one:
-            return list(one.render(TASKS))
+        with second() as none:
+            return list(render(TASKS, none))
 
 
 def test_each_task_is_rendered_or_left_out(alone):
@@ -57,17 +59,19 @@ def test_each_task_is_rendered_or_left_out(alone):
 
 def test_two_processes_draw_what_one_does_in_the_same_order(alone, monkeypatch):
     monkeypatch.setattr(cores, "usable", lambda: 2)
-    with renderer() as two:
-        assert list(two.render(TASKS)) == alone
-        assert list(two.render(TASKS[:2])) == alone[:2]
+    with second() as helper:
+        assert list(render(TASKS, helper)) == alone
+        assert list(render(TASKS[:2], helper)) == alone[:2]
+        assert helper.call(os.getpid) != os.getpid()
 
 
 def test_figures_are_drawn_here_where_the_second_process_is_gone(alone, monkeypatch):
     monkeypatch.setattr(cores, "usable", lambda: 2)
-    with renderer() as two:
-        assert two._pool is not None
-        assert list(two.render(TASKS[:1])) == alone[:1]
-        for process in two._pool._processes.values():
+    with second() as helper:
+        assert helper._pool is not None
+        assert list(render(TASKS[:1], helper)) == alone[:1]
+        for process in helper._pool._processes.values():
             process.kill()
             process.join()
-        assert list(two.render(TASKS)) == alone
+        assert list(render(TASKS, helper)) == alone
+        assert helper.call(os.getpid) == os.getpid()

@@ -1,0 +1,62 @@
+"""A second process for what can be done beside the first, where there is a core for it."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any, TypeVar
+
+from initdist import cores
+
+T = TypeVar("T")
+
+# What it imports while the first process reads and computes, in the order in which it is needed.
+MODULES = ("multirun_analysis.report.rendering", "mlflow.store.tracking.sqlalchemy_store")
+
+
+class Second:
+    """Functions and arguments must be picklable. It starts when this is made, and is not waited for."""
+
+    def __init__(self) -> None:
+        there = cores.usable() > 1
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) if there else None
+        for name in MODULES:
+            self.submit(import_module, name)
+
+    def submit(self, function: Callable[..., T], *given: Any) -> Future[T] | None:
+        """Its future result; None where there is no second process, or it was killed."""
+        if self._pool is not None:
+            with suppress(BrokenProcessPool):
+                return self._pool.submit(function, *given)
+        return None
+
+    def call(self, function: Callable[..., T], *given: Any) -> T:
+        """The function's result, from the second process or else from this one."""
+        return result(self.submit(function, *given), function, *given)
+
+    def close(self) -> None:
+        """End it. What it has begun with is awaited."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def result(future: Future[T] | None, function: Callable[..., T], *given: Any) -> T:
+    """Of what was submitted; computed here if there is no second process, or it was killed."""
+    if future is not None:
+        with suppress(BrokenProcessPool):
+            return future.result()
+    return function(*given)
+
+
+@contextmanager
+def second() -> Iterator[Second]:
+    """A second process that is ended with the context."""
+    made = Second()
+    try:
+        yield made
+    finally:
+        made.close()

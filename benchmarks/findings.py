@@ -6,9 +6,11 @@ What the analysis says is taken over word for word; of the figures some, and of 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FIGURES = DOCS / "figures" / "results"
@@ -24,10 +26,16 @@ KEPT = (
 LEFT = ("Configurations and runs", "Reproduce")
 HEAD = """# What the networks say about the paper
 
-Written by `make results`: {grids}. All measures of the literature were computed at the end of each training. What
-follows is what `python -m multirun_analysis` wrote on {machine}; findings against the paper stand beside those for it.
-The statistics and what their intervals mean: [statistics.md](statistics.md); the measures: [measures.md](measures.md).
+Written by `make results`: {grids}.
+All measures of the literature were computed at the end of each training. What follows is what the analysis wrote on
+{machine}. The statistics and
+what their intervals mean: [statistics.md](statistics.md); the measures: [measures.md](measures.md).
 """
+VERDICTS = {
+    "contradicted": "Against",
+    "supported": "For",
+    "undecided": "Undecided",
+}
 
 
 def sections(text: str, level: int) -> list[str]:
@@ -65,6 +73,20 @@ def document(report: str, head: str) -> tuple[str, list[str]]:
     return "".join([head, "\n", opening.partition("\n")[2].lstrip("\n"), *rest]).rstrip() + "\n", shown
 
 
+def verdicts(experiments: list[dict[str, Any]]) -> str:
+    """Each claim's own sentence, those against the paper first."""
+    lines = []
+    for verdict, title in VERDICTS.items():
+        found = [
+            f"- {one['experiment']}: {claim['claim']['statement']} {claim['sentence']}"
+            for one in experiments
+            for claim in one["results"]["claims"]
+            if claim["verdict"] == verdict
+        ]
+        lines += [f"\n{title}:\n", *(found or ["- nothing"])]
+    return "## In short\n" + "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path, help="folder that the analysis wrote")
@@ -73,6 +95,8 @@ def main() -> None:
     from machine import described, machine
 
     head = HEAD.format(grids=chosen.grids, machine=described(machine("cpu")))
+    statistics = json.loads((chosen.report / "statistics.json").read_text(encoding="utf-8"))
+    head += f"\n{verdicts(statistics['experiments'])}\n## What the distance explains\n"
     text, shown = document((chosen.report / "report.md").read_text(encoding="utf-8"), head)
     shutil.rmtree(FIGURES, ignore_errors=True)
     for name in shown:

@@ -12,7 +12,7 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,10 @@ def main() -> None:
     path = sqlite_path(chosen.uri)
     if path is not None and not path.exists():
         parser.error(f"the tracking store must exist, got {chosen.uri}")
+    for option, default in (("checkpoints", "checkpoints"), ("cache", DatasetConfig.cache)):
+        folder = getattr(chosen, option)
+        if folder not in (None, default) and not Path(folder).expanduser().is_dir():
+            parser.error(f"--{option} must be a folder that exists, got {folder!r}")
     if not chosen.days >= 0:
         parser.error(f"--days must be at least 0, got {chosen.days}")
     try:
@@ -82,35 +86,33 @@ def show(chosen: argparse.Namespace) -> None:
     for run in stale:
         print(f"run {run.info.run_name} ({run.info.run_id}): RUNNING, but its process is gone")
     for one in found:
-        print(f"{one.path} ({_megabytes([one])}): {one.why}")
+        print(f"{one.path} ({_megabytes(one.size)}): {one.why}")
     going = {one.path for one in found}
     if waiting := [file for file in base.glob(f"*/{unwritten.FILE}") if file.parent not in going]:
-        print(f"{_count(waiting, 'network')} trained but not in the store yet: the same command writes them")
+        print(f"{_count(len(waiting), 'network')} trained but not in the store yet: the same command writes them")
     if not chosen.yes:
+        leftovers = f"{_count(len(found), 'leftover')} ({_megabytes(sum(one.size for one in found))})"
         more = "; --yes does it" if stale or found else ""
-        print(f"{_count(stale, 'run')} to be ended as KILLED, {_sum(found)} to be removed{more}")
+        print(f"{_count(len(stale), 'run')} to be ended as KILLED, {leftovers} to be removed{more}")
         return
     tracking.asked(store, lambda: tracking.close_stale(store))
     claims.clear(base, {one.path.name for one in networks})  # unless a command has begun with one since
     for one in found[len(networks) :]:
         shutil.rmtree(one.path, ignore_errors=True)
-    left = [one for one in found if one.path.exists()]
+    left = [_leftover(one.path, "in use again, or it cannot be removed") for one in found if one.path.exists()]
     for one in left:
-        print(f"{one.path} stays: it is in use again, or cannot be removed")
-    removed = [one for one in found if one not in left]
-    print(f"{_count(stale, 'run')} ended as KILLED, {_sum(removed)} removed")
+        print(f"{one.path} ({_megabytes(one.size)}) stays: {one.why}")
+    freed = sum(one.size for one in found) - sum(one.size for one in left)
+    removed = f"{_count(len(found) - len(left), 'leftover')} ({_megabytes(freed)})"
+    print(f"{_count(len(stale), 'run')} ended as KILLED, {removed} removed")
 
 
-def _sum(found: Sequence[Leftover]) -> str:
-    return f"{_count(found, 'leftover')} ({_megabytes(found)})"
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
-def _megabytes(found: Sequence[Leftover]) -> str:
-    return f"{sum(one.size for one in found) / 1e6:,.1f} MB"
-
-
-def _count(things: Sequence[object], word: str) -> str:
-    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def of_networks(base: Path, finished: Collection[str], before: float) -> Iterator[Leftover]:

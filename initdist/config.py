@@ -6,13 +6,14 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import consistency, names
+from initdist import consistency, names, registry
 from initdist.errors import ConfigError
 from initdist.schema import RESULT_SECTIONS, STACKABLE, Config
 
@@ -40,14 +41,15 @@ def networks(cfg: DictConfig) -> list[Config]:
     Expansion comes before interpolations resolve, so that `seeds.init: ${seed}` follows a varied `seed`.
     Raises ConfigError, naming key, rule and value, for a value that breaks its rule.
     """
-    axes = varied(cfg)
-    one = cfg.copy()
-    one.vary = None  # an ordinary single-network config
-    expanded = []
-    for values in itertools.product(*axes.values()):
-        for key, value in zip(axes, values, strict=True):  # every network sets the same keys
-            OmegaConf.update(one, key, value)
-        expanded.append(_resolved(one))
+    with _named():
+        axes = varied(cfg)
+        one = cfg.copy()
+        one.vary = None  # an ordinary single-network config
+        expanded = []
+        for values in itertools.product(*axes.values()):
+            for key, value in zip(axes, values, strict=True):  # every network sets the same keys
+                OmegaConf.update(one, key, value)
+            expanded.append(_resolved(one))
     return expanded
 
 
@@ -59,13 +61,20 @@ def _resolved(cfg: DictConfig) -> Config:
 
 def resolved(cfg: DictConfig, schema: type[T]) -> T:
     """An instance of a schema from a composed config. Raises ConfigError."""
-    try:
+    with _named():
         config = OmegaConf.to_object(cfg)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key or 'config'}: {error.msg or error}".splitlines()[0]) from error
     assert isinstance(config, schema)
     check_rules(config)
     return config
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Raises ConfigError, which names the key, for what OmegaConf refuses."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key or 'config'}: {error.msg or error}".splitlines()[0]) from error
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -82,7 +91,7 @@ def check_rules(config: Any) -> None:
     for key, value, metadata in leaves(config):
         rule = metadata.get("rule")
         if rule is not None and not rule.holds(value):
-            raise ConfigError(f"{key} must be {rule.text}, got {value!r}")
+            raise ConfigError(f"{key} must be {rule.text}, got {value!r}{registry.nearest(str(value), rule.options)}")
 
 
 def result_leaves(config: Config) -> dict[str, Any]:

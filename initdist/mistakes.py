@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import sys
@@ -50,8 +49,7 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
         return registry.unknown(group, name, error.options)
     if unknown := re.match(r"Could not override '(.+?)'\.", text):
         key, given = unknown[1], re.search(r"use \+(\S.*)", text)
-        near = difflib.get_close_matches(key, sorted(keys()), 1)
-        hint = f"; did you mean {near[0]}?" if near else "; --cfg job shows those that there are"
+        hint = registry.nearest(key, sorted(keys())) or "; --cfg job shows those that there are"
         return f"{key} must be a key of the config, got {given[1] if given else key}{hint}"
     if merging := re.match(r"Error merging override (\S+?)=(.*)", text):
         return f"{merging[1]} must be of its type, got {merging[1]}={merging[2]}: {cause}"

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -56,6 +57,10 @@ def lookup(package: str, key: str, name: str) -> ModuleType:
 def unknown(key: str, name: str, known: object) -> str:
     """Message for a name that is not registered, with the nearest one that is."""
     options = sorted(map(str, known))  # type: ignore[call-overload]
+    return f"{key} must be one of {', '.join(options)}, got {name!r}{nearest(name, options)}"
+
+
+def nearest(name: str, options: Sequence[str]) -> str:
+    """`; did you mean mlp?`, or nothing."""
     near = difflib.get_close_matches(name, options, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{key} must be one of {', '.join(options)}, got {name!r}{hint}"
+    return f"; did you mean {near[0]}?" if near else ""

@@ -14,6 +14,7 @@ class Rule:
 
     text: str
     holds: Callable[[Any], bool]
+    options: tuple[str, ...] = ()  # where only these hold
 
 
 def at_least(low: float) -> Rule:
@@ -41,7 +42,7 @@ def unset_or(rule: Rule) -> Rule:
 
 
 def one_of(*values: str) -> Rule:
-    return Rule("one of " + ", ".join(values), lambda v: v in values)
+    return Rule("one of " + ", ".join(values), lambda v: v in values, values)
 
 
 def matching(text: str, holds: Callable[[Any], bool]) -> Rule:

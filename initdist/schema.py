@@ -114,7 +114,7 @@ class MeasuresConfig:
 @dataclass
 class CheckpointConfig:
     every_minutes: float = option(10.0, at_least(0), identity=False)  # 0 = never
-    dir: str = option("checkpoints", identity=False)
+    dir: str = option("checkpoints", matching("the path of a folder", lambda v: bool(v.strip())), identity=False)
 
 
 @dataclass

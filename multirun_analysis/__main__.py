@@ -31,8 +31,12 @@ def main() -> None:
         print(f"initdist {version('initdist')}")
     else:
         sys.argv[1:] = unswept(sys.argv[1:])
-        with mistakes.in_one_line("initdist-analyze", partial(mistakes.keys, AnalysisConfig), status=2):
-            _main()
+        try:
+            with mistakes.in_one_line("initdist-analyze", partial(mistakes.keys, AnalysisConfig), status=2):
+                _main()
+        except KeyboardInterrupt:
+            print("initdist-analyze: interrupted: the same command makes the report anew", file=sys.stderr)
+            sys.exit(130)
 
 
 @hydra.main(config_path=f"{conf_dir()}/{FOLDER}", config_name="analysis", version_base="1.3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +24,8 @@ class Second:
 
     def __init__(self) -> None:
         there = cores.usable() > 1
-        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) if there else None
+        spawned = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, spawned, initializer=_leave_signals) if there else None
         for name in MODULES:
             self.submit(import_module, name)
 
@@ -42,6 +44,11 @@ class Second:
         """End it. What it has begun with is awaited."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+
+
+def _leave_signals() -> None:
+    """Ctrl-C is for the first process, which ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def result(future: Future[T] | None, function: Callable[..., T], *given: Any) -> T:

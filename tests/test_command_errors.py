@@ -1,6 +1,7 @@
 """Mistakes at the command line: one clear line, a non-zero exit, no run and no store left behind."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -28,6 +29,10 @@ MISTAKES = {
     "no value": (("seed=",), "seed must be of its type, got seed=: Value '' of type 'str' could not be"),
     "half a range": (("-m", "seed=range(0"), "seed=range(0 must be key=value in Hydra's grammar (https://hydra.cc/"),
     "no key": (("mlp",), "mlp must be key=value in Hydra's grammar"),
+    "unknown value": (("model.activation=rleu",), "got 'rleu'; did you mean relu?"),
+    "unknown interpolation": (("seed=${nope}",), "seed: Interpolation key 'nope' not found"),
+    "unknown in a list": (("vary.seed=[1,[2]]",), "vary.seed"),
+    "no checkpoints": (("checkpoint.dir=",), "checkpoint.dir must be the path of a folder, got ''"),
     "added key": (("+model.width=3",), "An item is already at 'model.width'. Either remove + prefix"),
     "width 0": (("model.width=0",), "model.width must be at least 1, got 0"),
     "negative lr": (("optimizer.lr=-0.1",), "optimizer.lr must be a finite number above 0, got -0.1"),
@@ -99,6 +104,19 @@ def test_a_device_that_is_not_there_leaves_no_network_run(tmp_path):
     assert done.returncode == 1
     assert "device must be there, got cuda:7" in done.stderr
     assert runs(tmp_path) == []
+
+
+def test_a_database_of_something_else_is_refused_and_kept(tmp_path):
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("CREATE TABLE measurements (x)")
+    database.close()
+    before = (tmp_path / "mlflow.db").read_bytes()
+    done = train(tmp_path, *TINY, check=False)
+    assert done.returncode == 1
+    assert "tracking.uri must be a store of MLflow or a new one, got sqlite:///" in done.stderr
+    assert done.stderr.endswith("a database of measurements\n")
+    assert (tmp_path / "mlflow.db").read_bytes() == before
+    assert not (tmp_path / "mlflow.db.lock").exists()
 
 
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):

@@ -129,6 +129,10 @@ def test_only_what_initdist_decoded_is_taken_for_a_cache(tmp_path):
     shutil.copytree(own, base / f"images-{'0' * 64}")
     (base / f"images-{'0' * 64}" / "notes.txt").write_text("somebody's")
     (base / f"images-{'1' * 64}").symlink_to(own)
+    (base / f"images-{'2' * 64}" / "train_inputs.npy").mkdir(parents=True)
+    (base / f"images-{'2' * 64}" / "train_inputs.npy" / "draft.tex").write_text("somebody's")
+    (base / f"images-{'3' * 64}").mkdir()
+    (base / f"images-{'3' * 64}" / "train_inputs.npy").symlink_to(base / "notes.txt")
     assert images.caches(base) == [broken_off.parent, own]
     assert images.caches(tmp_path / "none") == []
 

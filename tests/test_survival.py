@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from initdist import claims, names, unwritten
+from initdist import claims, clean, names, unwritten
 from initdist.tracking import Outcome
 from tests.command import LONG, TINY, by_identity, client, kept, run, runs, start, train, wait_for
 
@@ -224,6 +225,31 @@ def test_clean_takes_decoded_images_where_it_is_asked_to_and_nothing_else(tmp_pa
     assert "1 leftover (0.1 MB) to be removed; --yes does it" in shown
     assert "1 leftover (0.1 MB) removed" in run(tmp_path, "initdist.clean", "--cache", "cache", "--yes").stdout
     assert sorted(file.name for file in cache.rglob("*")) == ["draft.tex", "notes.txt", "thesis"]
+
+
+def test_clean_counts_what_could_be_removed(tmp_path, monkeypatch, capsys):
+    """As another user's file would stay where this is not root."""
+    train(tmp_path, *TINY)
+    for name, size in (("a", 300_000), ("b", 500_000)):
+        folder = tmp_path / "cache" / f"images-{name * 64}"
+        folder.mkdir(parents=True)
+        (folder / "train_inputs.npy").write_bytes(b"x" * size)
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **more: None if "bbb" in str(path) else rmtree(path, **more))
+    uri, cache = f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "cache")
+    monkeypatch.setattr("sys.argv", ["clean", "--uri", uri, "--cache", cache, "--days", "0", "--yes"])
+    clean.main()
+    said = capsys.readouterr().out
+    assert f"{'b' * 64} (0.5 MB) stays: in use again, or it cannot be removed" in said
+    assert "1 leftover (0.3 MB) removed" in said
+
+
+@pytest.mark.parametrize("option", ["--cache", "--checkpoints"])
+def test_clean_names_a_folder_that_is_none(tmp_path, option):
+    train(tmp_path, *TINY)
+    done = run(tmp_path, "initdist.clean", option, "nowhere", check=False)
+    assert done.returncode == 2
+    assert f"{option} must be a folder that exists, got 'nowhere'" in done.stderr
 
 
 def test_clean_says_that_it_takes_options(tmp_path):

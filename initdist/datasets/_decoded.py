@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -125,12 +126,17 @@ def _is_cache(folder: Path) -> bool:
 
 def _is_scratch(folder: Path) -> bool:
     """What a process left that was killed while it wrote."""
-    inside = [*folder.iterdir()] if folder.name.startswith(_SCRATCH) else [folder]
-    return all(one.name in ("cache", "corrupt") and one.is_dir() and _names(one) <= _FILES for one in inside)
+    ours = {str(folder / name) for name in ("cache", "corrupt")}
+    inside = _names(folder) if folder.name.startswith(_SCRATCH) else {"another's"}
+    return inside <= ours and all(_names(Path(one)) <= _FILES for one in inside)
 
 
 def _names(folder: Path) -> set[str]:
-    return {entry.name for entry in folder.iterdir()}
+    """Of what a folder holds, its path for what is no file; of one that cannot be read, a name that is not ours."""
+    try:
+        return {entry.name if stat.S_ISREG(entry.lstat().st_mode) else str(entry) for entry in folder.iterdir()}
+    except OSError:
+        return {"unreadable"}
 
 
 def _write(folder: Path, arrays: Arrays) -> None:

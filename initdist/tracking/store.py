@@ -18,6 +18,7 @@ from initdist.tracking.records import Store, TrackingError
 T = TypeVar("T")
 
 SQLITE = "sqlite:///"
+MLFLOW = frozenset({"alembic_version", "experiments", "runs", "metrics"})  # tables of any of its stores
 LOCK_SECONDS, QUIET_SECONDS = 120.0, 3.0
 # A server that does not answer must be reported in seconds, not after MLflow's minutes of retries.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -143,7 +144,11 @@ def _check_place(path: Path, uri: str) -> None:
         )
     # By SQLite alone: a file of its own, closed, would give up the locks that this process holds through SQLite.
     with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
-        database.execute("PRAGMA schema_version")
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and not tables & MLFLOW:
+        raise TrackingError(
+            f"tracking.uri must be a store of MLflow or a new one, got {uri}, a database of {', '.join(sorted(tables))}"
+        )
 
 
 def _create(path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -166,3 +168,24 @@ def refusal(arguments: list[str]) -> str:
         refused()
     assert "\n" not in str(error.value)
     return str(error.value)
+
+
+def test_ctrl_c_ends_it_in_one_line(planted, tmp_path):
+    command = [sys.executable, "-m", "multirun_analysis", f"tracking.uri={planted.uri}", f"out={tmp_path}/out"]
+
+    def heed() -> None:  # as from a terminal: the second process gets it too
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / "figures").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.endswith("initdist-analyze: interrupted: the same command makes the report anew\n")
+    assert "Traceback" not in said
+    assert not (tmp_path / "out" / "report.html").exists()

@@ -53,6 +53,8 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
         return f"{key} must be a key of the config, got {given[1] if given else key}{hint}"
     if merging := re.match(r"Error merging override (\S+?)=(.*)", text):
         return f"{merging[1]} must be of its type, got {merging[1]}={merging[2]}: {cause}"
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return f"{error.full_key}: {text}"
     return f"{text}: {cause}" if cause else text
 
 

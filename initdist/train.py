@@ -18,9 +18,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from initdist import __version__, compose, mistakes, patience, pool, signals
-from initdist.errors import UserError
+from initdist.errors import ConfigError, UserError
 from initdist.paths import conf_dir
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def _main(cfg: DictConfig) -> None:
     try:
         with patience.full_disk_named():
             run(cfg)
-    except (UserError, TrackingError) as error:
+    except (UserError, TrackingError, OmegaConfBaseException) as error:
+        if isinstance(error, OmegaConfBaseException):
+            error = ConfigError(mistakes.explained(error, compose.keys))
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise Refused(f"initdist: {error}") from None
         sys.exit(f"initdist: {error}")

@@ -2,10 +2,10 @@
 
 w trained and w_0 initial parameters, p of them, biases and gains included: all are perturbed, and all count in the
 norms. They are those that are trained: before the multipliers of the NTK parametrization; with `model.output_scale`
-f_theta0 is part of the fixed function. s is a standard deviation, found by bisection on [0, 2] to a relative
-`measures.search_tolerance` and interpolated; the accuracy is the mean over `measures.draws` draws of noise, the same
-ones for every s, each on `measures.subset` training samples of its own. `pacbayes_sigma/error` is its Monte-Carlo
-standard error; 2 means that the network withstands more.
+f_theta0 is part of the fixed function. s is a standard deviation, found on [0, 2] by bisection with one draw of noise,
+then bracketed with all `measures.draws` of them to a relative `measures.search_tolerance`, and interpolated; the
+accuracy is the mean over the draws, the same ones for every s, each on `measures.subset` training samples of its own.
+`pacbayes_sigma/error` is its Monte-Carlo standard error; 2 means that the network withstands more.
 
 Equation numbers are those of public code for arXiv 2010.11924, against which the formulas were checked; the paper's
 appendix could not be read. In the magnitude-aware bounds the noise is in proportion to |w_i|, as there, while their

@@ -156,7 +156,7 @@ def test_a_signal_ends_the_running_as_killed_and_keeps_the_finished(tmp_path, nu
                 break
         time.sleep(0.3)
     process.send_signal(number)
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert sorted(one.info.status for one in runs(tmp_path)) == ["FINISHED", "KILLED"]
     assert [one.info.status for one in runs(tmp_path, "sweep")] == ["KILLED"]

@@ -103,7 +103,7 @@ def test_a_bar_in_a_notebook() -> None:
         "from tests.helpers import tiny\nfrom initdist import train_networks\ntrain_networks([tiny()])[0].stop_reason"
     )
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    nbclient.NotebookClient(book, timeout=300, kernel_name="python3").execute()
     shown = [one["data"]["text/html"] for one in book.cells[0].outputs if "text/html" in one.get("data", {})]
     assert len(shown) == 1  # one bar, updated in place
     assert shown[0] == '<progress value="1.000" max="1"></progress> mlp w16 n100: 1/1 networks'

@@ -129,7 +129,7 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(tmp_path, server):
     wait_for(lambda: kept(tmp_path, unwritten.FILE))
     time.sleep(AWAY)
     server.up()
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
     assert "cannot be written to, trying again for" in printed
     assert "6 networks: 6 finished" in printed
@@ -142,7 +142,7 @@ def test_a_store_that_stays_away_loses_nothing_that_was_trained(tmp_path, server
     process = start(tmp_path, *grid)
     wait_for(lambda: kept(tmp_path, names.CHECKPOINT_FILE))
     server.down()
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "the same command writes it without training it again" in printed
     trained = kept(tmp_path, unwritten.FILE)

@@ -32,7 +32,7 @@ def run(directory: Path, *arguments: str, **environment: str) -> subprocess.Comp
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -184,7 +184,7 @@ def test_ctrl_c_ends_it_in_one_line(planted, tmp_path):
     while not (tmp_path / "out" / "figures").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert said.endswith("initdist-analyze: interrupted: the same command makes the report anew\n")
     assert "Traceback" not in said

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from initdist import claims, records, tracking, unwritten
+from initdist.counts import counted
 from initdist.datasets import images
 from initdist.errors import StorageError
 from initdist.paths import default_tracking_uri
@@ -89,11 +90,11 @@ def show(chosen: argparse.Namespace) -> None:
         print(f"{one.path} ({_megabytes(one.size)}): {one.why}")
     going = {one.path for one in found}
     if waiting := [file for file in base.glob(f"*/{unwritten.FILE}") if file.parent not in going]:
-        print(f"{_count(len(waiting), 'network')} trained but not in the store yet: the same command writes them")
+        print(f"{counted(len(waiting), 'network')} trained but not in the store yet: the same command writes them")
     if not chosen.yes:
-        leftovers = f"{_count(len(found), 'leftover')} ({_megabytes(sum(one.size for one in found))})"
+        leftovers = f"{counted(len(found), 'leftover')} ({_megabytes(sum(one.size for one in found))})"
         more = "; --yes does it" if stale or found else ""
-        print(f"{_count(len(stale), 'run')} to be ended as KILLED, {leftovers} to be removed{more}")
+        print(f"{counted(len(stale), 'run')} to be ended as KILLED, {leftovers} to be removed{more}")
         return
     tracking.asked(store, lambda: tracking.close_stale(store))
     claims.clear(base, {one.path.name for one in networks})  # unless a command has begun with one since
@@ -103,16 +104,12 @@ def show(chosen: argparse.Namespace) -> None:
     for one in left:
         print(f"{one.path} ({_megabytes(one.size)}) stays: {one.why}")
     freed = sum(one.size for one in found) - sum(one.size for one in left)
-    removed = f"{_count(len(found) - len(left), 'leftover')} ({_megabytes(freed)})"
-    print(f"{_count(len(stale), 'run')} ended as KILLED, {removed} removed")
+    removed = f"{counted(len(found) - len(left), 'leftover')} ({_megabytes(freed)})"
+    print(f"{counted(len(stale), 'run')} ended as KILLED, {removed} removed")
 
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def of_networks(base: Path, finished: Collection[str], before: float) -> Iterator[Leftover]:

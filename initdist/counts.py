@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def counted(number: int, word: str) -> str:
+    """`1 network`, `2 networks`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Counts:
     """Networks by their end. `diverged` ones are finished too, and counted in `finished`."""

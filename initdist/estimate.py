@@ -53,8 +53,10 @@ def estimate(networks: Sequence[Network], workers: int) -> Estimate:
     counted = _counted(networks)
     parameters = [counted[shape(one.config)][0] for one in networks]
     epochs = [min(EPOCHS, one.config.stop.max_epochs) for one in networks]
-    samples = [some * one.config.dataset.train_size for some, one in zip(epochs, networks, strict=True)]
-    flop = sum(counted[shape(one.config)][1] * some for some, one in zip(samples, networks, strict=True))
+    flop = sum(
+        counted[shape(one.config)][1] * one.config.dataset.train_size * some
+        for some, one in zip(epochs, networks, strict=True)
+    )
     workers = min(workers, len(networks))
     rate = workers * _flop_per_second()
     return Estimate(

@@ -10,6 +10,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
+from initdist.counts import counted
 from initdist.errors import ConfigError
 from initdist.plan import Network
 from initdist.schema import STACKABLE
@@ -69,13 +70,9 @@ def describe(jobs: Sequence[Job]) -> str:
     """`3 jobs of 15 networks (45 in all)`."""
     sizes = [len(job.networks) for job in jobs]
     each = f"{sizes[0]}" if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
-    return f"{_count(len(jobs), 'job')} of {each} network{'' if max(sizes) == 1 else 's'} ({sum(sizes)} in all)"
+    return f"{counted(len(jobs), 'job')} of {each} network{'' if max(sizes) == 1 else 's'} ({sum(sizes)} in all)"
 
 
 def log(hydra: Any) -> str:
     """Where Hydra writes the log of a job, from its config."""
     return str(Path(hydra.runtime.output_dir) / f"{hydra.job.name}.log")
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

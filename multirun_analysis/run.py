@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from multirun_analysis.config import AnalysisConfig, command, ui_url
 from multirun_analysis.filters import axes_of, flat, measures_of, require_known, select
 from multirun_analysis.query import Networks, Source, networks_of, quiet, read_histories, read_records
 from multirun_analysis.records import Records, Tell
-from multirun_analysis.second import Second, second
+from multirun_analysis.second import Second
 from multirun_analysis.store import default_uri, one_line, open_client
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -
     if manifest is not None and not config.refresh and _current(manifest, key, uri, out):
         files = [out / name for name in manifest.files]
         return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
-    with second() as helper:
+    with closing(Second()) as helper:
         return _anew(config, uri, records, out, key, tell, helper)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ class Second:
         spawned = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, spawned, initializer=_leave_signals) if there else None
         for name in MODULES:
-            self.submit(import_module, name)
+            self.submit(_imported, name)
 
     def submit(self, function: Callable[..., T], *given: Any) -> Future[T] | None:
         """Its future result; None where there is no second process, or it was killed."""
@@ -46,6 +46,11 @@ class Second:
             self._pool.shutdown(cancel_futures=True)
 
 
+def _imported(name: str) -> None:
+    """A module itself could not be sent back."""
+    import_module(name)
+
+
 def _leave_signals() -> None:
     """Ctrl-C is for the first process, which ends this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -57,13 +62,3 @@ def result(future: Future[T] | None, function: Callable[..., T], *given: Any) ->
         with suppress(BrokenProcessPool):
             return future.result()
     return function(*given)
-
-
-@contextmanager
-def second() -> Iterator[Second]:
-    """A second process that is ended with the context."""
-    made = Second()
-    try:
-        yield made
-    finally:
-        made.close()

@@ -115,7 +115,7 @@ _FILES = {_DIGESTS, *(f"{part}.npy" for part in _PARTS)}
 
 
 def caches(base: Path) -> list[Path]:
-    """Folders in `base` that this module made and nothing else: by their names, and by the names of all they hold."""
+    """Folders in `base` that this module made and nothing else: by name, and by name and kind of all they hold."""
     entries = [entry for entry in sorted(base.glob("*")) if entry.is_dir() and not entry.is_symlink()]
     return [entry for entry in entries if _is_cache(entry) or _is_scratch(entry)]
 

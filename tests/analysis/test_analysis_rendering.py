@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -16,7 +17,7 @@ from initdist import cores
 from multirun_analysis.figures import Drawing
 from multirun_analysis.figures.style import level_axis, log_y
 from multirun_analysis.report.rendering import DPI, Rendered, render
-from multirun_analysis.second import second
+from multirun_analysis.second import Second
 
 
 def drawn(number: int) -> Drawing:
@@ -40,7 +41,7 @@ TASKS = [partial(drawn, number) for number in range(6)]
 def alone() -> list[Rendered]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cores, "usable", lambda: 1)
-        with second() as none:
+        with closing(Second()) as none:
             return list(render(TASKS, none))
 
 
@@ -59,7 +60,7 @@ def test_each_task_is_rendered_or_left_out(alone):
 
 def test_two_processes_draw_what_one_does_in_the_same_order(alone, monkeypatch):
     monkeypatch.setattr(cores, "usable", lambda: 2)
-    with second() as helper:
+    with closing(Second()) as helper:
         assert list(render(TASKS, helper)) == alone
         assert list(render(TASKS[:2], helper)) == alone[:2]
         assert helper.call(os.getpid) != os.getpid()
@@ -67,7 +68,7 @@ def test_two_processes_draw_what_one_does_in_the_same_order(alone, monkeypatch):
 
 def test_figures_are_drawn_here_where_the_second_process_is_gone(alone, monkeypatch):
     monkeypatch.setattr(cores, "usable", lambda: 2)
-    with second() as helper:
+    with closing(Second()) as helper:
         assert helper._pool is not None
         assert list(render(TASKS[:1], helper)) == alone[:1]
         for process in helper._pool._processes.values():

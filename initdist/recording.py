@@ -3,27 +3,25 @@
 Per step and layer, vmap, autograd and the module's own Python cost more than the arithmetic of a small network. A
 recording holds the same operations in the same order, so that a replay equals the call bit for bit.
 
-N networks of a stack. What is recorded of a stack holds for any N: it is traced without values, for very many.
+N networks of a stack. What is recorded of a stack holds for any N.
 """
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import GraphModule
 
 from initdist import precision, rewriting
 from initdist.precision import Function
+from initdist.tracing import Untraceable, trace, trace_any_size
 
 # Recording costs as much as some hundred calls: shapes that come up less often are not worth it.
 WORTHWHILE = 40
 KEPT = 64
-# N while a stack is traced: a prime above any size, so that it can be told from all others in what was recorded.
-MANY = 1_000_003
 
 
 class Recorded:
@@ -85,48 +83,13 @@ def record(function: Function, given: tuple[Tensor, ...], any_size: bool = False
 
     With `any_size`, on such tensors of any first dimension, which all of them have in common.
 
-    None where some of them write to a tensor: leaving others out would not be safe then.
+    None where that cannot be written down, as where one of them writes to a tensor: leaving others out would not be
+    safe then.
     """
-    from torch._subclasses.fake_tensor import FakeTensorMode
-    from torch.fx.experimental.proxy_tensor import make_fx  # slow to import, and not needed by short runs
-
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        recorded = make_fx(function)(*(_like(tensor, any_size) for tensor in given))
-    if any(_mutates(node) for node in recorded.graph.nodes):  # group normalization in some versions of PyTorch
+    try:
+        recorded = (trace_any_size if any_size else trace)(function, given)
+    except Untraceable:  # group normalization in some versions of PyTorch
         return None
     rewriting.simplify(recorded.graph)
-    if any_size:
-        _for_any_size(recorded.graph)
     recorded.recompile()
     return recorded
-
-
-def _like(tensor: Tensor, any_size: bool) -> Tensor:
-    """A tensor without values of the same kind, for very many networks if wanted."""
-    shape = (MANY, *tensor.shape[1:]) if any_size else tensor.shape
-    return torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device)
-
-
-def _for_any_size(graph: Graph) -> None:
-    """Let every size that was traced as a multiple of MANY be that multiple of the first argument's first size."""
-    first, *_ = graph.nodes
-    last_argument = [node for node in graph.nodes if node.op == "placeholder"][-1]
-    with graph.inserting_after(last_argument):
-        count = graph.call_method("size", (first, 0))
-
-    def replaced(value: Any) -> Any:
-        if type(value) is not int or value == 0 or value % MANY:
-            return value
-        if value == MANY:
-            return count
-        with graph.inserting_after(count):
-            return graph.call_function(operator.mul, (count, value // MANY))
-
-    for node in list(graph.nodes):
-        if node.op == "call_function":
-            node.args = torch.fx.node.map_aggregate(node.args, replaced)
-            node.kwargs = torch.fx.node.map_aggregate(node.kwargs, replaced)
-
-
-def _mutates(node: Node) -> bool:
-    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable

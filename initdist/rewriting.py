@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.fx import Graph, Node
 
+from initdist.tracing import Layout
+
 aten = torch.ops.aten
 # A product, and what adds it to a tensor in place: in one go, so that it is never held in memory itself.
 _ACCUMULATED: dict[Any, Any] = {aten.bmm.default: aten.baddbmm_.default, aten.mm.default: aten.addmm_.default}
@@ -61,7 +63,7 @@ def _accumulates(product: Node, written: set[Node]) -> bool:
     if product.target not in _ACCUMULATED or product.users:
         return False
     factors = [factor for factor in product.args if isinstance(factor, Node)]
-    return not any(_base(factor) in written for factor in factors) and factors[0].meta["val"].shape[-1] > 1
+    return not any(_base(factor) in written for factor in factors) and _layouts(factors[0])[0].shape[-1] > 1
 
 
 def _base(node: Node) -> Node:
@@ -83,15 +85,15 @@ def _equal(node: Node) -> Node | None:
     if node.target in (aten.detach.default, aten.alias.default):
         return source
     if node.target in (aten.view.default, aten._unsafe_view.default, aten.expand.default):
-        return source if _layout(node) == _layout(source) else None
+        return source if _layouts(node) == _layouts(source) else None
     if node.target is aten.mul.Scalar:
-        return source if node.args[1] == 1 and _layout(node) == _layout(source) else None
+        return source if node.args[1] == 1 and _layouts(node) == _layouts(source) else None
     if node.target is aten.transpose.int and source.target is aten.transpose.int:
         inner = source.args[0]
         return inner if node.args[1:] == source.args[1:] and isinstance(inner, Node) else None
     return None
 
 
-def _layout(node: Node) -> tuple[Any, ...]:
-    value = node.meta["val"]
-    return value.shape, value.stride(), value.dtype
+def _layouts(node: Node) -> tuple[Layout, ...]:
+    layouts: tuple[Layout, ...] = node.meta["layouts"]
+    return layouts

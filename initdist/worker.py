@@ -17,10 +17,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import torch
-import torch._dynamo  # what the first recording waits for: once for all training processes
 
 from initdist import (
     checkpoint,
+    compiler,
     datasets,
     measuring,
     memory,
@@ -53,6 +53,7 @@ def serve(connection: Connection, device: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     torch.set_num_threads(1)
+    compiler.postpone()
     try:
         while True:
             message = connection.recv()
@@ -109,14 +110,19 @@ def capacity(config: Config, device: torch.device) -> int:
 
 
 def _activations(module: torch.nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Values that one sample leaves behind in the layers of a module on the meta device."""
+    """Values that one sample leaves behind in the layers of a module on the meta device.
+
+    It is not sent through there: some of PyTorch's layers are done by its compiler then, which takes long to import.
+    """
     counts: list[int] = []
     handles = [
         layer.register_forward_hook(lambda _layer, _inputs, output: counts.append(output.numel()))
         for layer in module.modules()
         if not list(layer.children())
     ]
-    module(torch.empty(1, *input_shape, device="meta"))
+    zeros = {name: torch.zeros(p.shape) for name, p in module.named_parameters()}
+    with torch.no_grad():
+        torch.func.functional_call(module, zeros, (torch.zeros(1, *input_shape),))
     for handle in handles:
         handle.remove()
     return sum(counts)

@@ -13,13 +13,16 @@ import torch
 from helpers import CPU, blobs, dataset, make, unresolved
 
 from initdist import data, datasets, plan, registry, rng
-from initdist.datasets import mnist
+from initdist.datasets import digits, mnist
 from initdist.errors import DatasetError
 
 
-def test_digits_are_those_of_scikit_learn_each_once() -> None:
+@pytest.mark.parametrize("file", [digits._FILE, "moved/digits.csv.gz"])
+def test_digits_are_those_of_scikit_learn_each_once(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a version of it keeps the file."""
     from sklearn.datasets import load_digits
 
+    monkeypatch.setattr(digits, "_FILE", file)
     bunch = load_digits()
     arrays = datasets.load(make().dataset)
     ours = np.concatenate([arrays.train_inputs, arrays.test_inputs])[:, 0].reshape(1797, -1)

@@ -38,6 +38,7 @@ LAYERS = (
     (
         "activations",
         "blocks",
+        "compiler",
         "compose",
         "data",
         "datasets",
@@ -59,6 +60,7 @@ LAYERS = (
         "selection",
         "stack",
         "stops",
+        "tracing",
         "weights",
     ),
     ("checkpoint", "estimate", "measuring", "plan", "tracking", "training", "worker"),

@@ -13,7 +13,7 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
-# Networks that train for some seconds, written down all the time.
+# Networks that train for some seconds, written down many times a second.
 LONG = (
     "dataset.train_size=96",
     "optimizer.batch_size=8",
@@ -21,7 +21,7 @@ LONG = (
     "stop.max_epochs=400",
     "device=cpu",
     "history=3",
-    "checkpoint.every_minutes=1e-4",
+    "checkpoint.every_minutes=1e-3",
 )
 # Small enough to take a moment: two epochs of tiny networks on few samples, no weights unless asked for.
 TINY = (

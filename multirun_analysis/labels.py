@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from initdist import names
-from multirun_analysis.stats import NORM, OVER_SQRT_N
+from multirun_analysis.columns import NORM, OVER_SQRT_N
 
 SHORT = {
     "model.width": "width",

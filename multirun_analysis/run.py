@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multirun_analysis import uptodate
+from multirun_analysis.columns import HISTORIES
 from multirun_analysis.config import AnalysisConfig, command, ui_url
+from multirun_analysis.errors import AnalysisError
 from multirun_analysis.filters import axes_of, flat, measures_of, require_known, select
 from multirun_analysis.query import Networks, Source, networks_of, quiet, read_histories, read_records
 from multirun_analysis.records import Records, Tell
@@ -36,14 +38,17 @@ class Outcome:
 def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -> Outcome:
     """directory: where relative paths and the default store lie. Raises AnalysisError."""
     uri = config.tracking.uri or default_uri(directory)
-    records = {name: read_records(uri, name, tell) for name in config.experiments}
     out = Path(directory) / config.out
-    key = uptodate.key(_settings(config, uri), [found.digest() for found in records.values()])
-    manifest = uptodate.load(out)
-    if manifest is not None and not config.refresh and _current(manifest, key, uri, out):
-        files = [out / name for name in manifest.files]
-        return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
+    manifest = None if config.refresh else uptodate.load(out)
     with closing(Second()) as helper:
+        if manifest is None:  # there is no report that could still be current
+            helper.start()
+        records = {name: read_records(uri, name, tell) for name in config.experiments}
+        key = uptodate.key(_settings(config, uri), [found.digest() for found in records.values()])
+        if manifest is not None and _current(manifest, key, uri, out):
+            files = [out / name for name in manifest.files]
+            return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
+        helper.start()
         return _anew(config, uri, records, out, key, tell, helper)
 
 
@@ -51,11 +56,14 @@ def _anew(
     config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell, helper: Second
 ) -> Outcome:
     from multirun_analysis import report
-    from multirun_analysis.figures import HISTORIES, drawings, league, sampled_runs
+    from multirun_analysis.figures import drawings, league, sampled_runs
 
     several = len(records) > 1
     where = flat(config.where)
     chosen = [_networks(config, uri, name, found) for name, found in records.items()]
+    source, unlogged = chosen[0].source, _unlogged([networks.source for networks in chosen])
+    if not unlogged:
+        helper.submit(_opened, uri)
     report.prepare(out)
     uptodate.discard(out)
     parts, sampled, read = [], [], []
@@ -81,12 +89,8 @@ def _anew(
     tell("writing the report")
     files = report.write(whole, out)
     tell("logging to MLflow")
-    source = parts[0].networks.source
-    if several or source.parent_run is None:
-        logged, note = True, "Not logged to MLflow: the networks are not those of exactly one sweep"
-    elif source.filtered:
-        logged, note = True, "Not logged to MLflow: a filter leaves part of the sweep out"
-    else:
+    logged, note = True, unlogged
+    if not unlogged:
         logged, note = helper.call(_log, source.parent_run, source.sweep, files, uri, out)
     lines = [*_lines(whole), note]
     digest = uptodate.history_digest(read)
@@ -101,8 +105,6 @@ def _settings(config: AnalysisConfig, uri: str) -> dict[str, Any]:
 
 
 def _current(manifest: uptodate.Manifest, key: str, uri: str, out: Path) -> bool:
-    from multirun_analysis.figures.history import HISTORIES
-
     if manifest.key != key or not manifest.logged or not uptodate.intact(manifest, out):
         return False
     return uptodate.history_digest([read_histories(uri, manifest.history_runs, HISTORIES)]) == manifest.histories
@@ -166,6 +168,19 @@ def _lines(whole: Report) -> list[str]:
         if part.counts:
             lines.append("Left out: " + ", ".join(f"{number} {reason}" for reason, number in part.counts.items()))
     return lines
+
+
+def _unlogged(sources: Sequence[Source]) -> str:
+    """Why a report of these belongs to no run in MLflow; empty where it belongs to the sweep's."""
+    if len(sources) > 1 or sources[0].parent_run is None:
+        return "Not logged to MLflow: the networks are not those of exactly one sweep"
+    return "Not logged to MLflow: a filter leaves part of the sweep out" if sources[0].filtered else ""
+
+
+def _opened(uri: str) -> None:
+    """Ahead of time: to import MLflow and to open a store takes longer than to log to it."""
+    with suppress(AnalysisError):
+        open_client(uri)
 
 
 def _log(run: str, sweep: str | None, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:

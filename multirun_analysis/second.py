@@ -15,22 +15,27 @@ from initdist import cores
 
 T = TypeVar("T")
 
-# What it imports while the first process reads and computes, in the order in which it is needed.
-MODULES = ("multirun_analysis.report.rendering", "mlflow.store.tracking.sqlalchemy_store")
+DRAWING = "multirun_analysis.report.rendering"  # imported while the first process reads and computes
 
 
 class Second:
-    """Functions and arguments must be picklable. It starts when this is made, and is not waited for."""
+    """Functions and arguments must be picklable."""
 
     def __init__(self) -> None:
-        there = cores.usable() > 1
-        spawned = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, spawned, initializer=_leave_signals) if there else None
-        for name in MODULES:
-            self.submit(_imported, name)
+        self._pool: ProcessPoolExecutor | None = None
+        self._processes: set[Any] = set()
+
+    def start(self) -> None:
+        """Once, and without waiting for it."""
+        if self._pool is None and cores.usable() > 1:
+            others = set(multiprocessing.active_children())
+            spawned = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(1, spawned, initializer=_leave_signals)
+            self.submit(_imported, DRAWING)
+            self._processes = set(multiprocessing.active_children()) - others
 
     def submit(self, function: Callable[..., T], *given: Any) -> Future[T] | None:
-        """Its future result; None where there is no second process, or it was killed."""
+        """Its future result; None where there is no second process, as it was not started or was killed."""
         if self._pool is not None:
             with suppress(BrokenProcessPool):
                 return self._pool.submit(function, *given)
@@ -41,7 +46,9 @@ class Second:
         return result(self.submit(function, *given), function, *given)
 
     def close(self) -> None:
-        """End it. What it has begun with is awaited."""
+        """End it, whatever it is at: a mistake is told at once."""
+        for process in self._processes:
+            process.terminate()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 

@@ -10,7 +10,6 @@ import pandas as pd
 from multirun_analysis.figures.association import gap_against_distance
 from multirun_analysis.figures.dose import distance_against_noise, distance_against_train_size
 from multirun_analysis.figures.history import (
-    HISTORIES,
     distance_against_loss,
     distance_against_step,
     sampled_runs,
@@ -23,7 +22,6 @@ from multirun_analysis.figures.width import distance_against_width, errors_again
 from multirun_analysis.stats import Results, derived
 
 __all__ = [
-    "HISTORIES",
     "Drawing",
     "distance_against_loss",
     "distance_against_noise",

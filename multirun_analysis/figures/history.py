@@ -14,7 +14,6 @@ from multirun_analysis.params import DEPTH, NOISE_LEVEL, TRAIN_SIZE, WIDTH
 from multirun_analysis.query import RUN_ID
 from multirun_analysis.stats.design import Design, codes
 
-HISTORIES = (names.DISTANCE, names.TRAIN_LOSS)  # what these figures need of each run
 MAXIMUM_RUNS = 240
 STEPS, LOSS = "gradient steps", "training loss (nats)"
 

@@ -86,3 +86,7 @@ def name_axes(figure: Figure, x: str, y: str) -> None:
     figure.supxlabel(x, fontsize=11)
     y = y if len(y) <= LABEL_CHARACTERS else y.replace(" (", "\n(")
     figure.supylabel(y, fontsize=11, multialignment="center")
+    for panel in figure.axes:
+        for axis in (panel.xaxis, panel.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0.5, 0.5)  # else a place is looked for, again and again, for no text

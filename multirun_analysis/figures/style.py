@@ -40,6 +40,7 @@ def theme() -> Iterator[None]:
     settings: Any = sns.axes_style("whitegrid") | sns.plotting_context("notebook", font_scale=0.85)
     settings |= {"axes.linewidth": 0.8, "grid.linewidth": 0.6, "grid.color": "0.88", "axes.edgecolor": "0.6"}
     settings |= {"axes.titlesize": 10, "legend.fontsize": 9.5, "svg.hashsalt": "initdist"}
+    settings |= {"axes.titley": 1.0}  # where it is anyway: else what it could overlap is looked for at every turn
     with mpl.rc_context(settings):
         yield
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from initdist import names
+from multirun_analysis.columns import NORM, OVER_SQRT_N
 from multirun_analysis.params import TRAIN_SIZE, WIDTH, is_seed
 from multirun_analysis.stats.claim_tests import ClaimResult, claims
 from multirun_analysis.stats.design import Design, configurations, find_design
@@ -18,10 +19,8 @@ from multirun_analysis.stats.regression import Association, associate
 from multirun_analysis.stats.scaling import Scaling, scalings
 from multirun_analysis.stats.standings import LeagueTable
 
-OVER_SQRT_N = names.measure("distance_over_sqrt_n")
 MEASURES = (names.DISTANCE, OVER_SQRT_N)
 PARAM_NORM = names.measure("param_norm")
-NORM = "distance_from_origin"  # sqrt(measure/param_norm)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from scipy.special import stdtr
 from initdist import names
 from multirun_analysis.catalogue import Entry, read_catalogue
 from multirun_analysis.closed_form import initial_norm
+from multirun_analysis.columns import NORM
 from multirun_analysis.params import is_seed, params_of
 from multirun_analysis.stats.blocked import SLOPE, SeedEffects, seed_effects
 from multirun_analysis.stats.design import Design, find_design
 from multirun_analysis.stats.intervals import holm
 from multirun_analysis.stats.ols import Interval, t_interval
-from multirun_analysis.stats.prestated import ABOVE, BOUNDS, CLAIMS, ENDS, LEVEL, LOG_LINEAR, LOG_LOG, NORM, Claim
+from multirun_analysis.stats.prestated import ABOVE, BOUNDS, CLAIMS, ENDS, LEVEL, LOG_LINEAR, LOG_LOG, Claim
 from multirun_analysis.stats.scaling import MINIMUM_SEEDS
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from initdist import names
+from multirun_analysis.columns import NORM
 from multirun_analysis.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
 
 BELOW, ABOVE = "below", "above"
 LOG_LOG, LOG_LINEAR, ENDS = "exponent", "log slope", "difference of ends"
 LEVEL = 0.05
 GRID = "this grid: seeds are replicates, levels fixed"
-NORM = "distance_from_origin"  # sqrt(measure/param_norm)
 BOUNDS = "bounds"  # the catalogue's group: a claim is tested for each logged measure of it
 
 

@@ -61,6 +61,7 @@ def test_each_task_is_rendered_or_left_out(alone):
 def test_two_processes_draw_what_one_does_in_the_same_order(alone, monkeypatch):
     monkeypatch.setattr(cores, "usable", lambda: 2)
     with closing(Second()) as helper:
+        helper.start()
         assert list(render(TASKS, helper)) == alone
         assert list(render(TASKS[:2], helper)) == alone[:2]
         assert helper.call(os.getpid) != os.getpid()
@@ -69,6 +70,7 @@ def test_two_processes_draw_what_one_does_in_the_same_order(alone, monkeypatch):
 def test_figures_are_drawn_here_where_the_second_process_is_gone(alone, monkeypatch):
     monkeypatch.setattr(cores, "usable", lambda: 2)
     with closing(Second()) as helper:
+        helper.start()
         assert helper._pool is not None
         assert list(render(TASKS[:1], helper)) == alone[:1]
         for process in helper._pool._processes.values():

@@ -78,13 +78,12 @@ def dots(
     data["marker"] = named(rows, marker_axis) if marker_axis else "all"
     shades = {labels.value(level): colour for level, colour in colours.items()} or {"all": "C0"}
     size = 46 if len(data) <= 30 else 24 if len(data) <= 300 else 10
-    axis.set_autoscale_on(False)  # else the limits are found anew for each of many calls
-    for (colour, marker), part in data.groupby(["colour", "marker"], sort=False):
+    data["shade"] = [shades[str(colour)] for colour in data["colour"]]
+    for marker, part in data.groupby("marker", sort=False):
         axis.scatter(
-            part["x"], part["y"], s=size, color=shades[str(colour)], marker=markers.get(str(marker), "o"), alpha=0.85,
+            part["x"], part["y"], s=size, c=list(part["shade"]), marker=markers.get(str(marker), "o"), alpha=0.85,
             linewidth=0.4, edgecolor="white", zorder=3, rasterized=len(data) > MANY_POINTS,
         )  # fmt: skip
-    axis.autoscale()
 
 
 def _lines(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from initdist import names
@@ -91,8 +92,11 @@ def _lines(axis: Axes, rows: pd.DataFrame, design: Design, row: Standing) -> Non
     """In each group the common slope through the group's mean."""
     if row.within.slope is None:
         return
+    lines = []
     for _, group in rows.groupby(codes(rows, design.group_axes)):
         if len(group) > 1:
             x, y = group["x"].to_numpy(dtype=float), group["y"].to_numpy(dtype=float)
             span = np.array([x.min(), x.max()])
-            axis.plot(span, y.mean() + 100 * row.within.slope * (span - x.mean()), color="0.45", linewidth=1, zorder=2)
+            lines.append(np.column_stack([span, y.mean() + 100 * row.within.slope * (span - x.mean())]))
+    axis.add_collection(LineCollection(lines, colors="0.45", linewidths=1, zorder=2), autolim=True)
+    axis.autoscale_view()

@@ -13,12 +13,12 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
-# Networks that train for some seconds, written down many times a second.
+# Networks that train for longer than another command takes to start, written down many times a second.
 LONG = (
     "dataset.train_size=96",
     "optimizer.batch_size=8",
     "optimizer.lr=1e-3",
-    "stop.max_epochs=400",
+    "stop.max_epochs=900",
     "device=cpu",
     "history=3",
     "checkpoint.every_minutes=1e-3",

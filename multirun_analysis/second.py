@@ -31,7 +31,10 @@ class Second:
             others = set(multiprocessing.active_children())
             spawned = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, spawned, initializer=_leave_signals)
+            # It begins with Ctrl-C held back, and leaves it to this process before it could tell of it.
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             self.submit(_imported, DRAWING)
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
             self._processes = set(multiprocessing.active_children()) - others
 
     def submit(self, function: Callable[..., T], *given: Any) -> Future[T] | None:

@@ -142,7 +142,7 @@ def test_two_at_once_do_no_harm(trained):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_what_it_did(trained, number):
-    process = start(trained, "measures=all")
+    process = start(trained, "measures=all", "measures.draws=300")  # so long that the signal comes before the end
     while not any(has(one) for one in runs(trained)):
         assert process.poll() is None
     process.send_signal(number)

@@ -17,6 +17,7 @@ from multirun_analysis.run import analyze
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install initdist[dev]")
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -53,6 +54,7 @@ def browser(tmp_path_factory) -> Iterator[Any]:
 def opened(browser, page) -> None:
     show(browser, 1280)
     browser.get(page.as_uri())
+    WebDriverWait(browser, 60).until(lambda one: one.execute_script("return document.readyState") == "complete")
 
 
 def show(browser: Any, width: int, scheme: str = "light") -> None:

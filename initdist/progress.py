@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TextIO
 
 from initdist import bars
-from initdist.counts import duration
+from initdist.counts import counted, duration
 from initdist.events import Event, Failed, Measured, Progress, Refused, Result
 from initdist.schema import Config
 
@@ -76,9 +76,8 @@ class Display:
         self._shown = time.monotonic()
 
     def __enter__(self) -> Display:
-        count = len(self.state.configs)
         self._bar = bars.bar(self.title, self.stream)
-        self._bar.show(0.0, f"{self.doing} {count} network{'' if count == 1 else 's'}")
+        self._bar.show(0.0, f"{self.doing} {counted(len(self.state.configs), 'network')}")
         return self
 
     def __exit__(

@@ -12,7 +12,7 @@ from typing import Any
 
 from initdist import catalogue, names, plan, restore, selection, tracking
 from initdist.config import check_rules
-from initdist.counts import duration
+from initdist.counts import counted, duration
 from initdist.errors import ConfigError, DeviceError, UserError
 from initdist.measure_config import MeasureConfig
 from initdist.paths import default_tracking_uri
@@ -172,7 +172,7 @@ def stacks(
 
 def announce(found: Found) -> str:
     """What a command begins with: `60 networks: 12 lack measures (ntk_change), 48 have everything`."""
-    line = f"{found.total} network{'' if found.total == 1 else 's'}: {len(found.todo)} lack measures"
+    line = f"{counted(found.total, 'network')}: {len(found.todo)} lack measures"
     if found.todo:
         line += f" ({_listed(found.todo)})"
     return f"{line}, {found.complete} have everything"

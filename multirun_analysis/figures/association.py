@@ -74,11 +74,10 @@ def dots(
 ) -> None:
     """One point a row, at column x and `y`."""
     data = pd.DataFrame({"x": rows[x], "y": rows["y"]})
-    data["colour"] = named(rows, colour_axis) if colour_axis else "all"
     data["marker"] = named(rows, marker_axis) if marker_axis else "all"
     shades = {labels.value(level): colour for level, colour in colours.items()} or {"all": "C0"}
+    data["shade"] = [shades[str(level)] for level in (named(rows, colour_axis) if colour_axis else ["all"] * len(rows))]
     size = 46 if len(data) <= 30 else 24 if len(data) <= 300 else 10
-    data["shade"] = [shades[str(colour)] for colour in data["colour"]]
     for marker, part in data.groupby("marker", sort=False):
         axis.scatter(
             part["x"], part["y"], s=size, c=list(part["shade"]), marker=markers.get(str(marker), "o"), alpha=0.85,

@@ -48,7 +48,7 @@ def write(store, *networks, outcome=OUTCOME, parent=None, sweep=None):
         for network in networks:
             writer.start(network.identity, network)
             writer.finish(network.identity, outcome)
-    return [writer.run_ids[network.identity] for network in networks]
+    return [writer.runs[network.identity].id for network in networks]
 
 
 def named(letter):
@@ -116,7 +116,7 @@ def test_a_failure_is_kept_with_its_text(store):
         writer.start(0, NETWORK)
         writer.fail(0, "a long\ntraceback")
         writer.fail("never started", "no run to end")
-    (run_id,) = writer.run_ids.values()
+    (run_id,) = (run.id for run in writer.runs.values() if run.id)
     assert client(store.uri).get_run(run_id).info.status == "FAILED"
     assert [f.path for f in client(store.uri).list_artifacts(run_id)] == ["error.txt"]
 
@@ -136,8 +136,8 @@ def test_what_ended_is_written_and_what_runs_ends_with_the_cause(store, error, s
 
     with pytest.raises(error):
         interrupted()
-    assert client(store.uri).get_run(writer.run_ids[0]).info.status == "FINISHED"
-    assert client(store.uri).get_run(writer.run_ids[1]).info.status == status
+    assert client(store.uri).get_run(writer.runs[0].id).info.status == "FINISHED"
+    assert client(store.uri).get_run(writer.runs[1].id).info.status == status
 
 
 def test_an_error_of_the_writing_thread_is_raised(store):
@@ -157,8 +157,8 @@ def test_a_killed_process_leaves_a_run_that_the_next_start_closes(store):
         f"store = tracking.prepare({store.uri!r}, {store.experiment!r})\n"
         "writer = tracking.Writer(store, None, None).__enter__()\n"
         "writer.start(0, NETWORK)\n"
-        "while 0 not in writer.run_ids: time.sleep(0.1)\n"
-        "print(writer.run_ids[0], flush=True)\n"
+        "while 0 not in writer.runs or not writer.runs[0].id: time.sleep(0.1)\n"
+        "print(writer.runs[0].id, flush=True)\n"
         "time.sleep(60)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

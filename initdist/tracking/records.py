@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 
 class TrackingError(RuntimeError):
@@ -27,6 +28,14 @@ class DatasetInfo:
     source: str
     context: str  # "training" or "test"
 
+    SOURCE_TYPE: ClassVar = "code"
+    CONTEXT_TAG: ClassVar = "mlflow.data.context"
+
+    @property
+    def source_json(self) -> str:
+        """What MLflow keeps of the source."""
+        return f'{{"source": "{self.source}"}}'
+
 
 @dataclass(frozen=True)
 class Network:
@@ -48,3 +57,21 @@ class Outcome:
     step: int
     tags: Mapping[str, str]
     files: Sequence[Path] = field(default=())
+
+
+class Point(NamedTuple):
+    """One value of a metric."""
+
+    key: str
+    value: float
+    timestamp: int  # ms
+    step: int
+
+
+@dataclass
+class Run:
+    """A network's run; without an id until it is in the store."""
+
+    id: str = ""
+    artifact_uri: str = ""  # where its files go
+    ended: bool = False

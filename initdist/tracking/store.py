@@ -62,6 +62,8 @@ def may_pass(error: Exception) -> bool:
     if isinstance(error, MlflowException):
         away = error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
         return away and not _is_damaged(str(error))
+    if isinstance(error, sqlite3.OperationalError):
+        return not _is_damaged(str(error))
     return isinstance(error, OSError)
 
 

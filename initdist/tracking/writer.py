@@ -8,19 +8,19 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from initdist import names
 from initdist.patience import patiently
-from initdist.tracking.records import Network, Outcome, Store, TrackingError
+from initdist.tracking import in_sqlite
+from initdist.tracking.records import Network, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags
-from initdist.tracking.store import amending, client, may_pass
+from initdist.tracking.store import amending, may_pass
+from initdist.tracking.through_client import ThroughClient
 
 WAITING = 64  # outcomes that may wait to be written before training has to
-METRICS_A_CALL = 1000  # MLflow's limit
-ATTEMPTS = 5  # at what two processes may both try to insert
 PARAM_LENGTH = 6000  # MLflow cuts longer values silently
 REMEDY = (
     "Nothing that was trained is lost: once the store can be written to, the same command writes it without training "
@@ -53,9 +53,7 @@ class Writer:
         self.store = store
         self.parent = parent
         self.sweep = sweep
-        self.run_ids: dict[Any, str] = {}
-        self._artifacts: dict[Any, str] = {}  # where each run's files go
-        self._open: set[Any] = set()
+        self.runs: dict[Any, Run] = {}
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
         self._error: BaseException | None = None
         self._patience, self._remedy = patience, remedy
@@ -65,7 +63,8 @@ class Writer:
 
     def __enter__(self) -> Writer:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the waiting is done here
-        self._client = client(self.store.uri)
+        self._client = ThroughClient(self.store)
+        self._writing = in_sqlite.InSqlite.of(self.store, self._client) or self._client
         self._thread.start()
         return self
 
@@ -85,8 +84,9 @@ class Writer:
             self._thread.join()
             raise
         finally:
-            for key in sorted(self._open, key=str):
-                self._guard(lambda key=key: self._end(key, status))  # type: ignore[misc]
+            for run in self.runs.values():
+                if run.id and not run.ended:
+                    self._guard(lambda run=run: self._end(run, status))  # type: ignore[misc]
         if kind is None:
             self._raise()
 
@@ -96,14 +96,14 @@ class Writer:
 
     def finish(self, key: Any, outcome: Outcome, then: Callable[[], None] = lambda: None) -> None:
         """Write a network's artifacts, history and final values, end its run FINISHED, and then do what is given."""
-        metrics = list(_metrics(outcome))  # once: written again, they must be the same ones
-        self._put(lambda: self._finish(key, outcome, metrics, then))
+        points = _points(outcome)  # once: written again, they must be the same ones
+        self._put(lambda: self._finish(key, outcome, points, then))
 
     def amend(self, run_id: str, outcome: Outcome, merged: Sequence[str], then: Callable[[], None]) -> None:
         """Add final values and tags to a run that has ended, and then do what is given. The tags named in `merged` hold
         JSON objects, and keep what else they have in the store; a new entry is there only with all metrics."""
-        metrics = list(_metrics(outcome))
-        self._put(lambda: self._amend(run_id, outcome, metrics, merged, then))
+        points = _points(outcome)
+        self._put(lambda: self._amend(run_id, outcome, points, merged, then))
 
     def fail(self, key: Any, error: str) -> None:
         """End a network's run FAILED, with the error as an artifact."""
@@ -132,91 +132,59 @@ class Writer:
             self._error = self._error or error  # surfaced by the next call
 
     def _start(self, key: Any, network: Network) -> None:
-        from mlflow.entities import Param
-
         too_long = [name for name, value in network.params.items() if len(str(value)) > PARAM_LENGTH]
         if too_long:
             raise ValueError(f"params must have at most {PARAM_LENGTH} characters, longer: {', '.join(too_long)}")
         tags = {**run_tags(names.KIND_NETWORK, self.sweep), names.IDENTITY: network.identity, **network.tags}
         if self.parent is not None:
             tags[names.PARENT_RUN] = self.parent
-        if key not in self.run_ids:  # else the rest is tried again
-            info = self._client.create_run(self.store.experiment_id, tags=tags, run_name=network.name).info
-            self.run_ids[key] = info.run_id
-            self._artifacts[key] = info.artifact_uri
-            self._open.add(key)
-        run_id = self.run_ids[key]
-        self._client.log_batch(run_id, params=[Param(k, str(v)) for k, v in network.params.items()])
-        self._log_inputs(run_id, list(_inputs(network)))
+        run = self.runs.setdefault(key, Run())  # where this is tried again, what there is of it
+        self._writing.begin(run, network, tags)
 
-    def _log_inputs(self, run_id: str, datasets: list[Any]) -> None:
-        """MLflow looks a dataset up, then inserts it: of two processes with a new one, the slower must look again."""
-        from mlflow.exceptions import MlflowException
-
-        for attempt in range(ATTEMPTS):
-            try:
-                self._client.log_inputs(run_id, datasets=datasets)
-                return
-            except MlflowException as error:
-                if "UNIQUE" not in str(error).upper() or attempt == ATTEMPTS - 1:
-                    raise
-                time.sleep(0.05 * 2**attempt)
-
-    def _finish(self, key: Any, outcome: Outcome, metrics: list[Any], then: Callable[[], None]) -> None:
-        from mlflow.entities import RunTag
+    def _finish(self, key: Any, outcome: Outcome, points: list[Point], then: Callable[[], None]) -> None:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        run_id = self.run_ids[key]
+        run = self.runs[key]
         for file in outcome.files:  # the client's own log_artifact would ask the store for the run again
-            get_artifact_repository(self._artifacts[key], tracking_uri=self.store.uri).log_artifact(str(file))
+            get_artifact_repository(run.artifact_uri, tracking_uri=self.store.uri).log_artifact(str(file))
         tags = dict(outcome.tags)
         if dropped := sorted(k for k, v in outcome.metrics.items() if not _kept(k, v)):
             tags[NONFINITE] = ",".join(dropped)
-        for first in range(0, len(metrics), METRICS_A_CALL):
-            self._client.log_batch(
-                run_id,
-                metrics=metrics[first : first + METRICS_A_CALL],
-                tags=[RunTag(k, v) for k, v in tags.items()] if first == 0 else (),
-            )
-        self._end(key, "FINISHED")
+        self._end(run, "FINISHED", points, tags)
         then()
 
     def _amend(
         self,
         run_id: str,
         outcome: Outcome,
-        metrics: list[Any],
+        points: list[Point],
         merged: Sequence[str],
         then: Callable[[], None],
     ) -> None:
-        from mlflow.entities import RunTag
-
         with amending(self.store):  # what another command adds at the same time must stay
-            known = self._client.get_run(run_id).data.tags
+            known = self._client.tags(run_id)
             before = {key: _entries(known.get(key)) for key in merged}
             for key, entries in before.items():
                 new = json.loads(outcome.tags[key])
                 if renewed := entries.keys() & new.keys():  # these values are about to change
                     entries = {name: value for name, value in entries.items() if name not in renewed}
-                    self._client.set_tag(run_id, key, json.dumps(entries))
+                    self._client.add(run_id, [], {key: json.dumps(entries)})
                 before[key] = entries | new
-            for first in range(0, len(metrics), METRICS_A_CALL):
-                self._client.log_batch(run_id, metrics=metrics[first : first + METRICS_A_CALL])
             tags = dict(outcome.tags) | {key: json.dumps(entries) for key, entries in before.items()}
-            self._client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+            self._client.add(run_id, points, tags)
         then()
 
     def _fail(self, key: Any, error: str) -> None:
-        if key not in self.run_ids:  # it broke before it began: there is no run to end
+        run = self.runs.get(key, Run())
+        if not run.id:  # it broke before it began: there is no run to end
             return
-        self._client.log_text(self.run_ids[key], error, "error.txt")
-        self._end(key, "FAILED")
+        self._client.log_text(run, error, "error.txt")
+        self._end(run, "FAILED")
 
-    def _end(self, key: Any, status: str) -> None:
+    def _end(self, run: Run, status: str, points: Sequence[Point] = (), tags: Mapping[str, str] | None = None) -> None:
         now = int(time.time() * 1000)
-        self._client.set_terminated(self.run_ids[key], status, max(now, self._opened_ms))
-        self._open.discard(key)
-        self._artifacts.pop(key, None)
+        self._writing.end(run, status, max(now, self._opened_ms), points, tags or {})
+        run.ended = True
 
 
 def _entries(text: str | None) -> dict[str, Any]:
@@ -228,22 +196,12 @@ def _entries(text: str | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _metrics(outcome: Outcome) -> Iterator[Any]:
-    from mlflow.entities import Metric
-
+def _points(outcome: Outcome) -> list[Point]:
     now = int(time.time() * 1000)
-    for step, values in [*outcome.history, (outcome.step, outcome.metrics)]:
-        yield from (Metric(k, float(v), now, step) for k, v in values.items() if _kept(k, v))
+    every = [*outcome.history, (outcome.step, outcome.metrics)]
+    return [Point(k, float(v), now, step) for step, values in every for k, v in values.items() if _kept(k, v)]
 
 
 def _kept(name: str, value: float) -> bool:
     """Whether a value is one: finite, or a measure's statement that a network has no margin."""
     return math.isfinite(value) or (value == math.inf and name.startswith(names.MEASURE))
-
-
-def _inputs(network: Network) -> Iterator[Any]:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    for info in network.datasets:
-        dataset = Dataset(info.name, info.digest, source_type="code", source=f'{{"source": "{info.source}"}}')
-        yield DatasetInput(dataset, [InputTag("mlflow.data.context", info.context)])

@@ -11,8 +11,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from initdist import names, tracking
-from initdist.tracking.in_sqlite import BUSY_SECONDS, COLUMNS, InSqlite
+from initdist.tracking.in_sqlite import COLUMNS, InSqlite
 from initdist.tracking.records import Point, Run
+from initdist.tracking.sqlite import BUSY_SECONDS
 from initdist.tracking.store import client, sqlite_path
 from initdist.tracking.through_client import ThroughClient
 

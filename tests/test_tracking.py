@@ -43,6 +43,13 @@ def store(uri, request):
     return tracking.prepare(uri, request.node.name)
 
 
+@pytest.fixture(params=["directly", "by the client"])
+def looked_up(request, monkeypatch):
+    """Finished networks are looked up in SQLite's tables, or as in any other store: the same are found."""
+    if request.param == "by the client":
+        monkeypatch.setattr("initdist.tracking.lookup.sqlite.file", lambda store: None)
+
+
 def write(store, *networks, outcome=OUTCOME, parent=None, sweep=None):
     with tracking.Writer(store, parent, sweep) as writer:
         for network in networks:
@@ -88,6 +95,7 @@ def test_more_metrics_than_a_call_takes(store):
     assert len(client(store.uri).get_metric_history(run_id, "m29")) == 80
 
 
+@pytest.mark.usefixtures("looked_up")
 def test_finished_finds_the_latest_of_each_and_nothing_else(store):
     first, other = write(store, named("b"), named("c"))
     (again,) = write(store, named("b"))
@@ -105,10 +113,32 @@ def test_finished_finds_the_latest_of_each_and_nothing_else(store):
     assert tracking.finished_among(store, ["b" * 64, "e" * 64]) == {"b" * 64: found["b" * 64]}
 
 
+@pytest.mark.usefixtures("looked_up")
 def test_finished_reads_every_page(store, monkeypatch):
     monkeypatch.setattr("initdist.tracking.runs.PAGE", 2)
+    monkeypatch.setattr("initdist.tracking.lookup.IDENTITIES_A_QUERY", 2)
     write(store, *(named(letter) for letter in "fghij"))
     assert len(tracking.finished(store)) == 5
+    assert len(tracking.finished_among(store, (letter * 64 for letter in "efghijk"))) == 5
+
+
+@pytest.mark.usefixtures("looked_up")
+def test_finished_tells_since_when_and_other_experiments_apart(store):
+    (run_id,) = write(store, NETWORK)
+    ended = client(store.uri).get_run(run_id).info.end_time
+    assert tracking.finished(store, since_ms=ended).keys() == {NETWORK.identity}
+    assert tracking.finished(store, since_ms=ended + 1) == {}
+    other = tracking.prepare(store.uri, f"{store.experiment}, another")
+    assert tracking.finished(other) == tracking.finished_among(other, [NETWORK.identity]) == {}
+    client(store.uri).set_tag(run_id, names.KIND, names.KIND_SWEEP)
+    assert tracking.finished(store) == {}
+
+
+@pytest.mark.usefixtures("looked_up")
+def test_what_finished_networks_lack_is_empty(store):
+    bare = client(store.uri).create_run(store.experiment_id, tags={names.KIND: names.KIND_NETWORK}).info.run_id
+    client(store.uri).set_terminated(bare)
+    assert tracking.finished(store) == {"": tracking.Finished(bare, "", "", "{}")}
 
 
 def test_a_failure_is_kept_with_its_text(store):

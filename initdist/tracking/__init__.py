@@ -1,16 +1,13 @@
 """MLflow: the store, the sweep's parent run, and one run a network. Knows no torch and no Hydra."""
 
+from initdist.tracking.lookup import Finished, finished, finished_among, finished_runs
 from initdist.tracking.process import is_alive, is_dead, is_process, this_process
 from initdist.tracking.records import DatasetInfo, Network, Outcome, Store, TrackingError
 from initdist.tracking.runs import (
-    Finished,
     artifact,
     close_stale,
     close_sweep,
     code_tags,
-    finished,
-    finished_among,
-    finished_runs,
     has_artifact,
     open_sweep,
     stale,

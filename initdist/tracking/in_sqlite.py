@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from initdist.tracking import sqlite
 from initdist.tracking.records import DatasetInfo, Network, Point, Run, Store
-from initdist.tracking.store import sqlite_path
 from initdist.tracking.through_client import ThroughClient
 
 COLUMNS = {
@@ -53,30 +53,21 @@ KEY_LENGTH, TAG_LENGTH, NAME_LENGTH, URI_LENGTH = 250, 8000, 250, 200
 DATASET_NAME_LENGTH, DIGEST_LENGTH = 500, 36
 RUN_NAME, USER = "mlflow.runName", "mlflow.user"
 _KEY = re.compile(r"\w[\w.\- :]*(/\w[\w.\- :]*)*")
-BUSY_SECONDS = 20.0  # as MLflow waits
 
 
 class InSqlite:
     """Begins and ends runs in one transaction each; a call that failed has left nothing, and can be made again."""
 
-    def __init__(self, store: Store, path: Path, otherwise: ThroughClient) -> None:
+    def __init__(self, store: Store, file: Path, otherwise: ThroughClient) -> None:
         self._experiment_id = store.experiment_id
-        self._uri = f"{path.resolve().as_uri()}?mode=rw"  # a file that is gone is not made anew
+        self._file = file
         self._otherwise = otherwise
 
     @classmethod
     def of(cls, store: Store, otherwise: ThroughClient) -> InSqlite | None:
         """None where the store is no SQLite file, or has not the tables that are written here."""
-        path = sqlite_path(store.uri)
-        one = None if path is None else cls(store, path, otherwise)
-        return one if one is not None and one._knows() else None
-
-    def _knows(self) -> bool:
-        try:
-            with contextlib.closing(self._connect()) as database:
-                return all(set(known) == _columns(database, table) for table, known in COLUMNS.items())
-        except sqlite3.Error:  # MLflow says what is wrong
-            return False
+        file = sqlite.file(store)
+        return cls(store, file, otherwise) if file is not None and _is_known(file) else None
 
     def begin(self, run: Run, network: Network, tags: Mapping[str, str]) -> None:
         """Create a run, RUNNING, with the params, tags and datasets of a network."""
@@ -148,13 +139,10 @@ class InSqlite:
             _insert(database, "inputs", [(own, "DATASET", dataset, "RUN", run_id, 0)])
             _insert(database, "input_tags", [(own, one.CONTEXT_TAG, one.context)])
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. Raises sqlite3.Error."""
-        with contextlib.closing(self._connect()) as database:
+        with contextlib.closing(sqlite.connect(self._file, "rw")) as database:
             database.execute("PRAGMA foreign_keys = ON")
             database.execute("BEGIN IMMEDIATE")
             try:
@@ -166,8 +154,12 @@ class InSqlite:
                 raise
 
 
-def _columns(database: sqlite3.Connection, table: str) -> set[str]:
-    return {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+def _is_known(file: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite.connect(file, "ro")) as database:
+            return sqlite.columns(database, COLUMNS) == {table: frozenset(known) for table, known in COLUMNS.items()}
+    except sqlite3.Error:  # MLflow says what is wrong
+        return False
 
 
 def _insert(database: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]) -> None:

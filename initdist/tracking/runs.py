@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import tempfile
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 from initdist import __version__, names
@@ -19,7 +18,8 @@ from initdist.tracking.store import client
 PAGE = 200  # runs in memory at a time, each with all it holds
 
 
-def _tag(name: str, value: str) -> str:
+def tagged(name: str, value: str) -> str:
+    """The condition of a search that a tag has this value."""
     return f"tags.`{name}` = '{value}'"
 
 
@@ -38,54 +38,6 @@ def search(store: Store, condition: str) -> Iterator[Any]:
         token = page.token
         if not token:
             return
-
-
-class Finished(NamedTuple):
-    """A finished network: its run, why it stopped, by which code it was trained, and what was measured of it."""
-
-    run_id: str
-    stop_reason: str
-    code: str
-    measures: str  # the text of the tag names.MEASURES
-
-
-_FINISHED = f"attributes.status = 'FINISHED' and {_tag(names.KIND, names.KIND_NETWORK)}"
-
-
-def finished(store: Store, since_ms: int | None = None, but: Container[str] = ()) -> dict[str, Finished]:
-    """Identity -> FINISHED network, the latest of each: all, or those said to have ended since; but for these runs."""
-    return _finished(store, "" if since_ms is None else f" and attributes.end_time >= {since_ms}", but)
-
-
-def finished_among(store: Store, identities: Iterable[str]) -> dict[str, Finished]:
-    """As `finished`, of these networks; asks for one after the other."""
-    found: dict[str, Finished] = {}
-    for identity in identities:
-        found |= _finished(store, f" and {_tag(names.IDENTITY, identity)}")
-    return found
-
-
-def finished_runs(store: Store) -> dict[str, Any]:
-    """Identity -> run of FINISHED networks, the latest of each."""
-    found: dict[str, Any] = {}
-    for run in search(store, _FINISHED):
-        found.setdefault(run.data.tags.get(names.IDENTITY, ""), run)
-    return found
-
-
-def _finished(store: Store, condition: str, but: Container[str] = ()) -> dict[str, Finished]:
-    found: dict[str, Finished] = {}
-    for run in search(store, _FINISHED + condition):
-        tags = run.data.tags
-        one = Finished(
-            run.info.run_id,
-            tags.get(names.STOP_REASON, ""),
-            tags.get(names.CODE, ""),
-            sys.intern(tags.get(names.MEASURES, "{}")),  # a long text that most runs have in common
-        )
-        if one.run_id not in but:
-            found.setdefault(tags.get(names.IDENTITY, ""), one)
-    return found
 
 
 def stale(store: Store) -> list[Any]:
@@ -160,7 +112,7 @@ def sweep_identities(store: Store, sweep: str) -> set[str] | None:
 
 
 def _parents(store: Store, sweep: str) -> Iterator[Any]:
-    return search(store, f"{_tag(names.KIND, names.KIND_SWEEP)} and {_tag(names.SWEEP, sweep)}")
+    return search(store, f"{tagged(names.KIND, names.KIND_SWEEP)} and {tagged(names.SWEEP, sweep)}")
 
 
 def artifact(store: Store, run: Any, name: str, folder: Path) -> Path | None:

@@ -95,16 +95,10 @@ def _measuring(networks: Sequence[Network], counted: Counted) -> float:
 
 def _count(network: Network) -> tuple[int, float]:
     """Parameters of a network, and operations of one sample's forward and backward pass."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
+    from initdist import outline
 
-    from initdist import models
-
-    with torch.device("meta"):
-        module = models.build(network.config.model, network.data.input_shape, network.data.classes)
-        with FlopCounterMode(display=False) as counter:
-            module(torch.empty(1, *network.data.input_shape))
-    return sum(p.numel() for p in module.parameters()), 3.0 * counter.get_total_flops()
+    module = outline.module(network.config.model, network.data.input_shape, network.data.classes)
+    return outline.parameters(module), 3.0 * outline.operations(module, network.data.input_shape)
 
 
 def _flop_per_second() -> float:

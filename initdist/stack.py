@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 
-from initdist import initialization, models, precision
+from initdist import initialization, models, outline, precision
 from initdist.losses import Loss
 from initdist.recording import Recorded
 from initdist.schema import Config, ModelConfig, NumericsConfig
@@ -243,8 +243,7 @@ class _Shape:
 @lru_cache(maxsize=8)
 def _form(shape: _Shape) -> Form:
     """The form of networks of a shape: the same one for the next stack, which finds the recordings there."""
-    with torch.device("meta"):
-        module = models.build(shape.model, shape.input_shape, shape.classes)
+    module = outline.module(shape.model, shape.input_shape, shape.classes)
     sizes = {name: tuple(p.shape) for name, p in module.named_parameters()}
     return Form(
         module,

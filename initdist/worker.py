@@ -24,8 +24,8 @@ from initdist import (
     datasets,
     measuring,
     memory,
-    models,
     optim,
+    outline,
     patience,
     sources,
     stack,
@@ -95,37 +95,17 @@ def _answer(question: str, config: Config | None, device: str) -> int:
 def capacity(config: Config, device: torch.device) -> int:
     """How many networks of this shape one stack should hold on a device."""
     about = datasets.describe(config.dataset)
-    with torch.device("meta"):
-        module = models.build(config.model, about.input_shape, about.classes)
-    parameters = sum(p.numel() for p in module.parameters())
+    module = outline.module(config.model, about.input_shape, about.classes)
+    parameters = outline.parameters(module)
     if stack.separate(module, device):
         return SEPARATE_STACK
     if device.type == "cpu":
         batch = config.optimizer.batch_size or config.dataset.train_size
-        working_set = max(parameters, batch * _activations(module, about.input_shape))
+        working_set = max(parameters, batch * outline.activations(module, about.input_shape))
         return max(1, CPU_STACK_VALUES // working_set)
     free, _ = torch.cuda.mem_get_info(device)
     copies = 6  # initial, current, gradients, and the transients of a step
     return max(1, int(free * CUDA_MEMORY_SHARE) // (4 * copies * parameters))
-
-
-def _activations(module: torch.nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Values that one sample leaves behind in the layers of a module on the meta device.
-
-    It is not sent through there: some of PyTorch's layers are done by its compiler then, which takes long to import.
-    """
-    counts: list[int] = []
-    handles = [
-        layer.register_forward_hook(lambda _layer, _inputs, output: counts.append(output.numel()))
-        for layer in module.modules()
-        if not list(layer.children())
-    ]
-    zeros = {name: torch.zeros(p.shape) for name, p in module.named_parameters()}
-    with torch.no_grad():
-        torch.func.functional_call(module, zeros, (torch.zeros(1, *input_shape),))
-    for handle in handles:
-        handle.remove()
-    return sum(counts)
 
 
 def _train(connection: Connection, task: Task, device: torch.device) -> None:

@@ -54,6 +54,7 @@ LAYERS = (
         "models",
         "noise",
         "optim",
+        "outline",
         "precision",
         "recording",
         "rewriting",

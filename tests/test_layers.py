@@ -40,6 +40,7 @@ LAYERS = (
         "blocks",
         "compiler",
         "compose",
+        "composer",
         "data",
         "datasets",
         "epochs",

@@ -8,17 +8,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
 
 if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+
     from initdist.jobs import Job
     from initdist.sweep import Sweep
 
@@ -44,6 +46,15 @@ class FusedSweeper(BasicSweeper):
     ) -> None:
         super().__init__(max_batch_size, params)
         self.fuse = fuse
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """As any sweeper, but with a loader of configs that composes jobs alike once."""
+        from initdist.composer import Composer
+
+        hydra_context = HydraContext(
+            cast("ConfigLoader", Composer(hydra_context.config_loader)), hydra_context.callbacks
+        )
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
@@ -122,34 +133,10 @@ class FusedSweeper(BasicSweeper):
         from initdist import plan
         from initdist.jobs import Job, fused
 
-        composed: dict[Any, DictConfig] = {}
         return [
-            Job(overrides, tuple(plan.networks(self._composed(overrides, composed))))
+            Job(overrides, tuple(plan.networks(self._compose(overrides))))
             for overrides in fused(self._parse(arguments), self.fuse)
         ]
-
-    def _composed(self, overrides: Sequence[str], before: dict[Any, DictConfig]) -> DictConfig:
-        """As `_compose`, which takes long, but once for jobs that only set other values of the same keys."""
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        values = {one.key_or_group: one for one in parsed if self._sets_value(one)}
-        rest = (*values, *(one.input_line for one in parsed if one.key_or_group not in values))
-        if rest not in before:
-            before[rest] = self._compose(overrides)
-            return before[rest]
-        config = before[rest].copy()
-        try:
-            for key, one in values.items():
-                OmegaConf.update(config, key, one.value(), merge=True)
-        except OmegaConfBaseException:  # Hydra has better words for it
-            return self._compose(overrides)
-        return config
-
-    def _sets_value(self, override: Override) -> bool:
-        """Whether an override is `key=value` of a single value: no choice of a group, nothing added or deleted."""
-        assert self.hydra_context is not None
-        plain = override.type == OverrideType.CHANGE and override.package is None
-        simple = isinstance(override.value(), (str, int, float, bool, type(None)))
-        return plain and simple and not self.hydra_context.config_loader.get_group_options(override.key_or_group)
 
     def _parse(self, arguments: Sequence[str]) -> list[Override]:
         from initdist import jobs

@@ -21,6 +21,7 @@ class Composer:
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader = loader
         self._before: dict[Any, DictConfig] = {}
+        self._groups: dict[str, bool] = {}  # what else Hydra looks up in all folders, for each key of each job
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -50,7 +51,12 @@ class Composer:
         """Whether an override is `key=value` of a single value: no choice of a group, nothing added or deleted."""
         plain = override.type == OverrideType.CHANGE and override.package is None and not override.is_hydra_override()
         simple = isinstance(override.value(), (str, int, float, bool, type(None)))
-        return plain and simple and not self._loader.get_group_options(override.key_or_group)
+        return plain and simple and not self._is_group(override.key_or_group)
+
+    def _is_group(self, key: str) -> bool:
+        if key not in self._groups:
+            self._groups[key] = bool(self._loader.get_group_options(key))
+        return self._groups[key]
 
 
 def _same(loader: ConfigLoader) -> ConfigLoader:

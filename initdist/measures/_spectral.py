@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Up to this smaller dimension all eigenvalues of a Gram matrix cost less than the iteration for one of them.
-SMALL = 128
+# Up to this smaller dimension all eigenvalues of a Gram matrix cost less than the iteration for one of them: on a CPU,
+# of 256 x 256 initial weights, 5 ms and 19 (of 512 x 512 32 and 26). On CUDA it works on hundreds of matrices at once.
+SMALL = {"cpu": 256, "cuda": 128}
 BYTES = 512 * 2**20  # of matrices that are iterated on together
 STEPS = 8  # between checks
 TOLERANCE = 1e-9  # of the residual, relative to the eigenvalue of the Gram matrix
@@ -22,7 +23,8 @@ def largest_singular_value(matrices: Tensor) -> Tensor:
     # One matrix that is not finite must not keep the others from converging.
     wide = matrices.where(finite[:, None, None], 0)
     wide = wide if wide.shape[1] <= wide.shape[2] else wide.mT
-    values = [_gram(part) if wide.shape[1] <= SMALL else _lanczos(part) for part in wide.split(_together(wide))]
+    largest = _gram if wide.shape[1] <= SMALL[wide.device.type] else _lanczos
+    values = [largest(part) for part in wide.split(_together(wide))]
     return torch.cat(values).clamp(min=0).sqrt().where(finite, torch.nan)
 
 

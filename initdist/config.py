@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import consistency, names, registry
+from initdist import consistency, expansion, names, registry
 from initdist.errors import ConfigError
 from initdist.schema import RESULT_SECTIONS, STACKABLE, Config
 
@@ -45,18 +45,19 @@ def networks(cfg: DictConfig) -> list[Config]:
         axes = varied(cfg)
         one = cfg.copy()
         one.vary = None  # an ordinary single-network config
-        expanded = []
+        expanded: list[Config] = []
+        changing = expansion.moving(one, axes) if axes else None
         for values in itertools.product(*axes.values()):
             for key, value in zip(axes, values, strict=True):  # every network sets the same keys
                 OmegaConf.update(one, key, value)
-            expanded.append(_resolved(one))
+            if expanded and changing is not None:
+                config = expansion.moved(expanded[0], one, changing)
+                check_rules(config)
+            else:
+                config = resolved(one, Config)
+            consistency.check(config)
+            expanded.append(config)
     return expanded
-
-
-def _resolved(cfg: DictConfig) -> Config:
-    config = resolved(cfg, Config)
-    consistency.check(config)
-    return config
 
 
 def resolved(cfg: DictConfig, schema: type[T]) -> T:

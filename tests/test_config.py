@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from initdist import (
     activations,
     config,
+    expansion,
     initialization,
     input_noise,
     losses,
@@ -329,6 +331,54 @@ def test_expansion_comes_before_interpolations_resolve() -> None:
     first, second = config.networks(unresolved({"vary.seed": [3, 4], "seeds.order": 7}))
     assert first.seeds == schema.SeedsConfig(init=3, data=3, noise=3, order=7)
     assert second.seeds == schema.SeedsConfig(init=4, data=4, noise=4, order=7)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer.lr": "${noise.level}"},
+        {"optimizer.lr": "${stop.train_loss}", "stop.train_loss": "${noise.level}"},  # through another
+        {"stop.train_loss": "${.train_error}", "stop.train_error": "${..noise.level}"},  # relative
+        {"optimizer.lr": "${oc.select:noise.level}"},  # by a resolver that looks at keys
+        {
+            "optimizer.lr": "${loss.${tracking.experiment}}",
+            "tracking.experiment": "sgd_lr",
+        },  # by an expression for a name
+        {"tracking.experiment": "of seed ${seed} at ${oc.env:HOME} and ${seeds.init}"},
+        {"measures.names": ["core", "${loss.name}"]},
+        {"dataset.root": "${oc.env:HOME}/${model.name}"},
+        {"seeds.data": 5, "vary.optimizer.lr": [0.1, 0.2]},
+    ],
+    ids=str,
+)
+def test_a_stack_expands_as_if_each_of_its_networks_were_composed_alone(changes: dict[str, Any]) -> None:
+    axes: dict[str, list[Any]] = {"noise.level": [0.25, 0.5], "seed": [3, 4]}
+    axes |= {"optimizer.lr": changes["vary.optimizer.lr"]} if "vary.optimizer.lr" in changes else {}
+    given = {key: value for key, value in changes.items() if not key.startswith("vary.")}
+    expected = [make(given | dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
+    found = config.networks(unresolved(given | {f"vary.{key}": values for key, values in axes.items()}))
+    assert sorted(map(repr, found)) == sorted(map(repr, expected))
+
+
+def test_only_what_follows_an_axis_is_resolved_again() -> None:
+    cfg = unresolved()
+    assert expansion.moving(cfg, ["noise.level"]) == ["noise.level"]
+    assert expansion.moving(cfg, ["seed"]) == ["seed", "seeds.init", "seeds.data", "seeds.noise", "seeds.order"]
+    assert expansion.moving(unresolved({"measures.names": ["${loss.name}"]}), ["seed"]) is None
+
+
+def test_a_later_network_of_a_stack_that_breaks_a_rule_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"noise\.level must be between 0 and 1, got 1\.5"):
+        config.networks(unresolved({"vary.noise.level": [0.5, 1.5]}))
+    with pytest.raises(ConfigError, match=r"optimizer\.lr must be a finite number above 0, got 0\.0"):
+        config.networks(unresolved({"optimizer.lr": "${noise.level}", "vary.noise.level": [0.5, 0]}))
+
+
+def test_networks_of_a_stack_share_no_values_that_can_be_changed() -> None:
+    first, second = config.networks(unresolved({"vary.seed": [3, 4]}))
+    first.dataset.train_size, first.measures.names[:] = 7, ["none"]
+    assert (second.dataset.train_size, second.measures.names) == (make().dataset.train_size, make().measures.names)
 
 
 @pytest.mark.parametrize("key", schema.STACKABLE)

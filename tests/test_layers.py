@@ -22,6 +22,7 @@ LAYERS = (
         "counts",
         "errors",
         "events",
+        "expansion",
         "files",
         "mistakes",
         "mkl",

@@ -13,6 +13,30 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Files of few tests that take long each. Begun last they would leave all processes but one idle at the end.
+LONGEST = (
+    "test_survival.py",
+    "test_faults.py",
+    "test_measure_command.py",
+    "test_command_sweep.py",
+    "test_analysis_current.py",
+    "test_kills.py",
+    "test_tracking.py",
+    "test_command_errors.py",
+    "test_fuzz.py",
+    "test_wheel.py",
+    "test_analysis_cli.py",
+    "test_interrupts.py",
+    "test_numerics_promise.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; each in its own order."""
+    place = {name: index for index, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Training processes use one thread; so do the tests that train in this process."""

@@ -1,7 +1,7 @@
 """Datasets of torchvision: files in a folder under dataset.root, checked before anything is read or trained."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,9 @@ import numpy as np
 from initdist.datasets import Arrays, Description
 from initdist.errors import DatasetError
 from initdist.schema import DatasetConfig
+
+# A folder, and whether the training split is wanted -> its images and labels.
+Read = Callable[[Path, bool], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,17 @@ def ensure(source: Source, config: DatasetConfig) -> None:
         _check(folder / file, expected)
 
 
-def load(source: Source, config: DatasetConfig) -> Arrays:
-    """Both splits as arrays. The files are checked again first, since torchvision unpickles some of them."""
+def load(source: Source, config: DatasetConfig, read: Read | None = None) -> Arrays:
+    """Both splits as arrays, read from the folder of the files, or by torchvision where nothing is said.
+
+    The files are checked again first, since torchvision unpickles some of them.
+    """
     ensure(source, config)
     try:
-        train, test = (_open(source, config, train=split, download=False) for split in (True, False))
-        arrays = Arrays(*_arrays(train), *_arrays(test), scale=255.0)
+        train, test = (
+            read(_folder(source, config), split) if read else _read(source, config, split) for split in (True, False)
+        )
+        arrays = Arrays(*_shaped(*train), *_shaped(*test), scale=255.0)
     except Exception as error:  # torchvision has no common base for what can be wrong with a file
         raise DatasetError(_corrupt(source, config, f"{type(error).__name__}: {error}")) from error
     for labels in (arrays.train_labels, arrays.test_labels):
@@ -68,11 +76,15 @@ def _corrupt(source: Source, config: DatasetConfig, why: str) -> str:
     return f"dataset files in {_folder(source, config)} are corrupt ({why}); remove them and run again"
 
 
-def _arrays(split: Any) -> tuple[np.ndarray, np.ndarray]:
+def _read(source: Source, config: DatasetConfig, train: bool) -> tuple[np.ndarray, np.ndarray]:
+    split = _open(source, config, train=train, download=False)
+    return np.asarray(split.data), np.asarray(split.targets)
+
+
+def _shaped(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Images [M, channels, height, width] and labels [M], of [M, height, width] or [M, height, width, channels]."""
-    images = np.asarray(split.data)
     images = images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return images, np.asarray(split.targets, dtype=np.int64)
+    return images, labels.astype(np.int64)
 
 
 def _check(path: Path, expected: str | int) -> None:

@@ -1,6 +1,6 @@
 """Fashion-MNIST (Xiao, Rasul, Vollgraf 2017): 60,000 + 10,000 gray 28x28 articles of clothing."""
 
-from initdist.datasets import Arrays, Description, _torchvision
+from initdist.datasets import Arrays, Description, _idx, _torchvision
 from initdist.schema import DatasetConfig
 
 SOURCE = _torchvision.Source(
@@ -20,4 +20,4 @@ def describe(config: DatasetConfig) -> Description:
 
 
 def load(config: DatasetConfig) -> Arrays:
-    return _torchvision.load(SOURCE, config)
+    return _torchvision.load(SOURCE, config, _idx.read_split)

@@ -29,6 +29,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     found = _idx.read_split(tmp_path, train=False)
     assert np.array_equal(found[0], images)
     assert np.array_equal(found[1], classes)
+    assert all(values.flags.writeable for values in found)  # PyTorch warns of others
 
 
 @pytest.mark.parametrize(

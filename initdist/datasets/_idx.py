@@ -19,9 +19,9 @@ def read_split(folder: Path, train: bool) -> tuple[np.ndarray, np.ndarray]:
 
 def read(file: Path, dimensions: int) -> np.ndarray:
     """An IDX file: two zeros, the type, the number of dimensions, the sizes in four bytes each, the values."""
-    content = file.read_bytes()
+    content = np.fromfile(file, np.uint8)
     head = 4 + 4 * dimensions
-    shape = tuple(np.frombuffer(content[4:head], ">u4").tolist())
-    if content[:4] != bytes((0, 0, TYPE, dimensions)) or len(content) != head + np.prod(shape, dtype=int):
+    shape = tuple(content[4:head].view(">u4").tolist()) if len(content) >= head else ()
+    if content[:4].tolist() != [0, 0, TYPE, dimensions] or len(content) != head + np.prod(shape, dtype=int):
         raise ValueError(f"{file.name} is no IDX file of {dimensions} dimensions and whole")
-    return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
+    return content[head:].reshape(shape)

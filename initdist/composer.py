@@ -36,12 +36,15 @@ class Composer:
         parsed = OverridesParser.create().parse_overrides(overrides)
         values = {one.key_or_group: one for one in parsed if self._sets_value(one)}
         rest = (*values, *(one.input_line for one in parsed if one.key_or_group not in values))
+        if _overlap([one.key_or_group for one in parsed]):  # their order matters
+            return self._loader.load_sweep_config(master_config, overrides)
         if rest in self._before:
             config = copy.deepcopy(self._before[rest])
             try:
                 _change(config, values, parsed)
             except OmegaConfBaseException:  # Hydra has better words for it
                 return self._loader.load_sweep_config(master_config, overrides)
+            OmegaConf.copy_cache(from_config=master_config, to_config=config)  # one time for all jobs, as in `${now:}`
             return config
         config = self._loader.load_sweep_config(master_config, overrides)
         self._before[rest] = copy.deepcopy(config)  # whoever asked may change it
@@ -61,6 +64,11 @@ class Composer:
 
 def _same(loader: ConfigLoader) -> ConfigLoader:
     return loader
+
+
+def _overlap(keys: Sequence[str]) -> bool:
+    """Whether a key is there twice, or within another."""
+    return len(set(keys)) < len(keys) or any(a != b and a.startswith(f"{b}.") for a in keys for b in keys)
 
 
 def _change(config: DictConfig, values: dict[str, Override], parsed: Sequence[Override]) -> None:

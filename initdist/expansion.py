@@ -43,8 +43,12 @@ def moved(config: T, cfg: DictConfig, keys: Collection[str]) -> T:
         *sections, leaf = key.split(".")
         node: Any = one
         for section in sections:
-            node = getattr(node, section)
-        setattr(node, leaf, OmegaConf.to_object(value) if OmegaConf.is_config(value) else value)
+            node = node[section] if isinstance(node, dict) else getattr(node, section)
+        value = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+        if isinstance(node, dict):
+            node[leaf] = value
+        else:
+            setattr(node, leaf, value)
     return one
 
 

@@ -12,6 +12,8 @@ from torch.utils.flop_counter import flop_registry
 from initdist import models
 from initdist.schema import ModelConfig
 
+LARGE = 50_000_000  # values; a product copies those of its layer
+
 
 def module(config: ModelConfig, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """A model's module on the meta device: shapes without values."""
@@ -64,10 +66,12 @@ class _Counter(TorchDispatchMode):
 
 
 def _send(outlined: nn.Module, input_shape: tuple[int, ...]) -> None:
-    """One sample of zeros through layers of zeros, which all lie in one place.
+    """One sample of zeros through layers of zeros; without any values where these would take much room.
 
-    Not on the meta device: some of PyTorch's layers are done by its compiler there, which takes long to import.
+    Some of PyTorch's layers are done by its compiler on the meta device, which takes long to import.
     """
-    zeros = {name: torch.zeros(()).expand(p.shape) for name, p in outlined.named_parameters()}
+    values = {**dict(outlined.named_parameters()), **dict(outlined.named_buffers())}
+    device = "cpu" if sum(value.numel() for value in values.values()) <= LARGE else "meta"
+    zeros = {name: torch.zeros((), dtype=v.dtype, device=device).expand(v.shape) for name, v in values.items()}
     with torch.no_grad():
-        torch.func.functional_call(outlined, zeros, (torch.zeros(1, *input_shape),))
+        torch.func.functional_call(outlined, zeros, (torch.zeros(1, *input_shape, device=device),))

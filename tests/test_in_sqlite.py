@@ -110,6 +110,10 @@ def test_the_columns_are_all_there_are(store):
     """A column that a later MLflow adds is not left empty by us: its client writes then."""
     assert InSqlite.of(store, ThroughClient(store)) is not None
     path = sqlite_path(store.uri)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("ALTER TABLE experiments RENAME COLUMN artifact_location TO elsewhere")
+        assert InSqlite.of(store, ThroughClient(store)) is None
+        database.execute("ALTER TABLE experiments RENAME COLUMN elsewhere TO artifact_location")
     for table in COLUMNS:
         with contextlib.closing(sqlite3.connect(path)) as database:
             database.execute(f"ALTER TABLE {table} ADD COLUMN of_tomorrow TEXT")
@@ -161,6 +165,19 @@ def test_what_mlflow_cuts_is_cut(store, ways):
     quick, slow = (rows(store, written(way, tags={"long": "x" * 8001}).id) for way in ways)
     assert quick == slow
     assert max(len(value) for _, value in quick["tags"]) == 8000
+    long = replace(NETWORK, params={"long": "x" * 6001})
+    quick, slow = (rows(store, written(way, network=long).id) for way in ways)
+    assert quick == slow
+    assert [len(value) for _, value in quick["params"]] == [6000]
+
+
+def test_a_value_that_is_none_and_a_name_that_is_set_are_written_as_by_the_client(store, ways):
+    points, tags = [*POINTS, Point("measure/none", math.nan, 5, 3)], {**ENDED, "mlflow.runName": "another"}
+    quick, slow = (rows(store, written(way, points=points, tags=tags).id) for way in ways)
+    assert quick == slow
+    for way in ways:
+        with pytest.raises(MlflowException, match="different values"):
+            way.begin(Run(), NETWORK, {**TAGS, "mlflow.runName": "another"})
 
 
 def test_a_run_deleted_meanwhile_is_refused_and_keeps_nothing(store, ways):
@@ -222,6 +239,29 @@ def test_a_failure_in_the_middle_leaves_nothing_and_can_be_repeated(store, ways)
     assert rows(store, run.id)["metrics"] == []
     quick.end(run, "FINISHED", 2_000_000_000_000, POINTS, ENDED)
     assert rows(store, run.id) == rows(store, written(ways[1]).id)
+
+
+@pytest.mark.parametrize("count", [1, 988, 990, 1000, 1001, 1995, 2000])
+def test_the_client_adds_tags_only_after_all_values(store, ways, count):
+    """Also where MLflow's client would divide a call, and one of its parts fails."""
+    _, slow = ways
+    run = Run()
+    slow.begin(run, NETWORK, TAGS)
+    points = [Point(f"m{k}", float(k), 5, 3) for k in range(count)]
+    tags = {f"after{k}": "x" for k in range(12)}
+    with contextlib.closing(sqlite3.connect(sqlite_path(store.uri))) as database:
+        database.execute(
+            f"CREATE TRIGGER full BEFORE INSERT ON metrics WHEN NEW.key = 'm{count - 1}' "
+            "BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        with pytest.raises(MlflowException, match="full"):
+            slow.add(run.id, points, tags)
+        database.execute("DROP TRIGGER full")
+    assert not tags.keys() & dict(rows(store, run.id)["tags"]).keys()
+    slow.add(run.id, points, tags)
+    found = rows(store, run.id)
+    assert len(found["metrics"]) == count
+    assert tags.keys() <= dict(found["tags"]).keys()
 
 
 def test_it_waits_for_another_writer(store, ways):

@@ -145,6 +145,8 @@ def test_jobs_are_what_hydra_would_compose_each_time(loader: Any, monkeypatch: p
         ["noise.level=1e-1", "tracking.uri=sqlite:///${oc.env:HOME}/x.db"],
         ["noise.level=0", "tracking.uri=sqlite:////x.db"],
         ["vary.seed=[1,2]", "model.width=8"],
+        ["seeds.init=5", "seeds={init:1,data:2}", "model.width=9"],
+        ["model.width=9", "model.width=8", "seed=1"],
         ["vary.seed=[1,2,3]", "model.width=9"],
     ],
 )
@@ -156,9 +158,13 @@ def test_a_composer_gives_what_hydra_gives(loader: Any, overrides: list[str]) ->
         given = composer.load_sweep_config(master, before)
         given.seed, given.hydra.job.num = 77, 5
     expected = loader.load_sweep_config(master, overrides)
+    assert master.hydra.sweep.dir  # resolved now: the time in it is that of all jobs
     found = composer.load_sweep_config(master, overrides)
     assert OmegaConf.to_container(found) == OmegaConf.to_container(expected)
     assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(expected)
+    assert (
+        found.hydra.sweep.dir == composer.load_sweep_config(master, overrides).hydra.sweep.dir == master.hydra.sweep.dir
+    )
     with pytest.raises(ConfigAttributeError):
         found.no_such_key = 1
 

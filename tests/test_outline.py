@@ -37,6 +37,23 @@ def test_operations_are_those_that_pytorch_counts_on_the_meta_device(name):
 def test_a_model_larger_than_memory():
     module = built("model=mlp", "model.width=400000", "model.depth=2")  # 160 billion parameters
     assert outline.parameters(module) > 1.6e11
+    assert outline.operations(module, SHAPE) == 2 * (64 * 400_000 + 400_000**2 + 400_000 * 10)
+    assert outline.activations(module, SHAPE) == 64 + 4 * 400_000 + 10
+
+
+def test_a_model_with_constants():
+    class Centered(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("middle", torch.ones(64, dtype=torch.float64))
+            self.layer = torch.nn.Linear(64, 10)
+
+        def forward(self, inputs):
+            return self.layer((inputs.flatten(1) - self.middle).float())
+
+    with torch.device("meta"):
+        module = Centered()
+    assert outline.operations(module, SHAPE) == 2 * 64 * 10
 
 
 def test_the_compiler_stays_away():

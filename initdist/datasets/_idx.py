@@ -1,5 +1,6 @@
 """The files of MNIST and of what comes in its form, read without torchvision, whose import takes seconds."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,6 @@ def read(file: Path, dimensions: int) -> np.ndarray:
     content = np.fromfile(file, np.uint8)
     head = 4 + 4 * dimensions
     shape = tuple(content[4:head].view(">u4").tolist()) if len(content) >= head else ()
-    if content[:4].tolist() != [0, 0, TYPE, dimensions] or len(content) != head + np.prod(shape, dtype=int):
+    if content[:4].tolist() != [0, 0, TYPE, dimensions] or len(content) != head + math.prod(shape):
         raise ValueError(f"{file.name} is no IDX file of {dimensions} dimensions and whole")
     return content[head:].reshape(shape)

@@ -38,6 +38,7 @@ COLUMNS = {
     "inputs": ("input_uuid", "source_type", "source_id", "destination_type", "destination_id", "step"),
     "input_tags": ("input_uuid", "name", "value"),
 }  # fmt: skip
+READ = {"experiments": {"experiment_id", "artifact_location", "lifecycle_stage"}}
 # What is written again, after an error or by another program, as MLflow takes it.
 AGAIN = {
     "metrics": "ON CONFLICT DO NOTHING",
@@ -49,8 +50,8 @@ AGAIN = {
     "tags": "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
 }
 # The longest of each that MLflow takes as they are, and keys that it surely takes.
-KEY_LENGTH, TAG_LENGTH, NAME_LENGTH, URI_LENGTH = 250, 8000, 250, 200
-DATASET_NAME_LENGTH, DIGEST_LENGTH = 500, 36
+KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH, NAME_LENGTH, URI_LENGTH = 250, 6000, 8000, 250, 200
+DATASET_NAME_LENGTH, DIGEST_LENGTH, SOURCE_LENGTH, CONTEXT_LENGTH = 500, 36, 65535, 500
 RUN_NAME, USER = "mlflow.runName", "mlflow.user"
 _KEY = re.compile(r"\w[\w.\- :]*(/\w[\w.\- :]*)*")
 
@@ -71,7 +72,8 @@ class InSqlite:
 
     def begin(self, run: Run, network: Network, tags: Mapping[str, str]) -> None:
         """Create a run, RUNNING, with the params, tags and datasets of a network."""
-        if run.id or not self._created(run, network, {**tags, RUN_NAME: network.name}):
+        unknown = run.id or RUN_NAME in tags
+        if unknown or not self._created(run, network, {**tags, RUN_NAME: network.name}):
             self._otherwise.begin(run, network, tags)
 
     def end(self, run: Run, status: str, end_ms: int, points: Sequence[Point], tags: Mapping[str, str]) -> None:
@@ -100,6 +102,8 @@ class InSqlite:
 
     def _ended(self, run_id: str, status: str, end_ms: int, points: Sequence[Point], tags: Mapping[str, str]) -> bool:
         if RUN_NAME in tags or not _plain([*tags, *(point.key for point in points)], tags.values()):
+            return False
+        if any(math.isnan(point.value) for point in points):
             return False
         rows = [_finite(point) for point in points]
         latest: dict[str, Point] = {}
@@ -157,7 +161,10 @@ class InSqlite:
 def _is_known(file: Path) -> bool:
     try:
         with contextlib.closing(sqlite.connect(file, "ro")) as database:
-            return sqlite.columns(database, COLUMNS) == {table: frozenset(known) for table, known in COLUMNS.items()}
+            written, read = sqlite.columns(database, COLUMNS), sqlite.columns(database, READ)
+        return all(set(known) == written[table] for table, known in COLUMNS.items()) and all(
+            known <= read[table] for table, known in READ.items()
+        )
     except sqlite3.Error:  # MLflow says what is wrong
         return False
 
@@ -171,8 +178,15 @@ def _insert(database: sqlite3.Connection, table: str, rows: Iterable[tuple[objec
 
 
 def _fits(network: Network) -> bool:
-    datasets = all(len(o.name) <= DATASET_NAME_LENGTH and len(o.digest) <= DIGEST_LENGTH for o in network.datasets)
-    return datasets and 0 < len(network.name) <= NAME_LENGTH
+    datasets = all(
+        len(one.name) <= DATASET_NAME_LENGTH
+        and len(one.digest) <= DIGEST_LENGTH
+        and len(one.source_json) <= SOURCE_LENGTH
+        and len(one.context) <= CONTEXT_LENGTH
+        for one in network.datasets
+    )
+    params = all(len(str(value)) <= PARAM_LENGTH for value in network.params.values())
+    return datasets and params and 0 < len(network.name) <= NAME_LENGTH
 
 
 def _plain(keys: Iterable[str], values: Iterable[str]) -> bool:

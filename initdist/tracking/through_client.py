@@ -9,7 +9,7 @@ from typing import Any
 from initdist.tracking.records import Network, Point, Run, Store
 from initdist.tracking.store import client
 
-METRICS_A_CALL = 1000  # MLflow's limit
+ENTRIES_A_CALL = 1000  # MLflow's limit
 ATTEMPTS = 5  # at what two processes may both try to insert
 
 
@@ -41,10 +41,12 @@ class ThroughClient:
         from mlflow.entities import Metric, RunTag
 
         metrics = [Metric(*point) for point in points]
-        last = max(0, len(metrics) - 1) // METRICS_A_CALL * METRICS_A_CALL
-        for first in range(0, last, METRICS_A_CALL):
-            self._client.log_batch(run_id, metrics=metrics[first : first + METRICS_A_CALL])
-        self._client.log_batch(run_id, metrics=metrics[last:], tags=[RunTag(key, value) for key, value in tags.items()])
+        named = [RunTag(key, value) for key, value in tags.items()]
+        first = 0  # a call of more entries the client would divide, and send the tags before the last values
+        while len(metrics) - first + len(named) > ENTRIES_A_CALL:
+            self._client.log_batch(run_id, metrics=metrics[first : first + ENTRIES_A_CALL])
+            first += ENTRIES_A_CALL
+        self._client.log_batch(run_id, metrics=metrics[first:], tags=named)
 
     def tags(self, run_id: str) -> dict[str, str]:
         """The tags of a run."""

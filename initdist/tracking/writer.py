@@ -84,7 +84,7 @@ class Writer:
             self._thread.join()
             raise
         finally:
-            for run in self.runs.values():
+            for run in list(self.runs.values()):
                 if run.id and not run.ended:
                     self._guard(lambda run=run: self._end(run, status))  # type: ignore[misc]
         if kind is None:

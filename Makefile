@@ -37,8 +37,9 @@ run: setup
 	@echo "Report:  $(CURDIR)/reports/report.html"
 	@echo "Runs:    make ui"
 
+# One process more than cores: many tests wait for commands that they have started.
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(shell $(BIN)/python -c 'import os; print(os.cpu_count() + 1)') --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -20,8 +20,8 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError
 
+from hydra_plugins.initdist.composer import Composer
 from initdist import compose, config, jobs, plan, schema
-from initdist.composer import Composer
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 

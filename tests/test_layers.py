@@ -41,7 +41,6 @@ LAYERS = (
         "blocks",
         "compiler",
         "compose",
-        "composer",
         "data",
         "datasets",
         "epochs",

@@ -18,6 +18,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from hydra_plugins.initdist.composer import Composer
+
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
@@ -49,8 +51,6 @@ class FusedSweeper(BasicSweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """As any sweeper, but with a loader of configs that composes jobs alike once."""
-        from initdist.composer import Composer
-
         hydra_context = HydraContext(
             cast("ConfigLoader", Composer(hydra_context.config_loader)), hydra_context.callbacks
         )

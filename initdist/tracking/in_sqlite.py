@@ -161,10 +161,8 @@ class InSqlite:
 def _is_known(file: Path) -> bool:
     try:
         with contextlib.closing(sqlite.connect(file, "ro")) as database:
-            written, read = sqlite.columns(database, COLUMNS), sqlite.columns(database, READ)
-        return all(set(known) == written[table] for table, known in COLUMNS.items()) and all(
-            known <= read[table] for table, known in READ.items()
-        )
+            written = {table: frozenset(known) for table, known in COLUMNS.items()}
+            return sqlite.columns(database, COLUMNS) == written and sqlite.has(database, READ)
     except sqlite3.Error:  # MLflow says what is wrong
         return False
 

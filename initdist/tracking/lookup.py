@@ -92,8 +92,7 @@ def _in_sqlite(store: Store, queries: Iterable[tuple[str, list[Any]]]) -> Iterab
         return None
     try:
         with contextlib.closing(sqlite.connect(file, "ro")) as database:
-            there = sqlite.columns(database, _COLUMNS)
-            if not all(wanted <= there[table] for table, wanted in _COLUMNS.items()):
+            if not sqlite.has(database, _COLUMNS):
                 return None
             return [
                 _finished(*row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from pathlib import Path
 
 from initdist.tracking.records import Store
@@ -21,6 +21,12 @@ def file(store: Store) -> Path | None:
 def connect(file: Path, mode: str) -> sqlite3.Connection:
     """`mode`: ro or rw; a file that is gone is not made anew. Raises sqlite3.Error."""
     return sqlite3.connect(f"{file.as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def has(database: sqlite3.Connection, wanted: Mapping[str, Set[str]]) -> bool:
+    """Whether the tables have at least these columns."""
+    there = columns(database, wanted)
+    return all(known <= there[table] for table, known in wanted.items())
 
 
 def columns(database: sqlite3.Connection, tables: Collection[str]) -> Mapping[str, frozenset[str]]:

@@ -32,7 +32,7 @@ def update_in_place(graph: Graph, count: int) -> None:
     A difference of an argument and a matrix product is taken without keeping the product: it is rounded differently.
     """
     arguments = [node for node in graph.nodes if node.op == "placeholder"][:count]
-    output = next(reversed(graph.nodes))
+    output = graph.output_node()
     values = output.args[0]
     assert isinstance(values, (tuple, list))
     output.args = (tuple(values[count:]),)

@@ -53,12 +53,13 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
     import setting
     import torch
 
-    from initdist import data, optim, stack
+    from initdist import capture, data, optim, precision, stack
     from initdist.epochs import Epochs, Live, epoch_orders
     from initdist.losses import LOSSES
 
     device = torch.device(case["device"])
     configs = [setting.config(case["model"], case["width"], seed, case["compiled"]) for seed in range(case["stack"])]
+    precision.prepare(configs[0].numerics)
     built = stack.build(configs, setting.SHAPE, setting.CLASSES, device)
     live = Live(
         members=tuple(range(len(configs))),
@@ -69,13 +70,17 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
         seeds=tuple(one.seeds.order for one in configs),
         waiting=[()] * len(configs),
     )
-    epochs = Epochs(live, BATCH, LOSSES["cross_entropy"])
+    epochs = Epochs(live, BATCH, LOSSES["cross_entropy"], capture.graphs("auto", device, waits=False))
+    count, orders = 0, epoch_orders(live, 1)
 
     def run() -> None:
-        run.count += 1  # type: ignore[attr-defined]
-        epochs.run(run.count, epoch_orders(live, run.count)).cpu()  # type: ignore[attr-defined]
+        """As in a training: the next epoch's orders are drawn while a GPU is still at work."""
+        nonlocal count, orders
+        count += 1
+        losses = epochs.run(count, orders)
+        orders = epoch_orders(live, count + 1)
+        losses.cpu()
 
-    run.count = 0  # type: ignore[attr-defined]
     return run
 
 
@@ -118,10 +123,11 @@ def _plain(case: dict[str, Any]) -> Callable[[], None]:
     import torch
     from plain import Plain
 
-    from initdist import data, models, rng
+    from initdist import data, models, precision, rng
 
     device = torch.device(case["device"])
     config = setting.config(case["model"], case["width"], 0)
+    precision.prepare(config.numerics)
     inputs, labels = (part[0] for part in data.build([config], device).train_slice(0, TRAIN_SIZE))
     module = models.build(config.model, setting.SHAPE, setting.CLASSES).to(device)
     network = Plain(module, inputs, labels, config.optimizer.lr, BATCH)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from initdist import rng
+from initdist.capture import Graphs, Step
 from initdist.data import StackData
 from initdist.losses import Loss
 from initdist.optim import Optimizer
@@ -61,19 +62,15 @@ def epoch_orders(live: Live, epoch: int) -> np.ndarray:
 
 
 class Epochs:
-    """Epochs of one live stack; on CUDA their steps are captured in the second epoch and replayed from then on."""
+    """Epochs of one live stack."""
 
-    def __init__(self, live: Live, batch_size: int, loss: Loss) -> None:
-        self.live, self.batch_size, self.loss = live, batch_size, loss
+    def __init__(self, live: Live, batch_size: int, loss: Loss, graphs: Graphs) -> None:
+        self.live, self.batch_size, self.loss, self.graphs = live, batch_size, loss, graphs
         device = live.stack.device
         self.order = torch.empty(len(live.members), live.data.train_size, dtype=torch.int64, device=device)
         self.total = torch.zeros(len(live.members), dtype=torch.float64, device=device)
-        self.warm = False  # whether everything that lives from step to step has been allocated
-        self.graph: torch.cuda.CUDAGraph | None = None
-        # On CUDA steps stay with the optimizer: nothing is recorded there, whole epochs are captured.
-        self.descends = device.type == "cpu" and live.optimizer.descends and batch_size <= ROWS
-        # Noise that is made anew at every step waits for the device.
-        self.capturable = device.type == "cuda" and (live.data.noise is None or live.data.inputs is not None)
+        self.descends = live.optimizer.descends and batch_size <= ROWS
+        self.steps: dict[int, Step] = {}  # size of a batch -> the step on one
 
     def run(self, epoch: int, orders: np.ndarray) -> Tensor:
         """One pass over every network's own order; the last partial batch is kept with its own mean.
@@ -83,29 +80,24 @@ class Epochs:
         self.order.copy_(torch.from_numpy(orders))
         self.total.zero_()
         self.live.optimizer.begin_epoch(epoch)
-        if self.warm and self.capturable and self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self._steps()
-        if self.graph is None:
-            self._steps()
-            self.warm = True
-        else:
-            self.graph.replay()
+        for batch in self.order.split(self.batch_size, dim=1):
+            if (size := batch.shape[1]) not in self.steps:
+                self.steps[size] = Step(self._launch, self._changed)
+            self.steps[size](batch, self.graphs)
         return self.total / self.live.data.train_size
 
-    def _steps(self) -> None:
-        for batch in self.order.split(self.batch_size, dim=1):
-            self.total.add_(self._step(batch), alpha=batch.shape[1])
-
-    def _step(self, batch: Tensor) -> Tensor:
-        """One step on a batch, given by its positions [K, B]; returns the losses [K] before it."""
+    def _launch(self, batch: Tensor) -> None:
+        """One step on a batch, given by its positions [K, B]; its losses [K] before it go into the total."""
         stack, optimizer = self.live.stack, self.live.optimizer
         if self.descends:
-            return stack.descend(self.loss, *self.live.data.train_batch(batch), optimizer.coefficients["lr"])
-        gradients, losses = _gradients(self.live, batch, self.loss)
-        optimizer.step(stack.parameters, gradients)
-        return losses
+            losses = stack.descend(self.loss, *self.live.data.train_batch(batch), optimizer.coefficients["lr"])
+        else:
+            gradients, losses = _gradients(self.live, batch, self.loss)
+            optimizer.step(stack.parameters, gradients)
+        self.total.add_(losses, alpha=batch.shape[1])
+
+    def _changed(self) -> list[Tensor]:
+        return [self.total, *self.live.stack.parameters.values(), *self.live.optimizer.changed()]
 
 
 def _gradients(live: Live, batch: Tensor, loss: Loss) -> tuple[Parameters, Tensor]:

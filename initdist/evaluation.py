@@ -1,10 +1,12 @@
-"""Losses, errors and distances of a whole stack on whole datasets, in micro-batches of fixed size.
+"""Losses, errors and distances of a whole stack on whole datasets, in micro-batches.
 
-The micro-batch does not depend on the stack's size, so that a network's value does not depend on its neighbours.
+On a CPU the micro-batch does not depend on the stack's size, so that a network's value does not depend on its
+neighbours. On CUDA, where each one costs the same time however small it is, it holds as much as there is room for.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial, reduce
 
@@ -16,12 +18,21 @@ from initdist.losses import Loss
 from initdist.stack import Stack
 
 ROWS = 256
+CUDA_VALUES = 2**26  # pixels of all networks in a micro-batch
 
 
-def slices(fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The micro-batches (inputs, labels) of a dataset of this size."""
-    for start in range(0, size, ROWS):
-        yield fetch(start, min(start + ROWS, size))
+def slices(
+    data: StackData, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The micro-batches (inputs, labels) of a dataset of this size, one of those in `data`."""
+    rows = ROWS
+    if data.rows.is_cuda:
+        pixels = len(data.rows) * math.prod(data.shared.description.input_shape)
+        rows = max(
+            ROWS, 2 ** int(math.log2(CUDA_VALUES / pixels))
+        )  # of few sizes, for which forward passes are recorded
+    for start in range(0, size, rows):
+        yield fetch(start, min(start + rows, size))
 
 
 def train_metrics(stack: Stack, data: StackData, loss: Loss, awaited: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -31,7 +42,7 @@ def train_metrics(stack: Stack, data: StackData, loss: Loss, awaited: Tensor | N
     certainly above its own: often few samples tell, since losses are not negative.
     """
     if awaited is None:
-        return _metrics(stack, loss, data.train_slice, data.train_size)
+        return _metrics(stack, data, loss, data.train_slice, data.train_size)
     return _awaited_metrics(stack, loss, data, awaited)
 
 
@@ -41,14 +52,14 @@ def test_metrics(stack: Stack, data: StackData, loss: Loss, samples: int | None)
     With `samples`, on every k-th test sample alone, so that about so many are left: fewer than twice as many.
     """
     every = 1 if samples is None else max(1, data.test_size // samples)
-    return _metrics(stack, loss, partial(data.test_slice, every=every), -(-data.test_size // every))
+    return _metrics(stack, data, loss, partial(data.test_slice, every=every), -(-data.test_size // every))
 
 
 def test_results(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
     """As `test_metrics` on the whole test set, and which of its samples are classified correctly [N, T], in order."""
     total = torch.zeros(2, len(stack), dtype=torch.float64, device=stack.device)
     correct = []
-    for inputs, labels in slices(data.test_slice, data.test_size):
+    for inputs, labels in slices(data, data.test_slice, data.test_size):
         sums, right = _scored(stack, loss, inputs, labels)
         total += sums
         correct.append(right)
@@ -65,7 +76,7 @@ def margins(logits: Tensor, labels: Tensor) -> Tensor:
 def share_with_margin(stack: Stack, data: StackData, margin: Tensor) -> Tensor:
     """Fraction [N] of each network's training set that it classifies by at least its own margin [N], in float64."""
     count = torch.zeros(len(stack), dtype=torch.int64, device=stack.device)
-    for inputs, labels in slices(data.train_slice, data.train_size):
+    for inputs, labels in slices(data, data.train_slice, data.train_size):
         count += (margins(stack.forward(inputs), labels).double() >= margin[:, None]).sum(1)
     return count.double() / data.train_size
 
@@ -88,10 +99,10 @@ def sum_in_order(terms: Iterable[Tensor]) -> Tensor:
 
 
 def _metrics(
-    stack: Stack, loss: Loss, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
+    stack: Stack, data: StackData, loss: Loss, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
 ) -> tuple[Tensor, Tensor]:
     total = torch.zeros(2, len(stack), dtype=torch.float64, device=stack.device)
-    for inputs, labels in slices(fetch, size):
+    for inputs, labels in slices(data, fetch, size):
         total += _sums(stack, loss, inputs, labels)
     return _means(total, size)
 
@@ -101,7 +112,7 @@ def _awaited_metrics(stack: Stack, loss: Loss, data: StackData, awaited: Tensor)
     bound = awaited * data.train_size
     part, members = stack, torch.arange(len(stack), device=stack.device)
     total = torch.zeros(2, len(stack), dtype=torch.float64, device=stack.device)
-    for inputs, labels in slices(data.train_slice, data.train_size):
+    for inputs, labels in slices(data, data.train_slice, data.train_size):
         undecided = total[0] <= bound[members]
         if not undecided.all():
             part, members, total = part.select(undecided), members[undecided], total[:, undecided]

@@ -75,6 +75,8 @@ class Result:
     seconds: float  # its share of its stack's training time
     measured: Measurement = field(default_factory=lambda: Measurement({}, {}, {}))
     code: str = ""  # of the sources that trained it, as the training process had loaded them
+    device: str = ""  # what trained it: `cpu`, or the name of the GPU
+    graphs: str = ""  # whether its steps were replayed as CUDA graphs, and why not; empty on a CPU
     correct: bytes = b""  # numpy.packbits of which samples of the clean test set are right; empty where not known
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from initdist import names, stops
+from initdist import capture, names, stops
 from initdist.data import StackData
 from initdist.epochs import Epochs, Live, epoch_orders
 from initdist.evaluation import share_with_margin, train_metrics
@@ -22,7 +22,7 @@ from initdist.stack import Stack
 
 # So large a share of a stack's networks must have ended before it shrinks. On CUDA every new shape is captured anew,
 # and a few networks more cost little; compiling one takes longer still.
-SHRINK = {"cpu": 0.0, "cuda": 0.25}
+SHRINK = {"cpu": 0.0, "cuda": 0.1}
 SHRINK_COMPILED = 0.5
 
 
@@ -56,6 +56,7 @@ class Snapshot:
     data: StackData
     optimizer: Optimizer
     waiting: Sequence[tuple[float, ...]]  # K loss levels not yet crossed
+    graphs: str  # what came of capturing steps as CUDA graphs; empty on other devices
 
     @property
     def running(self) -> list[int]:
@@ -83,7 +84,9 @@ def fit(
     if 0 in record and plan.begun == 0:
         unknown = torch.full((n,), torch.nan, dtype=torch.float64)
         yield _snapshot(live, 0, 0, unknown, loss)
-    epochs = Epochs(live, batch_size, loss)
+    waits = data.noise is not None and data.inputs is None
+    made = capture.graphs(stack.form.numerics.cuda_graphs, stack.device, waits)
+    epochs = Epochs(live, batch_size, loss, made)
     orders = epoch_orders(live, plan.begun + 1)
     for epoch in range(plan.begun + 1, plan.max_epochs + 1):
         last = epoch == plan.max_epochs
@@ -91,7 +94,7 @@ def fit(
         orders = orders if last else epoch_orders(live, epoch + 1)  # while a CUDA device is still at work
         batch_loss = mean.cpu()
         awaited = None if epoch in record or last else _awaited(live, batch_loss)
-        snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, awaited)
+        snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, awaited, made.outcome)
         crossed, ended = _decide(live, snapshot, last)
         yield replace(snapshot, crossed=crossed, ended=ended)
         live.resting |= ended.keys()
@@ -100,7 +103,7 @@ def fit(
         if len(live.resting) > shrink_at * len(live.members):
             keep = live.survivors()
             live, orders = live.shrink(keep), orders[keep]
-            epochs = Epochs(live, batch_size, loss)
+            epochs = Epochs(live, batch_size, loss, made)
 
 
 def _awaited(live: Live, batch_loss: Tensor) -> Tensor:
@@ -122,7 +125,13 @@ def _awaited(live: Live, batch_loss: Tensor) -> Tensor:
 
 
 def _snapshot(
-    live: Live, epoch: int, step: int, batch_loss: Tensor, loss: Loss, awaited: Tensor | None = None
+    live: Live,
+    epoch: int,
+    step: int,
+    batch_loss: Tensor,
+    loss: Loss,
+    awaited: Tensor | None = None,
+    graphs: str = "",
 ) -> Snapshot:
     """The state after an epoch; without the training losses where they are above all those awaited [K]."""
     train_loss = train_error = share = torch.full_like(batch_loss, torch.nan)
@@ -135,7 +144,7 @@ def _snapshot(
         share = share_with_margin(live.stack, live.data, margin).cpu()
     facts = (batch_loss, train_loss, train_error, share)
     views = (live.stack, live.data, live.optimizer, live.waiting)
-    return Snapshot(epoch, step, live.members, *facts, frozenset(live.resting), {}, {}, *views)
+    return Snapshot(epoch, step, live.members, *facts, frozenset(live.resting), {}, {}, *views, graphs)
 
 
 def _decide(live: Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:

@@ -9,10 +9,13 @@ import torch
 
 T = TypeVar("T")
 
+# The allocator for the CPU; CUDA itself, as in a graph; the workspaces of cuBLAS, cuDNN, cuSOLVER.
+EXHAUSTED = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
+
 
 def exhausted(error: Exception) -> bool:
-    """Whether a smaller stack may go through. PyTorch's allocator for the CPU raises a plain RuntimeError."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+    """Whether a smaller stack may go through. What PyTorch's own allocator for CUDA does not say comes as RuntimeError."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(words in str(error) for words in EXHAUSTED)
 
 
 def in_halves(work: Callable[[list[int]], list[T]], positions: list[int]) -> list[T]:

@@ -42,20 +42,22 @@ class Recorded:
         self._recordings: dict[Any, Function] = {}
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
-        cuda = given[0].is_cuda
-        if cuda and not self._compiled:  # there whole epochs are captured, which leaves out even more
-            return self._write(given)
         any_size = self._stacked and not self._compiled
         key = tuple((tensor.shape[1:] if any_size else tensor.shape, tensor.stride()) for tensor in given)
         recording = self._recordings.get(key)
         if recording is None:
+            if given[0].is_cuda and torch.cuda.is_current_stream_capturing():
+                return self._write(given)  # what recording or compiling takes must not become part of the graph
             self._calls[key] += 1
-            # Nothing can be compiled while an epoch is captured.
-            if self._calls[key] <= WORTHWHILE and not cuda and not self._updates:
+            if self._calls[key] <= WORTHWHILE and not self._at_once(given):
                 return self._function(*given)
             recording = self._keep(key, self._record(given, any_size))
         with torch.no_grad():
             return recording(*given)
+
+    def _at_once(self, given: tuple[Tensor, ...]) -> bool:
+        """On CUDA a step is called a few times only before it is captured."""
+        return self._updates > 0 or (self._compiled and given[0].is_cuda)
 
     def _write(self, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         results = self._function(*given)

@@ -87,6 +87,8 @@ def outcome(result: Result, files: Sequence[str]) -> tracking.Outcome:
             names.THETA0: result.theta0,
             names.TRAINING_SECONDS: f"{result.seconds:.3f}",
             **measure_tags(result.measured),
+            names.DEVICE: result.device,
+            **({names.CUDA_GRAPHS: result.graphs} if result.graphs else {}),
             **({names.TEST_CORRECT: base64.b64encode(result.correct).decode()} if result.correct else {}),
             **tracking.code_tags(),
             names.CODE: result.code,

@@ -16,11 +16,31 @@ ORDER = "order"
 PERTURBATION = "perturbation"  # of trained parameters, by measures
 PROBE = "probe"  # of curvature, by measures
 
+_WORD = (1 << 64) - 1
+_shared = np.random.Generator(np.random.Philox(key=0))
+
 
 def stream(seed: int, name: str, *counters: int) -> np.random.Generator:
     """Generator of the stream `name` of `seed`; counters (an epoch, a sample index) select independent sub-streams."""
-    key = hashlib.sha256(":".join([name, str(seed), *map(str, counters)]).encode()).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(_key(seed, name, *counters), "little")))
+
+
+def _key(seed: int, name: str, *counters: int) -> bytes:
+    return hashlib.sha256(":".join([name, str(seed), *map(str, counters)]).encode()).digest()[:16]
+
+
+def _drawing(seed: int, name: str, *counters: int) -> np.random.Generator:
+    """As `stream`, for one draw at once: every call gives the same generator. To make one takes as long as an order."""
+    key = int.from_bytes(_key(seed, name, *counters), "little")
+    _shared.bit_generator.state = {
+        "bit_generator": "Philox",
+        "state": {"counter": np.zeros(4, np.uint64), "key": np.array([key & _WORD, key >> 64], np.uint64)},
+        "buffer": np.zeros(4, np.uint64),
+        "buffer_pos": 4,
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    return _shared
 
 
 def subset(seed: int, pool: int, size: int) -> np.ndarray:
@@ -30,7 +50,7 @@ def subset(seed: int, pool: int, size: int) -> np.ndarray:
 
 def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
     """[size] order in which an epoch visits the training samples; a function of (seed, epoch) alone."""
-    return stream(seed, ORDER, epoch).permutation(size)
+    return _drawing(seed, ORDER, epoch).permutation(size)
 
 
 def balanced_subset(seed: int, labels: np.ndarray, size: int) -> np.ndarray:

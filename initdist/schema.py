@@ -90,10 +90,16 @@ class SeedsConfig:
     order: int = option(MISSING, at_least(0))
 
 
+def is_switch(text: str) -> bool:
+    """Whether this is a word for automatic, on or off; YAML's own words come as Python writes them."""
+    return text.lower() in ("auto", "true", "false")
+
+
 @dataclass
 class NumericsConfig:
     precision: str = option("float32", one_of("float32", "tf32", "bfloat16"), neutral="float32")
     compile: bool = option(False, neutral=False)
+    cuda_graphs: str = option("auto", matching("auto, true or false", is_switch), identity=False)
 
 
 @dataclass

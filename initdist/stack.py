@@ -6,6 +6,7 @@ N networks, B batch, C classes; `inputs_nb` is [N, B, *input_shape], `labels_nb`
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 
-from initdist import initialization, models, outline, precision
+from initdist import cores, initialization, models, outline, precision
 from initdist.losses import Loss
 from initdist.recording import Recorded
 from initdist.schema import Config, ModelConfig, NumericsConfig
@@ -223,9 +224,16 @@ def build(configs: Sequence[Config], input_shape: tuple[int, ...], classes: int,
     model, numerics = configs[0].model, configs[0].numerics
     form = _form(_Shape(repr((model, numerics)), input_shape, classes, device.type, model, numerics))
     shapes = {name: tuple(p.shape) for name, p in form.module.named_parameters()}
-    drawn = [initialization.draw(config, shapes) for config in configs]
+    drawn = _drawn(configs, shapes, device)
     parameters = {name: torch.stack([one[name] for one in drawn]).to(device) for name in shapes}
     return Stack(form, parameters, parameters if form.output_scale is not None else {})
+
+
+def _drawn(configs: Sequence[Config], shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> list[Parameters]:
+    """Every network's initial parameters. Where a GPU waits for them all cores draw; else each has a process of its
+    own."""
+    with ThreadPoolExecutor(cores.usable() if device.type == "cuda" else 1) as threads:
+        return list(threads.map(lambda config: initialization.draw(config, shapes), configs))
 
 
 @dataclass(frozen=True)

@@ -288,6 +288,7 @@ class _Observer:
                 theta0=weights.theta_hash(initial.network(i)),
                 seconds=record.seconds,
                 measured=measured[i],
+                graphs=snapshot.graphs,
                 correct=self.correct.pop(snapshot.members[k], b""),
             )
             yield Trained(result, trained.network(i))

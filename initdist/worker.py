@@ -5,6 +5,7 @@ On the CPU it uses one thread, which makes a network's result independent of the
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from initdist import (
     checkpoint,
     compiler,
     datasets,
+    epochs,
     measuring,
     memory,
     optim,
@@ -33,7 +35,7 @@ from initdist import (
     weights,
 )
 from initdist.checkpoint import State
-from initdist.errors import DatasetError, UserError
+from initdist.errors import DatasetError, DeviceError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
 from initdist.schema import Config
 
@@ -58,9 +60,9 @@ def serve(connection: Connection, device: str) -> None:
         while True:
             message = connection.recv()
             if isinstance(message, Task):
-                _train(connection, message, torch.device(device))
+                _train(connection, message, device)
             elif isinstance(message, MeasureTask):
-                _measure(connection, message, torch.device(device))
+                _measure(connection, message, device)
             else:
                 question, config = message
                 connection.send(_answered(question, config, device))
@@ -80,38 +82,66 @@ def _answered(question: str, config: Config | None, device: str) -> int | str:
     """The answer, or why there is none."""
     try:
         return _answer(question, config, device)
+    except UserError as error:
+        return str(error)
     except Exception:
         return traceback.format_exc()
 
 
 def _answer(question: str, config: Config | None, device: str) -> int:
     if question == "cuda devices":
-        return torch.cuda.device_count()
+        # With a driver that is too old for this PyTorch devices are counted all the same; it says so by itself.
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
     assert question == "capacity"
     assert config is not None
-    return capacity(config, torch.device(device))
+    return capacity(config, _used(device))
+
+
+def _used(name: str) -> torch.device:
+    """The device, made the one that CUDA's calls without a device mean. Raises DeviceError if it cannot be used."""
+    device = torch.device(name)
+    if device.type == "cuda":
+        try:
+            torch.cuda.set_device(device)
+            torch.zeros(1, device=device)
+        except (RuntimeError, torch.OutOfMemoryError) as error:
+            why = next(iter(str(error).splitlines()), "")
+            raise DeviceError(f"device must be one that can be used, got {name}: {why}; see nvidia-smi") from None
+    return device
 
 
 def capacity(config: Config, device: torch.device) -> int:
     """How many networks of this shape one stack should hold on a device."""
     about = datasets.describe(config.dataset)
     module = outline.module(config.model, about.input_shape, about.classes)
-    parameters = outline.parameters(module)
+    parameters, activations = outline.parameters(module), outline.activations(module, about.input_shape)
+    batch = config.optimizer.batch_size or config.dataset.train_size
     if stack.separate(module, device):
         return SEPARATE_STACK
     if device.type == "cpu":
-        batch = config.optimizer.batch_size or config.dataset.train_size
-        working_set = max(parameters, batch * outline.activations(module, about.input_shape))
-        return max(1, CPU_STACK_VALUES // working_set)
+        return max(1, CPU_STACK_VALUES // max(parameters, batch * activations))
     free, _ = torch.cuda.mem_get_info(device)
-    copies = 6  # initial, current, gradients, and the transients of a step
-    return max(1, int(free * CUDA_MEMORY_SHARE) // (4 * copies * parameters))
+    return max(1, int(free * CUDA_MEMORY_SHARE) // cuda_bytes(config, parameters, activations, about.input_shape))
 
 
-def _train(connection: Connection, task: Task, device: torch.device) -> None:
+def cuda_bytes(config: Config, parameters: int, activations: int, input_shape: tuple[int, ...]) -> int:
+    """What a network of a stack takes of a CUDA device's memory, beside its training inputs.
+
+    Its initial and its current parameters; what the optimizer keeps; two copies of both, where a captured step is held
+    against the launched one; and twice what a step needs for a while, since a graph has memory of its own: gradients
+    with their transients, a batch, and what each layer leaves behind on the ways there and back.
+    """
+    slots = len(optim.OPTIMIZERS[config.optimizer.name].slots)
+    batch = min(config.optimizer.batch_size or config.dataset.train_size, epochs.ROWS)
+    kept = (2 + slots) + 2 * (1 + slots)
+    return 4 * (kept * parameters + 2 * (2 * parameters + batch * (math.prod(input_shape) + 3 * activations)))
+
+
+def _train(connection: Connection, task: Task, name: str) -> None:
     waiting = [list(range(len(task.networks)))]  # stacks still to train: the task's own, and its halves
     try:
         connection.send(Started(task.networks))
+        device = _used(name)
         _check_data(task)
         while waiting:
             left = waiting.pop(0)
@@ -132,21 +162,25 @@ def _train(connection: Connection, task: Task, device: torch.device) -> None:
         raise
     except Exception as error:  # whatever went wrong in one stack must not take the others with it
         remaining = sorted(task.networks[i] for part in waiting for i in part)
-        why = str(error) if isinstance(error, UserError) else traceback.format_exc()
-        connection.send(Failed(tuple(remaining), why))
+        connection.send(Failed(tuple(remaining), _why(error)))
     connection.send(Done())
 
 
-def _measure(connection: Connection, task: MeasureTask, device: torch.device) -> None:
+def _why(error: Exception) -> str:
+    """Within an except clause: what a user is to read."""
+    return str(error) if isinstance(error, UserError) else traceback.format_exc()
+
+
+def _measure(connection: Connection, task: MeasureTask, name: str) -> None:
     left = set(task.networks)
     try:
-        for event in measuring.afterwards(task, device):
+        for event in measuring.afterwards(task, _used(name)):
             connection.send(event)
             left.discard(event.network)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
-    except Exception:
-        connection.send(Failed(tuple(sorted(left)), traceback.format_exc()))
+    except Exception as error:
+        connection.send(Failed(tuple(sorted(left)), _why(error)))
     connection.send(Done())
 
 
@@ -203,8 +237,14 @@ def _train_stack(
         if task.weight_files:
             file, seconds = Path(task.weight_files[position]), configs[0].tracking.patience
             patience.stored(partial(weights.save, event.parameters, event.result.theta0, file), seconds, file)
-        connection.send(replace(event.result, network=task.networks[position], code=codes[event.result.network]))
+        own = task.networks[position], codes[event.result.network]
+        connection.send(replace(event.result, network=own[0], code=own[1], device=_model(device)))
         left.remove(position)
+
+
+def _model(device: torch.device) -> str:
+    """What a run says of the device: `cpu`, or the name of the GPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _codes(state: State | None) -> str:

@@ -69,6 +69,7 @@ BROKEN = [
         "float16",
         "numerics.precision must be one of float32, tf32, bfloat16, got 'float16'; did you mean bfloat16?",
     ),
+    ("numerics.cuda_graphs", "yes", "numerics.cuda_graphs must be auto, true or false, got 'yes'"),
     ("optimizer.schedule_epochs", -1, "optimizer.schedule_epochs must be at least 0, got -1"),
     ("optimizer.schedule_factor", 0.0, "optimizer.schedule_factor must be a finite number above 0, got 0.0"),
     ("noise.name", "blur", "noise.name must be one of labels, shuffled_pixels, random_pixels, gaussian, got 'blur'"),

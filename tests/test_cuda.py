@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from initdist import epochs, fit, pool
-from initdist.events import Result
+from initdist import fit, losses, pool, recording
+from initdist.events import Failed, Result
 from tests import helpers
 from tests.helpers import tiny
 
 DEVICE = torch.device("cuda")
 MODELS = ["mlp", "cnn", "resnet"]
+CONTEXT = 3 * 2**29  # what CUDA, its libraries and their workspaces take of a process's memory
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -46,26 +47,55 @@ def test_networks_are_those_of_a_cpu(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_captured_epochs_are_those_that_are_launched_step_by_step(model, monkeypatch):
+def test_captured_steps_are_those_that_are_launched(model):
     captured = train(differing(model))
     assert len({one.result.step for one in captured}) > 1
-    begin = epochs.Epochs.__init__
-
-    def never_captured(self, *given):
-        begin(self, *given)
-        self.capturable = False
-
-    monkeypatch.setattr(epochs.Epochs, "__init__", never_captured)
-    for one, other in zip(captured, train(differing(model)), strict=True):
+    assert {one.result.graphs for one in captured} == {"used"}
+    launched = train(differing(model, **{"numerics.cuda_graphs": "false"}))
+    for one, other in zip(captured, launched, strict=True):
         close(one, other, 1e-5)
 
 
-def test_epochs_are_captured(monkeypatch):
+def test_steps_are_captured(monkeypatch):
     replays = []
     replay = torch.cuda.CUDAGraph.replay
     monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda self: (replays.append(1), replay(self)))
-    train([tiny({"stop.train_loss": 0.0, "stop.max_epochs": 6})])
-    assert len(replays) == 5  # the first epoch is launched step by step, the second captured and replayed
+    train([tiny({"stop.train_loss": 0.0, "stop.max_epochs": 6, "dataset.train_size": 100, "optimizer.batch_size": 30})])
+    # Of batches of 30 and of 10 the first step is launched; the second is captured, replayed once and launched.
+    assert len(replays) == (6 * 3 - 1) + (6 - 1)
+
+
+@pytest.mark.parametrize("changes", [
+    {"optimizer.name": "adam"},
+    {"optimizer.name": "momentum", "optimizer.momentum": 0.9, "optimizer.clip_norm": 1.0},
+    {"numerics.precision": "tf32"},
+    {"numerics.precision": "bfloat16"},
+    {"model.init": "ntk", "model.output_scale": 2.0},
+], ids=str)  # fmt: skip
+def test_other_steps_are_captured_too(changes):
+    plain = {"stop.train_loss": 0.0, "stop.max_epochs": 4} | changes
+    (one,) = train([tiny(plain)])
+    (other,) = train([tiny(plain | {"numerics.cuda_graphs": "false"})])
+    assert (one.result.graphs, other.result.graphs) == ("used", "not used: numerics.cuda_graphs=false")
+    close(one, other, 1e-5)
+
+
+def test_a_step_in_which_the_host_reads_from_the_device_is_launched(monkeypatch, capfd):
+    """A real capture that fails, at a real operation that no graph can hold."""
+    plain = {"stop.train_loss": 0.0, "stop.max_epochs": 3}
+    (expected,) = train([tiny(plain)])
+    cross_entropy = losses.LOSSES["cross_entropy"]
+
+    def reads(logits, labels):
+        float(torch.ones(1, device=logits.device))
+        return cross_entropy(logits, labels)
+
+    monkeypatch.setitem(losses.LOSSES, "cross_entropy", reads)
+    monkeypatch.setattr(recording, "record", lambda *given: None)
+    (found,) = train([tiny(plain)])
+    assert found.result.graphs.startswith("not used: aten._local_scalar_dense.default failed in it")
+    assert "steps are launched one by one" in capfd.readouterr().err
+    close(found, expected, 1e-5)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
@@ -112,13 +142,24 @@ def test_networks_train_where_memory_is_short():
     try:
         free, _ = torch.cuda.mem_get_info(DEVICE)
         room = 4 * parameters * networks * 3  # enough for some of the copies that a step of all needs
-        held = torch.empty(max(0, free - room - 2**29), dtype=torch.uint8, device=DEVICE)
-        found = [event for event in training_pool.train(configs) if isinstance(event, Result)]
+        held = torch.empty(max(0, free - room - CONTEXT), dtype=torch.uint8, device=DEVICE)
+        events = list(training_pool.train(configs))
     finally:
         del held
         torch.cuda.empty_cache()
         training_pool.close()
-    assert sorted(event.network for event in found) == list(range(networks))
+    assert [event for event in events if isinstance(event, Failed)] == []
+    assert sorted(event.network for event in events if isinstance(event, Result)) == list(range(networks))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_another_device_than_the_first_one():
+    second = torch.device("cuda", 1)
+    before = torch.cuda.memory_allocated(DEVICE)
+    for one, other in zip(helpers.train(differing("mlp"), second), train(differing("mlp")), strict=True):
+        assert one.result.graphs == "used"
+        close(one, other)
+    assert torch.cuda.memory_allocated(DEVICE) <= before + 2**20
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")

@@ -57,6 +57,7 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "stop.max_epochs": (7, True),
     "numerics.precision": ("bfloat16", True),
     "numerics.compile": (True, True),
+    "numerics.cuda_graphs": ("false", False),
     "checkpoint.every_minutes": (1.0, False),
     "checkpoint.dir": ("elsewhere", False),
     "tracking.patience": (1.0, False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 import torchvision
 
 from initdist.datasets import _idx, mnist
+from initdist.errors import DatasetError
+from initdist.schema import DatasetConfig
 
 
 def write(folder: Path, count: int, labels: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +33,42 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert np.array_equal(found[0], images)
     assert np.array_equal(found[1], classes)
     assert all(values.flags.writeable for values in found)  # PyTorch warns of others
+
+
+def test_compressed_files_are_read_where_there_are_no_others(tmp_path: Path) -> None:
+    images, classes = write(tmp_path, 300)
+    for file in list(tmp_path.iterdir()):
+        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.write_bytes(b"") if "images" in file.name else file.unlink()
+    with pytest.raises(ValueError, match="no IDX file"):  # a file that is there comes first
+        _idx.read_split(tmp_path, train=False)
+    (tmp_path / "t10k-images-idx3-ubyte").unlink()
+    found = _idx.read_split(tmp_path, train=False)
+    assert np.array_equal(found[0], images)
+    assert np.array_equal(found[1], classes)
+    assert all(values.flags.writeable for values in found)
+
+
+def test_compressed_datasets_are_checked_before_they_are_read(tmp_path: Path) -> None:
+    root = Path(os.environ.get("INITDIST_DATA", "data"))
+    source = root / mnist.SOURCE.folder
+    if not all((source / file).is_file() for file in mnist.SOURCE.files):
+        pytest.skip(f"MNIST is not in {root}: set INITDIST_DATA to a folder that holds MNIST/raw")
+    folder = tmp_path / mnist.SOURCE.folder
+    folder.mkdir(parents=True)
+    for file in mnist.SOURCE.files:
+        (folder / f"{file}.gz").write_bytes(gzip.compress((source / file).read_bytes(), 1))
+    config = DatasetConfig(name="mnist", train_size=100, root=str(tmp_path), download=False)
+    assert mnist.describe(config).pool == 60000
+    whole = mnist.load(config)
+    assert np.array_equal(whole.test_labels, _idx.read_split(source, False)[1])
+    last = folder / "t10k-labels-idx1-ubyte.gz"
+    last.write_bytes(gzip.compress(b"other"))
+    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz is corrupt: MD5 must be"):
+        mnist.describe(config)
+    last.write_bytes(last.read_bytes()[:-6])
+    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz is corrupt: Compressed file ended"):
+        mnist.describe(config)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ LAYERS = (
     (
         "activations",
         "blocks",
+        "capture",
         "compiler",
         "compose",
         "data",

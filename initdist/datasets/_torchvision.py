@@ -1,6 +1,8 @@
 """Datasets of torchvision: files in a folder under dataset.root, checked before anything is read or trained."""
 
+import gzip
 import hashlib
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from initdist.datasets import Arrays, Description
+from initdist.datasets import Arrays, Description, _idx
 from initdist.errors import DatasetError
 from initdist.schema import DatasetConfig
 
@@ -24,6 +26,11 @@ class Source:
     name: str  # of the class
     folder: str  # under dataset.root
     files: Mapping[str, str | int]  # file -> MD5, or length in bytes where no digest is known
+    compressed: bool = False  # whether a file may also be compressed with gzip, under its name and `.gz`
+
+    def at(self, file: Path) -> Path:
+        """Where a file is to be read."""
+        return _idx.at(file) if self.compressed else file
 
 
 def describe(source: Source, config: DatasetConfig, shape: tuple[int, ...], sizes: tuple[int, int, int]) -> Description:
@@ -44,13 +51,13 @@ def describe(source: Source, config: DatasetConfig, shape: tuple[int, ...], size
 def ensure(source: Source, config: DatasetConfig) -> None:
     """Check the files, downloading them first if that is allowed. Raises DatasetError."""
     folder = _folder(source, config)
-    missing = [file for file in source.files if not (folder / file).is_file()]
+    missing = [file for file in source.files if not source.at(folder / file).is_file()]
     if missing and config.download:
         _download(source, config)
     elif missing:
         raise DatasetError(_absent(source, config, "dataset.download is false"))
     for file, expected in source.files.items():
-        _check(folder / file, expected)
+        _check(source.at(folder / file), expected)
 
 
 def load(source: Source, config: DatasetConfig, read: Read | None = None) -> Arrays:
@@ -90,8 +97,12 @@ def _shaped(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _check(path: Path, expected: str | int) -> None:
     stat = path.stat()
     found: str | int = stat.st_size
-    if isinstance(expected, str):
-        found = _md5(str(path), stat.st_size, stat.st_mtime_ns)
+    if isinstance(expected, str) or path.suffix == ".gz":
+        try:
+            digest, length = _content(str(path), stat.st_size, stat.st_mtime_ns)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DatasetError(f"dataset file {path} is corrupt: {error}; remove it and run again") from None
+        found = digest if isinstance(expected, str) else length
     if found != expected:
         rule = "MD5" if isinstance(expected, str) else "length"
         raise DatasetError(
@@ -126,13 +137,14 @@ def _download(source: Source, config: DatasetConfig) -> None:
 def _absent(source: Source, config: DatasetConfig, why: str) -> str:
     return (
         f"dataset {config.name} is not complete in {_folder(source, config)} and {why}. "
-        f"Expected files: {', '.join(source.files)} (unpacked). Place them there, or point dataset.root "
+        f"Expected files: {', '.join(source.files)} (unpacked{' or as .gz' if source.compressed else ''}). Place them there, or point dataset.root "
         f"(or INITDIST_DATA) at a folder that holds {source.folder}"
     )
 
 
 @cache
-def _md5(path: str, size: int, mtime_ns: int) -> str:
-    """MD5 of a file; size and time are part of the cache's key."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+def _content(path: str, size: int, mtime_ns: int) -> tuple[str, int]:
+    """MD5 and length of what a file holds, unpacked; size and time are part of the cache's key."""
+    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "md5").hexdigest()  # type: ignore[arg-type]
+        return digest, file.tell()

@@ -12,6 +12,7 @@ SOURCE = _torchvision.Source(
         "t10k-images-idx3-ubyte": 16 + 10000 * 28 * 28,
         "t10k-labels-idx1-ubyte": 8 + 10000,
     },
+    compressed=True,
 )
 
 

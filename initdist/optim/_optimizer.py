@@ -55,6 +55,11 @@ class Optimizer:
             gradient = self._effective(parameter, gradients[name], decay, scale, scratch)
             self.rule.update(Step(parameter, gradient, scratch, slots, views, self.nesterov))
 
+    def changed(self) -> list[Tensor]:
+        """The tensors [N, ...] that a step changes beside the parameters, from the first step on."""
+        powers = [self.coefficients[f"{name}^t"] for name in self.rule.powers]
+        return [*powers, *(values for parts in self.state.values() for values in parts.values())]
+
     def network(self, index: int) -> dict[str, Tensor]:
         """What steps have changed for one network: its part of every slot and power, as copies on the CPU."""
         powers = {f"{name}^t": self.coefficients[f"{name}^t"] for name in self.rule.powers}

@@ -9,13 +9,15 @@ READY := .venv/.ready
 MAIN_JOB := -m model.width=64,256,1024 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: help setup run test lint format bench results coverage faults analyze ui clean
+.PHONY: help setup run test lint format bench gpu-bundle gpu-check results coverage faults analyze ui clean
 
 help:
 	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
 	@echo "make test     set up, run the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (half an hour; the grid needs INITDIST_DATA)"
+	@echo "make gpu-bundle  what a bare GPU machine without a network lacks, as one folder (needs INITDIST_DATA)"
+	@echo "make gpu-check   all that has to be run on a GPU, in eight minutes: benchmarks/results/gpu_check.json"
 	@echo "make results  train and judge what docs/results.md says (a quarter of an hour; needs INITDIST_DATA)"
 	@echo "make faults   200 kills of a sweep, and ten times the drawn configs and files: docs/faults.md (an hour)"
 	@echo "make coverage how often the intervals of the analysis hold the truth (minutes)"
@@ -56,6 +58,15 @@ bench: setup
 	$(BIN)/python benchmarks/end_to_end.py --json benchmarks/results/end_to_end.json
 	$(BIN)/python benchmarks/analysis.py --json benchmarks/results/analysis.json
 	$(BIN)/python benchmarks/results.py
+
+gpu-bundle: setup
+	$(BIN)/python benchmarks/gpu_bundle.py $(if $(PYTHON312),--python "$(PYTHON312)")
+
+# On a bare machine its own Python, which has PyTorch, with what the bundle adds; else the environment of make setup.
+gpu-check:
+	@"$(PYTHON)" benchmarks/gpu_check.py --probe
+	@if [ -d gpu-bundle ] && "$(PYTHON)" -c 'import torch' 2>/dev/null; then "$(PYTHON)" benchmarks/gpu_check.py; \
+	else $(MAKE) --no-print-directory setup && $(BIN)/python benchmarks/gpu_check.py; fi
 
 # The networks behind docs/results.md, and what is said of them. It can be stopped and goes on where it was.
 STUDY := tracking.uri=sqlite:///$(CURDIR)/results/mlflow.db

@@ -21,7 +21,7 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,7 +34,6 @@ from initdist import cores
 if TYPE_CHECKING:
     import torch
 
-SECONDS = 0.4  # of one turn
 ROLES = ("stacked", "plain", "threads", "products")
 TRAIN_SIZE, BATCH = 1024, 64
 
@@ -190,7 +189,7 @@ def serve(connection: Connection, threads: int) -> None:
                 run()
             started = clock()
             run()
-            count = max(1, round(SECONDS / (clock() - started)))
+            count = max(1, round(message["seconds"] / (clock() - started)))
             connection.send(count)
             continue
         started = clock()
@@ -297,7 +296,8 @@ HEAD = (
 )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None, kept: Callable[[], None] = lambda: None) -> None:
+    """Measure and print; with --json written after each row, and `kept` called then."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--widths", default="64,256,1024,4096", help="of the MLPs")
@@ -305,10 +305,11 @@ def main() -> None:
     parser.add_argument("--stacks", default="1,4,16,64,256", help="networks in the stack of one process")
     parser.add_argument("--parameters", type=float, default=3e7, help="leave out stacks of more parameters than this")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.4, help="of one turn")
     parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="what counts as time")
     parser.add_argument("--compiled", default="", help="widths of the MLPs to measure with numerics.compile as well")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     field = contestants(chosen.device, cores.usable())
     if chosen.clock == "processor" and "threads" in field:  # the sum of all its threads' is not what one waits for
         field.pop("threads").close()
@@ -330,14 +331,16 @@ def main() -> None:
                 "device": chosen.device,
                 "compiled": compiled,
                 "clock": chosen.clock,
+                "seconds": chosen.seconds,
             }
             rows.append(measure(case, field, chosen.rounds))
             print(line(rows[-1]), flush=True)
+            if chosen.json:
+                found = {"machine": machine(chosen.device), "clock": chosen.clock, "rows": rows}
+                chosen.json.write_text(json.dumps(found, indent=1))
+                kept()
     for one in field.values():
         one.close()
-    if chosen.json:
-        found = {"machine": machine(chosen.device), "clock": chosen.clock, "rows": rows}
-        chosen.json.write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

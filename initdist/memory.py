@@ -14,7 +14,7 @@ EXHAUSTED = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLO
 
 
 def exhausted(error: Exception) -> bool:
-    """Whether a smaller stack may go through. What PyTorch's own allocator for CUDA does not say comes as RuntimeError."""
+    """Whether a smaller stack may go through. What others than PyTorch's CUDA allocator say is a RuntimeError."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(words in str(error) for words in EXHAUSTED)
 
 

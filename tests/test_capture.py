@@ -79,7 +79,7 @@ def test_networks_whose_steps_are_replayed_are_the_same(changes: dict, captured_
         assert all(torch.equal(values, other.parameters[name]) for name, values in one.parameters.items())
 
 
-@pytest.mark.parametrize("how, why", [
+@pytest.mark.parametrize(("how", "why"), [
     (failing, "aten._local_scalar_dense.default failed in it (CUDA error: operation not permitted when stream is"),
     (changing, "it changes the parameters otherwise than the same step launched one by one"),
 ])  # fmt: skip
@@ -99,8 +99,8 @@ def test_a_graph_that_cannot_be_used_costs_nothing_but_time(
 
 def test_a_step_that_fails_by_itself_is_no_obstacle_of_a_graph(captured_by: Callable) -> None:
     captured_by(Recorder())
+    step = capture.Step(lambda batch: 1 / 0, list)
     with pytest.raises(ZeroDivisionError):
-        step = capture.Step(lambda batch: 1 / 0, list)
         step(torch.zeros(1), Graphs("auto", capture.on(CPU)))
 
 
@@ -170,7 +170,7 @@ def test_a_step_of_no_length_is_checked_too() -> None:
     assert torch.equal(state[0], torch.ones(2, 3))
 
 
-@pytest.mark.parametrize("count, expected", [(0, None), (1, ["cuda:0"]), (3, ["cuda:0", "cuda:1", "cuda:2"])])
+@pytest.mark.parametrize(("count", "expected"), [(0, None), (1, ["cuda:0"]), (3, ["cuda:0", "cuda:1", "cuda:2"])])
 def test_devices_are_those_that_there_are(
     count: int, expected: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,8 +149,8 @@ FILES = ", ".join(mnist.SOURCE.files)
 def _absent(root: Path, why: str) -> str:
     return (
         f"^dataset mnist is not complete in {re.escape(str(root / 'MNIST' / 'raw'))} and {why}. "
-        f"Expected files: {FILES} \\(unpacked or as .gz\\). Place them there, or point dataset.root \\(or INITDIST_DATA\\) "
-        f"at a folder that holds MNIST/raw$"
+        f"Expected files: {FILES} \\(unpacked or as .gz\\). Place them there, or point dataset.root "
+        f"\\(or INITDIST_DATA\\) at a folder that holds MNIST/raw$"
     )
 
 

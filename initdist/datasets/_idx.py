@@ -34,7 +34,8 @@ def _content(file: Path) -> np.ndarray:
 
 
 def read(file: Path, dimensions: int) -> np.ndarray:
-    """An IDX file, plain or compressed: two zeros, the type, the number of dimensions, the sizes in four bytes each, the values."""
+    """An IDX file, plain or compressed: two zeros, the type, the number of dimensions, the sizes in four bytes each,
+    the values."""
     content = _content(file)
     head = 4 + 4 * dimensions
     shape = tuple(content[4:head].view(">u4").tolist()) if len(content) >= head else ()

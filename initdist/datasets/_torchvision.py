@@ -135,9 +135,10 @@ def _download(source: Source, config: DatasetConfig) -> None:
 
 
 def _absent(source: Source, config: DatasetConfig, why: str) -> str:
+    form = "unpacked or as .gz" if source.compressed else "unpacked"
     return (
         f"dataset {config.name} is not complete in {_folder(source, config)} and {why}. "
-        f"Expected files: {', '.join(source.files)} (unpacked{' or as .gz' if source.compressed else ''}). Place them there, or point dataset.root "
+        f"Expected files: {', '.join(source.files)} ({form}). Place them there, or point dataset.root "
         f"(or INITDIST_DATA) at a folder that holds {source.folder}"
     )
 
@@ -146,5 +147,5 @@ def _absent(source: Source, config: DatasetConfig, why: str) -> str:
 def _content(path: str, size: int, mtime_ns: int) -> tuple[str, int]:
     """MD5 and length of what a file holds, unpacked; size and time are part of the cache's key."""
     with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "md5").hexdigest()  # type: ignore[arg-type]
+        digest = hashlib.file_digest(file, "md5").hexdigest()
         return digest, file.tell()

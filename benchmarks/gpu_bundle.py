@@ -118,8 +118,8 @@ def mnist(folder: Path) -> None:
     for name in MNIST:
         plain, compressed = source / name, source / f"{name}.gz"
         if not plain.is_file() and not compressed.is_file():
-            sys.exit(f"gpu-bundle: {plain} must be there, or {compressed.name}: set INITDIST_DATA to a folder that holds "
-                     f"MNIST/raw")  # fmt: skip
+            sys.exit(f"gpu-bundle: {plain} must be there, or {compressed.name}: set INITDIST_DATA to a folder that "
+                     f"holds MNIST/raw")  # fmt: skip
         content = plain.read_bytes() if plain.is_file() else gzip.decompress(compressed.read_bytes())
         (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
 

@@ -5,7 +5,7 @@ what is known so far is written after each, as `gpu_check.json`, to the folder i
 to benchmarks/results/. `python benchmarks/results.py` takes it into RESULTS.md.
 
     python benchmarks/gpu_check.py                          # with initdist installed, or what make gpu-bundle makes
-    python benchmarks/gpu_check.py --only tests,grid        # some of the steps
+    python benchmarks/gpu_check.py --only tests,grid        # of the others, what is in the file stays
     INITDIST_GPU_CHECK=cpu python benchmarks/gpu_check.py   # on the CPU, at small sizes: a rehearsal
 
 Ends with 3 where there is no GPU, with 1 where a step failed. Needs nothing but Python to begin with.
@@ -103,15 +103,18 @@ def check(steps: list[Step], device: str, environment: dict[str, str]) -> int:
     """Take the steps; returns the exit code."""
     folder = Path(os.environ.get("OUT") or HERE / "results")
     folder.mkdir(parents=True, exist_ok=True)
-    began, results = time.monotonic(), {}
+    began, file = time.monotonic(), folder / FILE
+    results: dict[str, Any] = json.loads(file.read_text())["steps"] if file.exists() else {}
+    for step in steps:
+        results.pop(step.name, None)
     with (folder / LOG).open("w") as log:
         for step in steps:
             limit = min(step.limit, SECONDS - (time.monotonic() - began))
             print(f"{step.name}: {step.what}", flush=True)
             results[step.name] = taken(step, device, limit, environment, log)
-            (folder / FILE).write_text(json.dumps({"device": device, "steps": results}, indent=1))
+            file.write_text(json.dumps({"device": device, "steps": results}, indent=1))
             print(f"    {line(results[step.name])}", flush=True)
-    print(f"\n{table(results)}\n\nAll of it: {folder / FILE}; what was printed on the way: {folder / LOG}")
+    print(f"\n{table(results)}\n\nAll of it: {file}; what was printed on the way: {folder / LOG}")
     return FAILED if any(one["status"] != "ok" for one in results.values()) else 0
 
 

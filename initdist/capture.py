@@ -8,6 +8,7 @@ cannot be captured, or comes out otherwise, stays as it is, and that is said. K 
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from initdist import memory
 from initdist.errors import DeviceError
 
 Replay = Callable[[], None]
-Capture = Callable[[Callable[[], None]], Replay]  # what is launched -> what repeats it
+Capture = Callable[[Callable[[], None]], Replay]  # what is launched -> what repeats it; may launch it to warm up
 
 # By how much a network's captured step may differ from the launched one: share of the step's length, and of the norm of
 # what it changes (some roundings of float32).
@@ -81,9 +82,24 @@ def on(device: torch.device) -> Capture | None:
         return None
 
     def capture(launch: Callable[[], None]) -> Replay:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(device), torch.cuda.graph(graph):
-            launch()
+        """As PyTorch asks: launched once on the stream that is captured on, where libraries allocate their workspaces.
+
+        A collection of garbage in between might free what belongs to another graph, which ends the capture.
+        """
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            with torch.cuda.device(device):
+                stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+                stream.wait_stream(torch.cuda.current_stream())
+                with torch.cuda.stream(stream):
+                    launch()
+                torch.cuda.current_stream().wait_stream(stream)
+                with torch.cuda.graph(graph, stream=stream):
+                    launch()
+        finally:
+            if collects:
+                gc.enable()
         return graph.replay
 
     return capture
@@ -115,21 +131,22 @@ class Step:
     def _try(self, batch: Tensor, graphs: Graphs) -> None:
         """One step as launched, and a graph of it if that does the same. Raises what says that memory is exhausted."""
         assert graphs.capture is not None
-        static = batch.clone()
+        static, changed = batch.clone(), self._changed()
+        before = [tensor.clone() for tensor in changed]
         try:
             replay = graphs.capture(lambda: self._launch(static))
         except Exception as error:
             if memory.exhausted(error):
                 raise
-            graphs.refuse(f"{self._culprit(graphs.capture, static)} failed in it ({_first_line(error)})")
+            culprit = self._culprit(graphs.capture, static)
+            _restore(changed, before)
             self._launch(batch)
+            graphs.refuse(f"{culprit} failed in it ({_first_line(error)})")
             return
-        changed = self._changed()
-        before = [tensor.clone() for tensor in changed]
+        _restore(changed, before)
         replay()
         captured = [tensor.clone() for tensor in changed]
-        for tensor, value in zip(changed, before, strict=True):
-            tensor.copy_(value)
+        _restore(changed, before)
         self._launch(batch)
         if alike(before, changed, captured):
             self._batch, self._replay, graphs.used = static, replay, True
@@ -142,6 +159,11 @@ class Step:
         with contextlib.suppress(Exception), last:
             capture(lambda: self._launch(batch))
         return last.operation
+
+
+def _restore(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for tensor, value in zip(tensors, values, strict=True):
+        tensor.copy_(value)
 
 
 def alike(before: Sequence[Tensor], launched: Sequence[Tensor], captured: Sequence[Tensor]) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from initdist import rng
+from initdist import cores, rng
 from initdist.capture import Graphs, Step
 from initdist.data import StackData
 from initdist.losses import Loss
@@ -57,8 +59,22 @@ class Live:
 
 
 def epoch_orders(live: Live, epoch: int) -> np.ndarray:
-    """Every network's own order of its samples [K, m] in an epoch."""
-    return np.stack([rng.epoch_order(seed, epoch, live.data.train_size) for seed in live.seeds])
+    """Every network's own order of its samples [K, m] in an epoch.
+
+    Where a GPU trains them, by all cores: one core is no faster than the steps of narrow networks.
+    """
+
+    def order(seed: int) -> np.ndarray:
+        return rng.epoch_order(seed, epoch, live.data.train_size)
+
+    if live.stack.device.type == "cpu":
+        return np.stack(list(map(order, live.seeds)))
+    return np.stack(list(_threads().map(order, live.seeds, chunksize=8)))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores.usable(), "orders")
 
 
 class Epochs:
@@ -85,6 +101,10 @@ class Epochs:
                 self.steps[size] = Step(self._launch, self._changed)
             self.steps[size](batch, self.graphs)
         return self.total / self.live.data.train_size
+
+    def release(self) -> None:
+        """Free the memory of the graphs, now: they are part of a cycle, which is collected some time."""
+        self.steps.clear()
 
     def _launch(self, batch: Tensor) -> None:
         """One step on a batch, given by its positions [K, B]; its losses [K] before it go into the total."""

@@ -99,8 +99,10 @@ def fit(
         yield replace(snapshot, crossed=crossed, ended=ended)
         live.resting |= ended.keys()
         if len(live.resting) == len(live.members):
+            epochs.release()
             return
         if len(live.resting) > shrink_at * len(live.members):
+            epochs.release()
             keep = live.survivors()
             live, orders = live.shrink(keep), orders[keep]
             epochs = Epochs(live, batch_size, loss, made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,6 +44,7 @@ def compiled(function: Function) -> Function:
     """The same function as machine code for the shapes of its first call: fused, so rounded differently."""
     import torch._inductor.config as inductor
 
+    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)  # numerics.precision decides that
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "No CUDA runtime is found" on every CPU
     inductor.compile_threads = 1  # a training process is one of several already, and may not have children
     fast: Any = torch.compile(function, dynamic=False, fullgraph=True)

@@ -269,8 +269,11 @@ def separate(module: nn.Module, device: torch.device) -> bool:
     On a CPU convolutions of several networks at once are slower than one after the other, and a product with a single
     column is computed otherwise, so rounded otherwise, for one network than for several.
     """
-    return device.type == "cpu" and any(
-        isinstance(layer, nn.modules.conv._ConvNd)
-        or (isinstance(layer, nn.Linear) and 1 in (layer.in_features, layer.out_features))
-        for layer in module.modules()
+    columns = (
+        isinstance(layer, nn.Linear) and 1 in (layer.in_features, layer.out_features) for layer in module.modules()
     )
+    return device.type == "cpu" and (convolves(module) or any(columns))
+
+
+def convolves(module: nn.Module) -> bool:
+    return any(isinstance(layer, nn.modules.conv._ConvNd) for layer in module.modules())

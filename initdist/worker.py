@@ -45,6 +45,8 @@ CPU_STACK_VALUES = 2_000_000
 # Networks that are computed one by one anyway: as many as one likes to wait for.
 SEPARATE_STACK = 16
 CUDA_MEMORY_SHARE = 0.4
+# Convolutions of several networks are one with groups, which costs more for each the more there are.
+CUDA_CONVOLUTIONS = 32
 
 CODE = sources.code()  # at the import: what is edited later is not what trains here
 
@@ -121,7 +123,8 @@ def capacity(config: Config, device: torch.device) -> int:
     if device.type == "cpu":
         return max(1, CPU_STACK_VALUES // max(parameters, batch * activations))
     free, _ = torch.cuda.mem_get_info(device)
-    return max(1, int(free * CUDA_MEMORY_SHARE) // cuda_bytes(config, parameters, activations, about.input_shape))
+    room = int(free * CUDA_MEMORY_SHARE) // cuda_bytes(config, parameters, activations, about.input_shape)
+    return max(1, min(room, CUDA_CONVOLUTIONS) if stack.convolves(module) else room)
 
 
 def cuda_bytes(config: Config, parameters: int, activations: int, input_shape: tuple[int, ...]) -> int:

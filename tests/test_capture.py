@@ -21,13 +21,14 @@ Capturing = Callable[[Launch], Replay]
 
 
 class Recorder:
-    """Replays what it was given; counts both. As in a capture, nothing is done while it is given."""
+    """Replays what it was given; counts both. As the real one, launches it once to warm up."""
 
     def __init__(self) -> None:
         self.captured = self.replayed = 0
 
     def __call__(self, launch: Launch) -> Replay:
         self.captured += 1
+        launch()
 
         def replay() -> None:
             self.replayed += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -30,6 +31,15 @@ def test_streams_are_uncorrelated() -> None:
     draws = np.array([rng.stream(seed, name).standard_normal(10_000) for seed in range(4) for name in NAMES])
     correlation = np.corrcoef(draws)[np.triu_indices(len(draws), 1)]
     assert np.abs(correlation).max() < 5 / np.sqrt(10_000)
+
+
+def test_orders_are_those_of_streams_of_their_own_in_any_thread() -> None:
+    cases = [(seed, epoch, size) for seed in (0, 3, 2**40) for epoch in (1, 9) for size in (2, 7, 1024)]
+    expected = [rng.stream(seed, rng.ORDER, epoch).permutation(size).tolist() for seed, epoch, size in cases]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(20):
+            found = threads.map(lambda case: rng.epoch_order(*case).tolist(), cases)
+            assert list(found) == expected
 
 
 def test_golden_draws() -> None:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from initdist import fit, losses, pool, recording
-from initdist.events import Failed, Result
+from initdist import data, fit, losses, measuring, pool, recording, training, weights
+from initdist.events import Failed, MeasureTask, Result
 from tests import helpers
 from tests.helpers import tiny
 
@@ -176,6 +176,42 @@ def test_stacks_go_to_every_device():
         assert found[i].metrics["distance_from_init"] == pytest.approx(
             one.result.metrics["distance_from_init"], rel=0.02
         )
+
+
+@pytest.mark.parametrize("optimizer", [{}, {"optimizer.name": "adam"}], ids=["sgd", "adam"])
+def test_a_training_goes_on_from_where_it_was_written_down(optimizer):
+    config = tiny({"stop.train_loss": 0.0, "stop.max_epochs": 8} | optimizer)
+    (whole,) = train([config])
+    events = list(training.train([config], DEVICE, every=1e-9))
+    (kept,) = [event for event in events if isinstance(event, training.Kept) and event.state.epoch == 4]
+    *_, resumed = training.train([config], DEVICE, [kept.state])
+    close(resumed, whole, 1e-4)
+
+
+def test_measures_long_after_a_training_are_those_at_its_end(tmp_path):
+    configs = differing("mlp", 3, **{"measures.names": ["core", "margins", "bounds"]})
+    ended = train(configs)
+    files = [tmp_path / f"{i}.safetensors" for i in range(len(ended))]
+    for one, file in zip(ended, files, strict=True):
+        weights.save(one.parameters, one.result.theta0, file)
+    theta0 = tuple(one.result.theta0 for one in ended)
+    task = MeasureTask(tuple(range(len(ended))), tuple(configs), tuple(map(str, files)), theta0)
+    measured = list(measuring.afterwards(task, DEVICE))
+    for one, after in zip(ended, measured, strict=True):
+        expected = one.result.measured.metrics
+        assert after.measurement.metrics == pytest.approx(expected, rel=1e-4, nan_ok=True)
+
+
+@pytest.mark.parametrize("noise", ["shuffled_pixels", "random_pixels", "gaussian"])
+@pytest.mark.parametrize("room", [True, False], ids=["kept", "made at every step"])
+def test_noisy_inputs_are_those_of_a_cpu(noise, room, monkeypatch):
+    configs = [tiny({"noise.level": 0.5, "seed": i, "stop.train_loss": 0.0}, f"noise={noise}") for i in range(2)]
+    expected = helpers.train(configs)
+    if not room:
+        monkeypatch.setattr(data, "CUDA_SHARE", 0.0)
+    for one, other in zip(train(configs), expected, strict=True):
+        close(one, other)
+        assert one.result.graphs == "used" if room else one.result.graphs.startswith("not used: input noise is made")
 
 
 def test_memory_is_given_back():

@@ -104,7 +104,8 @@ def check(steps: list[Step], device: str, environment: dict[str, str]) -> int:
     folder = Path(os.environ.get("OUT") or HERE / "results")
     folder.mkdir(parents=True, exist_ok=True)
     began, file = time.monotonic(), folder / FILE
-    results: dict[str, Any] = json.loads(file.read_text())["steps"] if file.exists() else {}
+    before = json.loads(file.read_text()) if file.exists() else {}
+    results: dict[str, Any] = before["steps"] if before.get("device") == device else {}
     for step in steps:
         results.pop(step.name, None)
     with (folder / LOG).open("w") as log:

@@ -8,6 +8,7 @@ from typing import Any
 
 import analysis
 import end_to_end
+import gpu_check
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
@@ -20,11 +21,12 @@ FIGURE = FOLDER / "throughput_{device}.png"
 
 INTRODUCTION = """# Benchmark results
 
-Written by `make bench`; for a GPU run `python benchmarks/steps.py --device cuda --json
-benchmarks/results/steps_cuda.json` there, and then `python benchmarks/results.py`. Speeds vary with the machine and its
-load: the ratios are of contestants that took turns in one run. Why the figures are what they are, and what has been
-measured of the code since the date of a table: [profile](PROFILE.md).
+Written by `make bench`; the part of a GPU by `make gpu-check` there and `python benchmarks/results.py` after it. Speeds
+vary with the machine and its load: the ratios are of contestants that took turns in one run. Why the figures are what
+they are, and what has been measured of the code since the date of a table: [profile](PROFILE.md).
 """
+
+PROFILED = 16  # functions of a profile
 
 PROCESSOR = """Time is the processor's, spent in each process, since other work kept the machine busy: a second of it is
 longer than when the machine is free, which the caches and clock rates tell, and the ratios are what remains comparable.
@@ -33,9 +35,10 @@ longer than when the machine is free, which the caches and clock rates tell, and
 
 def main() -> None:
     parts = [INTRODUCTION]
-    for device in ("cpu", "cuda"):
-        if (file := FOLDER / f"steps_{device}.json").exists():
-            parts.append(throughput(json.loads(file.read_text()), device))
+    if (file := FOLDER / "steps_cpu.json").exists():
+        parts.append(throughput(json.loads(file.read_text()), "cpu"))
+    if (file := FOLDER / gpu_check.FILE).exists():
+        parts.append(on_gpu(json.loads(file.read_text())["steps"]))
     if (file := FOLDER / "end_to_end.json").exists():
         parts.append(whole_commands(json.loads(file.read_text())))
     if (file := FOLDER / "analysis.json").exists():
@@ -47,6 +50,28 @@ def main() -> None:
 def measured_on(found: dict[str, Any]) -> str:
     machine = found["machine"]
     return f"{described(machine)}; mean load at the end {machine.get('load', 'not recorded')}.\n"
+
+
+def on_gpu(checked: dict[str, Any]) -> str:
+    """What `make gpu-check` found; the code of each step as in a run's tag `initdist.code`."""
+    found = {name: one["found"] for name, one in checked.items()}
+    of_code = ", ".join(f"{name} {one.get('code', 'not recorded')}" for name, one in found.items())
+    parts = ["## On a GPU: `make gpu-check`\n"]
+    if "machine" in found:
+        parts.append(measured_on(found["machine"]))
+    parts += [gpu_check.table(checked), f"\nCode of the steps: {of_code}.\n"]
+    if failed := found.get("tests", {}).get("failed"):
+        parts += ["Tests that failed:\n", *[f"- `{name}`" for name in failed], ""]
+    if rows := found.get("grid", {}).get("profile"):
+        parts += [
+            "One job of the grid, 100 networks of width 256, by function: seconds with all that it calls.\n",
+            "| function | calls | seconds |\n|---|---|---|",
+            *[f"| `{row['function']}` | {row['calls']:,} | {row['seconds']:.2f} |" for row in rows[:PROFILED]],
+            "",
+        ]
+    if "rows" in found.get("steps", {}):
+        parts.append(throughput(found["steps"], "cuda"))
+    return "\n".join(parts)
 
 
 def throughput(found: dict[str, Any], device: str) -> str:

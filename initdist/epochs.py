@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from initdist import cores, rng
+from initdist import rng
 from initdist.capture import Graphs, Step
 from initdist.data import StackData
 from initdist.losses import Loss
@@ -59,22 +57,8 @@ class Live:
 
 
 def epoch_orders(live: Live, epoch: int) -> np.ndarray:
-    """Every network's own order of its samples [K, m] in an epoch.
-
-    Where a GPU trains them, by all cores: one core is no faster than the steps of narrow networks.
-    """
-
-    def order(seed: int) -> np.ndarray:
-        return rng.epoch_order(seed, epoch, live.data.train_size)
-
-    if live.stack.device.type == "cpu":
-        return np.stack(list(map(order, live.seeds)))
-    return np.stack(list(_threads().map(order, live.seeds, chunksize=8)))
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores.usable(), "orders")
+    """Every network's own order of its samples [K, m] in an epoch."""
+    return np.stack([rng.epoch_order(seed, epoch, live.data.train_size) for seed in live.seeds])
 
 
 class Epochs:

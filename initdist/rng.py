@@ -6,7 +6,6 @@ counter-based Philox generator, keyed with 128 bits of SHA-256, and are drawn on
 """
 
 import hashlib
-import threading
 
 import numpy as np
 
@@ -18,7 +17,7 @@ PERTURBATION = "perturbation"  # of trained parameters, by measures
 PROBE = "probe"  # of curvature, by measures
 
 _WORD = (1 << 64) - 1
-_own = threading.local()  # a generator for each thread
+_shared = np.random.Generator(np.random.Philox(key=0))
 
 
 def stream(seed: int, name: str, *counters: int) -> np.random.Generator:
@@ -31,13 +30,9 @@ def _key(seed: int, name: str, *counters: int) -> bytes:
 
 
 def _drawing(seed: int, name: str, *counters: int) -> np.random.Generator:
-    """As `stream`, for one draw at once: a thread always gets the same generator. To make one takes as long as to draw
-    an order from it."""
-    if not hasattr(_own, "generator"):
-        _own.generator = np.random.Generator(np.random.Philox(key=0))
-    generator: np.random.Generator = _own.generator
+    """As `stream`, for one draw at once: it is always the same generator. To make one takes as long as an order."""
     key = int.from_bytes(_key(seed, name, *counters), "little")
-    generator.bit_generator.state = {
+    _shared.bit_generator.state = {
         "bit_generator": "Philox",
         "state": {"counter": np.zeros(4, np.uint64), "key": np.array([key & _WORD, key >> 64], np.uint64)},
         "buffer": np.zeros(4, np.uint64),
@@ -45,7 +40,7 @@ def _drawing(seed: int, name: str, *counters: int) -> np.random.Generator:
         "has_uint32": 0,
         "uinteger": 0,
     }
-    return generator
+    return _shared
 
 
 def subset(seed: int, pool: int, size: int) -> np.ndarray:
@@ -54,11 +49,8 @@ def subset(seed: int, pool: int, size: int) -> np.ndarray:
 
 
 def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
-    """[size] order in which an epoch visits the training samples; a function of (seed, epoch) alone.
-
-    As `permutation` draws it; `permuted` lets other threads go on meanwhile.
-    """
-    return _drawing(seed, ORDER, epoch).permuted(np.arange(size))
+    """[size] order in which an epoch visits the training samples; a function of (seed, epoch) alone."""
+    return _drawing(seed, ORDER, epoch).permutation(size)
 
 
 def balanced_subset(seed: int, labels: np.ndarray, size: int) -> np.ndarray:

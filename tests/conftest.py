@@ -15,6 +15,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Files of few tests that take long each. Begun last they would leave all processes but one idle at the end.
 LONGEST = (
+    "test_gpu_check.py",
     "test_survival.py",
     "test_faults.py",
     "test_measure_command.py",

@@ -3,8 +3,8 @@
 gpu-bundle/ holds the wheels that images with PyTorch for Python 3.12 (Linux, x86_64) do not bring (gpu_image.txt says
 what they do bring), the project itself, and MNIST from INITDIST_DATA as four gzip files. Versions are those of
 constraints.txt, resolved for that Python and platform by uv. The folder is proved: every need of every wheel is met by
-another one or by the image; where a Python 3.12 is found, a fresh environment takes the wheels without an index and
-shows the help of `python -m initdist.train`.
+another one, or by a package of that name in the image; where a Python 3.12 is found, a fresh environment takes the
+wheels without an index and shows the help of `python -m initdist.train`.
 
     python benchmarks/gpu_bundle.py
     python benchmarks/gpu_bundle.py --python /opt/python3.12/bin/python3.12    # for the proof
@@ -23,6 +23,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from email.parser import HeaderParser
 from pathlib import Path
 
@@ -33,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "gpu-bundle"
 IMAGE = ROOT / "benchmarks" / "gpu_image.txt"
 VERSION = "3.12"
-GLIBC = range(17, 40)  # manylinux_2_N, as far as images of today go
+GLIBC = range(17, 29)  # manylinux_2_N: images of the last years have it
 MIB_AT_MOST = 55
 OF_TORCH = ("nvidia-", "cuda-", "triton", "torch", "torchvision")  # come with the image's PyTorch
 MNIST = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -59,7 +60,7 @@ def main() -> None:
         sys.exit(f"gpu-bundle: must take at most {MIB_AT_MOST} MiB, got {total:.1f}")
     prove_closed(wheels, image)
     prove_installed(wheels, chosen.python)
-    print(f"There: tar xf initdist.tar.gz && mv {BUNDLE.name} initdist && make -C initdist gpu-check")
+    print(f"There: tar xf {BUNDLE.name}/initdist.tar.gz && mv {BUNDLE.name} initdist/ && make -C initdist gpu-check")
 
 
 def words(file: Path) -> list[str]:
@@ -71,7 +72,7 @@ def resolved() -> list[str]:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
         sys.exit("gpu-bundle: uv must be installed: make setup, or pip install uv")
-    platform = ["--python-version", VERSION, "--python-platform", "x86_64-manylinux_2_28"]
+    platform = ["--python-version", VERSION, "--python-platform", f"x86_64-manylinux_2_{max(GLIBC)}"]
     command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", *platform, "--constraint",
                "constraints.txt", "pyproject.toml"]  # fmt: skip
     done = subprocess.run(
@@ -92,10 +93,14 @@ def download(pins: Sequence[str], wheels: Path) -> None:
     tags = [f"manylinux_2_{n}_x86_64" for n in reversed(GLIBC)] + ["manylinux2014_x86_64", "manylinux1_x86_64"]
     target = ["--python-version", VERSION, "--implementation", "cp", *[f"--platform={tag}" for tag in tags]]
     common = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    for pin in pins:
+
+    def found(pin: str) -> bool:
         command = [*common, "download", "--no-deps", "--only-binary=:all:", *target, "--dest", str(wheels), pin]
-        if subprocess.run(command, capture_output=True).returncode == 0:
-            continue
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    with ThreadPoolExecutor(4) as several:
+        missing = [pin for pin, there in zip(pins, several.map(found, pins), strict=True) if not there]
+    for pin in missing:
         subprocess.run([*common, "wheel", "--no-deps", "--wheel-dir", str(wheels), pin], check=True)
         made = max(wheels.glob("*.whl"), key=lambda file: file.stat().st_mtime)
         if not made.name.endswith("-none-any.whl"):

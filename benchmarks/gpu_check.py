@@ -19,6 +19,7 @@ import ctypes
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUNDLE = ROOT / "gpu-bundle"
 FILE, LOG = "gpu_check.json", "gpu_check.log"
-SECONDS = 480  # for all steps together
+REHEARSAL = "gpu_rehearsal.json"  # on the CPU: never taken for a GPU's
+SECONDS, INSTALLATION = 450, 60  # for all steps together; for the wheels of a bundle before them
 NO_GPU, FAILED = 3, 1
 
 
@@ -93,8 +95,11 @@ def environment() -> dict[str, str]:
             if not wheels:
                 sys.exit("gpu-check: initdist is not installed, and there is no gpu-bundle/: make setup, or make "
                          "gpu-bundle where there is a network")  # fmt: skip
+            beside = BUNDLE / "site.part"
+            shutil.rmtree(beside, ignore_errors=True)
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
-            subprocess.run([*pip, "--target", str(site), *wheels], check=True)
+            subprocess.run([*pip, "--target", str(beside), *wheels], check=True, timeout=INSTALLATION)
+            beside.rename(site)
         given["PYTHONPATH"] = f"{site}{os.pathsep}{ROOT}"
     return given
 
@@ -103,9 +108,8 @@ def check(steps: list[Step], device: str, environment: dict[str, str]) -> int:
     """Take the steps; returns the exit code."""
     folder = Path(os.environ.get("OUT") or HERE / "results")
     folder.mkdir(parents=True, exist_ok=True)
-    began, file = time.monotonic(), folder / FILE
-    before = json.loads(file.read_text()) if file.exists() else {}
-    results: dict[str, Any] = before["steps"] if before.get("device") == device else {}
+    began, file = time.monotonic(), folder / (FILE if device == "cuda" else REHEARSAL)
+    results: dict[str, Any] = json.loads(file.read_text())["steps"] if file.exists() else {}
     for step in steps:
         results.pop(step.name, None)
     with (folder / LOG).open("w") as log:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -32,6 +33,10 @@ SMALL_GRID = ("dataset.train_size=64", "model.width=8,16", "noise.level=0,0.5", 
 TIMES_PLAIN = {"mlp 64": 40, "mlp 256": 40, "mlp 1024": 12, "cnn 16": 5}
 TIMES_LIMIT = 3.0
 GRID_SECONDS = 60.0
+
+BAD = {"failure", "error"}  # of a test, in pytest's XML
+# By how much the mean training loss may differ from that in float32.
+LOSSES = {"float32": 0.0, "tf32": 0.02, "bfloat16": 0.05, "compiled": 0.02}
 
 Found = dict[str, Any]
 
@@ -73,14 +78,15 @@ def machine(device: str, keep: Callable[[Found], None]) -> Found:
 def tests(device: str, keep: Callable[[Found], None]) -> Found:
     """pytest -m cuda, of the files that have such tests: the others need packages that a bare machine lacks."""
     files = [str(file) for file in sorted((ROOT / "tests").rglob("test_*.py")) if "mark.cuda" in file.read_text()]
-    command = [sys.executable, "-m", "pytest", "-m", "cuda", "-p", "no:cacheprovider", "--tb=short", "-rf", *files]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    print(process.stdout, process.stderr)
-    lines = process.stdout.splitlines()
-    failed = [line.removeprefix("FAILED ") for line in lines if line.startswith("FAILED ")]
-    last = lines[-1] if lines else "no output"
-    found = {"summary": last, "failed": failed}
-    return found if process.returncode == 0 else found | {"wrong": last}
+    listed = Path("tests.xml").resolve()
+    command = [sys.executable, "-m", "pytest", "-m", "cuda", "-v", "-p", "no:cacheprovider", "--tb=short"]
+    code = subprocess.run([*command, f"--junit-xml={listed}", *files], cwd=ROOT).returncode  # its output is the log's
+    cases = list(ElementTree.parse(listed).iter("testcase"))
+    failed = [f"{case.get('classname')}::{case.get('name')}" for case in cases if {one.tag for one in case} & BAD]
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    passed = len(cases) - len(failed) - skipped
+    found: Found = {"summary": f"{passed} passed, {len(failed)} failed, {skipped} skipped", "failed": failed}
+    return found if code == 0 else found | {"wrong": found["summary"]}
 
 
 def main_job(device: str, keep: Callable[[Found], None]) -> Found:
@@ -268,6 +274,13 @@ def numerics(device: str, keep: Callable[[Found], None]) -> Found:
             f"{row['numerics']} " + (f"{row['steps_per_second']:,.0f}/s, loss {row['train_loss']:.4g}"
                                      if "error" not in row else "failed") for row in rows)  # fmt: skip
         keep(found)
+    if not found["wrong"]:
+        plain = rows[0]["train_loss"]
+        far = [r["numerics"] for r in rows if abs(r["train_loss"] / plain - 1) > LOSSES[r["numerics"]]]
+        launched = [r["numerics"] for r in rows if device == "cuda" and r["graphs"] != "used"]
+        found["wrong"] = "; ".join(
+            f"{', '.join(names)} {what}" for names, what in ((far, "too far from float32"), (launched, "not captured"))
+            if names)  # fmt: skip
     return found
 
 

@@ -53,13 +53,13 @@ def measured_on(found: dict[str, Any]) -> str:
 
 
 def on_gpu(checked: dict[str, Any]) -> str:
-    """What `make gpu-check` found; the code of each step as in a run's tag `initdist.code`."""
+    """What `make gpu-check` found."""
     found = {name: one["found"] for name, one in checked.items()}
     of_code = ", ".join(f"{name} {one.get('code', 'not recorded')}" for name, one in found.items())
     parts = ["## On a GPU: `make gpu-check`\n"]
-    if "machine" in found:
+    if "machine" in found.get("machine", {}):
         parts.append(measured_on(found["machine"]))
-    parts += [gpu_check.table(checked), f"\nCode of the steps: {of_code}.\n"]
+    parts += [gpu_check.table(checked), f"\nCode that each step ran, as in a run's tag `initdist.code`: {of_code}.\n"]
     if failed := found.get("tests", {}).get("failed"):
         parts += ["Tests that failed:\n", *[f"- `{name}`" for name in failed], ""]
     if rows := found.get("grid", {}).get("profile"):

@@ -12,6 +12,7 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from initdist import memory
 from initdist.errors import DeviceError
+from initdist.schema import NumericsConfig
 
 Replay = Callable[[], None]
 Capture = Callable[[Callable[[], None]], Replay]  # what is launched -> what repeats it; may launch it to warm up
@@ -28,6 +30,8 @@ Capture = Callable[[Callable[[], None]], Replay]  # what is launched -> what rep
 # what it changes (some roundings of float32).
 STEP_TOLERANCE, ROUNDING = 1e-3, 1e-6
 
+_broken_off: list[str] = []  # why captures of this process have
+
 
 @dataclass
 class Graphs:
@@ -35,11 +39,13 @@ class Graphs:
 
     wanted: numerics.cuda_graphs, `auto`, `true` or `false`.
     capture: how a step is captured on this device; None where that is impossible.
+    watched: whether a capture can be told its last operation: those of compiled code cannot be seen.
     obstacle: why steps are launched one by one all the same; empty while nothing speaks against graphs.
     """
 
     wanted: str
     capture: Capture | None
+    watched: bool = True
     obstacle: str = ""
     used: bool = field(default=False, init=False)
 
@@ -50,8 +56,13 @@ class Graphs:
             return ""
         return f"not used: {self.obstacle}" if self.obstacle else "used" if self.used else "not used: too few steps"
 
-    def refuse(self, obstacle: str) -> None:
-        """Go on without. Raises DeviceError where graphs were asked for."""
+    def refuse(self, obstacle: str, for_good: bool = False) -> None:
+        """Go on without; for good in this process where a capture has broken off, which PyTorch does not recover from.
+
+        Raises DeviceError where graphs were asked for.
+        """
+        if for_good:
+            _broken_off.append(obstacle)
         if self.wanted == "true":
             raise DeviceError(f"numerics.cuda_graphs must be auto or false here, got true: {obstacle}")
         self.obstacle = obstacle
@@ -63,16 +74,20 @@ class Graphs:
         )
 
 
-def graphs(wanted: str, device: torch.device, waits: bool) -> Graphs:
+def graphs(numerics: NumericsConfig, device: torch.device, waits: bool) -> Graphs:
     """What is to be tried. waits: whether a step has to wait for the device, which no graph can."""
-    made = Graphs(wanted.lower(), on(device))
-    if made.capture is not None and made.wanted == "false":
+    made = Graphs(numerics.cuda_graphs.lower(), on(device), watched=not numerics.compile)
+    if made.capture is None:
+        return made
+    if made.wanted == "false":
         made.obstacle = "numerics.cuda_graphs=false"
-    elif made.capture is not None and waits:
-        obstacle = "input noise is made at every step, since the noisy inputs do not fit into memory"
-        made.obstacle = obstacle
-        if made.wanted == "true":
-            made.refuse(obstacle)
+        return made
+    if waits:
+        made.obstacle = "input noise is made at every step, since the noisy inputs do not fit into memory"
+    elif _broken_off:
+        made.obstacle = f"an earlier capture in this process broke off: {_broken_off[0]}"
+    if made.obstacle and made.wanted == "true":
+        made.refuse(made.obstacle)
     return made
 
 
@@ -86,23 +101,30 @@ def on(device: torch.device) -> Capture | None:
 
         A collection of garbage in between might free what belongs to another graph, which ends the capture.
         """
-        collects = gc.isenabled()
+        collects, own = gc.isenabled(), torch.cuda.current_stream(device)
+        stream, graph = _side_stream(device), torch.cuda.CUDAGraph()
         gc.disable()
         try:
             with torch.cuda.device(device):
-                stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
-                stream.wait_stream(torch.cuda.current_stream())
+                stream.wait_stream(own)
                 with torch.cuda.stream(stream):
                     launch()
-                torch.cuda.current_stream().wait_stream(stream)
+                own.wait_stream(stream)
                 with torch.cuda.graph(graph, stream=stream):
                     launch()
         finally:
+            torch.cuda.set_stream(own)  # PyTorch 2.11 leaves the other one where a capture fails
             if collects:
                 gc.enable()
         return graph.replay
 
     return capture
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """The same one for all captures: cuBLAS keeps a workspace for each stream that it has seen."""
+    return torch.cuda.Stream(device)
 
 
 class Step:
@@ -133,15 +155,16 @@ class Step:
         assert graphs.capture is not None
         static, changed = batch.clone(), self._changed()
         before = [tensor.clone() for tensor in changed]
+        last = _Last()
         try:
-            replay = graphs.capture(lambda: self._launch(static))
+            with last if graphs.watched else contextlib.nullcontext():
+                replay = graphs.capture(lambda: self._launch(static))
         except Exception as error:
             if memory.exhausted(error):
                 raise
-            culprit = self._culprit(graphs.capture, static)
             _restore(changed, before)
             self._launch(batch)
-            graphs.refuse(f"{culprit} failed in it ({_first_line(error)})")
+            graphs.refuse(f"{last.operation} failed in it ({_first_line(error)})", for_good=True)
             return
         _restore(changed, before)
         replay()
@@ -152,13 +175,6 @@ class Step:
             self._batch, self._replay, graphs.used = static, replay, True
         else:
             graphs.refuse("it changes the parameters otherwise than the same step launched one by one")
-
-    def _culprit(self, capture: Capture, batch: Tensor) -> str:
-        """The operation at which a capture fails, by another try of it."""
-        last = _Last()
-        with contextlib.suppress(Exception), last:
-            capture(lambda: self._launch(batch))
-        return last.operation
 
 
 def _restore(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
@@ -185,7 +201,7 @@ def alike(before: Sequence[Tensor], launched: Sequence[Tensor], captured: Sequen
 class _Last(TorchDispatchMode):
     """Remembers the last operation."""
 
-    operation = "its beginning"
+    operation = "a compiled step"
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:

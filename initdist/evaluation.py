@@ -1,7 +1,7 @@
 """Losses, errors and distances of a whole stack on whole datasets, in micro-batches.
 
 On a CPU the micro-batch does not depend on the stack's size, so that a network's value does not depend on its
-neighbours. On CUDA, where each one costs the same time however small it is, it holds as much as there is room for.
+neighbours. On CUDA, where each one costs the same time however small it is, it holds more of few networks.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from initdist.losses import Loss
 from initdist.stack import Stack
 
 ROWS = 256
-CUDA_VALUES = 2**26  # pixels of all networks in a micro-batch
+CUDA_ROWS, CUDA_VALUES = 32, 2**28  # at least so many rows; at most so many values in all layers, 1 GiB
+
+
+def rows_at_once(stack: Stack) -> int:
+    """Samples in a micro-batch; on CUDA of few sizes, for which forward passes are recorded."""
+    if stack.device.type == "cpu":
+        return ROWS
+    return max(CUDA_ROWS, 2 ** int(math.log2(max(1.0, CUDA_VALUES / (len(stack) * stack.form.values)))))
 
 
 def slices(
-    data: StackData, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
+    stack: Stack, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The micro-batches (inputs, labels) of a dataset of this size, one of those in `data`."""
-    rows = ROWS
-    if data.rows.is_cuda:
-        pixels = len(data.rows) * math.prod(data.shared.description.input_shape)
-        rows = max(
-            ROWS, 2 ** int(math.log2(CUDA_VALUES / pixels))
-        )  # of few sizes, for which forward passes are recorded
+    """The micro-batches (inputs, labels) of a dataset of this size that a stack passes over."""
+    rows = rows_at_once(stack)
     for start in range(0, size, rows):
         yield fetch(start, min(start + rows, size))
 
@@ -42,7 +44,7 @@ def train_metrics(stack: Stack, data: StackData, loss: Loss, awaited: Tensor | N
     certainly above its own: often few samples tell, since losses are not negative.
     """
     if awaited is None:
-        return _metrics(stack, data, loss, data.train_slice, data.train_size)
+        return _metrics(stack, loss, data.train_slice, data.train_size)
     return _awaited_metrics(stack, loss, data, awaited)
 
 
@@ -52,14 +54,14 @@ def test_metrics(stack: Stack, data: StackData, loss: Loss, samples: int | None)
     With `samples`, on every k-th test sample alone, so that about so many are left: fewer than twice as many.
     """
     every = 1 if samples is None else max(1, data.test_size // samples)
-    return _metrics(stack, data, loss, partial(data.test_slice, every=every), -(-data.test_size // every))
+    return _metrics(stack, loss, partial(data.test_slice, every=every), -(-data.test_size // every))
 
 
 def test_results(stack: Stack, data: StackData, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
     """As `test_metrics` on the whole test set, and which of its samples are classified correctly [N, T], in order."""
     total = torch.zeros(2, len(stack), dtype=torch.float64, device=stack.device)
     correct = []
-    for inputs, labels in slices(data, data.test_slice, data.test_size):
+    for inputs, labels in slices(stack, data.test_slice, data.test_size):
         sums, right = _scored(stack, loss, inputs, labels)
         total += sums
         correct.append(right)
@@ -76,7 +78,7 @@ def margins(logits: Tensor, labels: Tensor) -> Tensor:
 def share_with_margin(stack: Stack, data: StackData, margin: Tensor) -> Tensor:
     """Fraction [N] of each network's training set that it classifies by at least its own margin [N], in float64."""
     count = torch.zeros(len(stack), dtype=torch.int64, device=stack.device)
-    for inputs, labels in slices(data, data.train_slice, data.train_size):
+    for inputs, labels in slices(stack, data.train_slice, data.train_size):
         count += (margins(stack.forward(inputs), labels).double() >= margin[:, None]).sum(1)
     return count.double() / data.train_size
 
@@ -99,10 +101,10 @@ def sum_in_order(terms: Iterable[Tensor]) -> Tensor:
 
 
 def _metrics(
-    stack: Stack, data: StackData, loss: Loss, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
+    stack: Stack, loss: Loss, fetch: Callable[[int, int], tuple[Tensor, Tensor]], size: int
 ) -> tuple[Tensor, Tensor]:
     total = torch.zeros(2, len(stack), dtype=torch.float64, device=stack.device)
-    for inputs, labels in slices(data, fetch, size):
+    for inputs, labels in slices(stack, fetch, size):
         total += _sums(stack, loss, inputs, labels)
     return _means(total, size)
 
@@ -112,7 +114,7 @@ def _awaited_metrics(stack: Stack, loss: Loss, data: StackData, awaited: Tensor)
     bound = awaited * data.train_size
     part, members = stack, torch.arange(len(stack), device=stack.device)
     total = torch.zeros(2, len(stack), dtype=torch.float64, device=stack.device)
-    for inputs, labels in slices(data, data.train_slice, data.train_size):
+    for inputs, labels in slices(stack, data.train_slice, data.train_size):
         undecided = total[0] <= bound[members]
         if not undecided.all():
             part, members, total = part.select(undecided), members[undecided], total[:, undecided]

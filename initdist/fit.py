@@ -85,27 +85,29 @@ def fit(
         unknown = torch.full((n,), torch.nan, dtype=torch.float64)
         yield _snapshot(live, 0, 0, unknown, loss)
     waits = data.noise is not None and data.inputs is None
-    made = capture.graphs(stack.form.numerics.cuda_graphs, stack.device, waits)
+    made = capture.graphs(stack.form.numerics, stack.device, waits)
     epochs = Epochs(live, batch_size, loss, made)
     orders = epoch_orders(live, plan.begun + 1)
-    for epoch in range(plan.begun + 1, plan.max_epochs + 1):
-        last = epoch == plan.max_epochs
-        mean = epochs.run(epoch, orders)
-        orders = orders if last else epoch_orders(live, epoch + 1)  # while a CUDA device is still at work
-        batch_loss = mean.cpu()
-        awaited = None if epoch in record or last else _awaited(live, batch_loss)
-        snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, awaited, made.outcome)
-        crossed, ended = _decide(live, snapshot, last)
-        yield replace(snapshot, crossed=crossed, ended=ended)
-        live.resting |= ended.keys()
-        if len(live.resting) == len(live.members):
-            epochs.release()
-            return
-        if len(live.resting) > shrink_at * len(live.members):
-            epochs.release()
-            keep = live.survivors()
-            live, orders = live.shrink(keep), orders[keep]
-            epochs = Epochs(live, batch_size, loss, made)
+    try:
+        for epoch in range(plan.begun + 1, plan.max_epochs + 1):
+            last = epoch == plan.max_epochs
+            mean = epochs.run(epoch, orders)
+            orders = orders if last else epoch_orders(live, epoch + 1)  # while a CUDA device is still at work
+            batch_loss = mean.cpu()
+            awaited = None if epoch in record or last else _awaited(live, batch_loss)
+            snapshot = _snapshot(live, epoch, epoch * steps_per_epoch, batch_loss, loss, awaited, made.outcome)
+            crossed, ended = _decide(live, snapshot, last)
+            yield replace(snapshot, crossed=crossed, ended=ended)
+            live.resting |= ended.keys()
+            if len(live.resting) == len(live.members):
+                return
+            if len(live.resting) > shrink_at * len(live.members):
+                epochs.release()
+                keep = live.survivors()
+                live, orders = live.shrink(keep), orders[keep]
+                epochs = Epochs(live, batch_size, loss, made)
+    finally:  # also where memory is exhausted, and the halves of this stack need it
+        epochs.release()
 
 
 def _awaited(live: Live, batch_loss: Tensor) -> Tensor:

@@ -15,7 +15,13 @@ EXHAUSTED = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLO
 
 def exhausted(error: Exception) -> bool:
     """Whether a smaller stack may go through. What others than PyTorch's CUDA allocator say is a RuntimeError."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(words in str(error) for words in EXHAUSTED)
+    causes: list[BaseException] = [error]
+    while (before := causes[-1].__cause__ or causes[-1].__context__) is not None and before not in causes:
+        causes.append(before)  # a capture that runs out of memory may end in another error
+    return any(
+        isinstance(one, (torch.OutOfMemoryError, MemoryError)) or any(words in str(one) for words in EXHAUSTED)
+        for one in causes
+    )
 
 
 def in_halves(work: Callable[[list[int]], list[T]], positions: list[int]) -> list[T]:

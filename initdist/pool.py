@@ -139,7 +139,24 @@ class Pool:
         wanted = [f"cuda:{i}" for i in range(count)] if device in ("auto", "cuda") else [device]
         if not wanted or int(wanted[-1].removeprefix("cuda:")) >= count:
             raise DeviceError(f"device must be there, got {device}: {count} CUDA devices found; use device=cpu")
-        return wanted
+        return self._usable(wanted)
+
+    def _usable(self, devices: Sequence[str]) -> list[str]:
+        """Those of these GPUs that a process can work on. Raises DeviceError if there is none."""
+        refused = {}
+        for worker in [self._start(device) for device in devices]:
+            try:
+                self._ask(worker, "usable")
+            except DeviceError as error:
+                refused[worker.device] = str(error)
+                worker.process.kill()
+                worker.process.join()
+        self._drop_dead()
+        if len(refused) == len(devices):
+            raise DeviceError(f"{next(iter(refused.values()))}; device=cpu trains without a GPU")
+        for why in refused.values():
+            print(f"initdist: {why}. The other GPUs are used", file=sys.stderr, flush=True)
+        return [device for device in devices if device not in refused]
 
     def _refuse_impossible(self, numerics: NumericsConfig) -> None:
         """Raises DeviceError for arithmetic that this machine cannot do."""
@@ -188,10 +205,12 @@ class Pool:
     def _ask(self, worker: _Worker, question: str, config: Config | None = None) -> int:
         try:
             worker.connection.send((question, config))
-            answer: int | str = worker.connection.recv()
+            answer: int | str | DeviceError = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join()
             raise RuntimeError(f"a training process could not start: {_cause(worker.process)}") from None
+        if isinstance(answer, DeviceError):
+            raise answer
         if isinstance(answer, str):
             raise RuntimeError(f"a training process could not tell its {question}: {answer}")
         return answer

@@ -33,6 +33,7 @@ class Form:
     numerics: how its arithmetic is done.
     separate: whether the networks are computed one by one, where that is faster than together.
     chain: whether the module is its weight layers one after the other.
+    values: how many values one sample leaves behind in all layers; 0 on a CPU, where nobody asks.
     """
 
     module: nn.Module
@@ -41,6 +42,7 @@ class Form:
     numerics: NumericsConfig = field(default_factory=NumericsConfig)
     separate: bool = False
     chain: bool = True
+    values: int = 0
     _recorded: dict[Hashable, Recorded] = field(default_factory=dict, repr=False, compare=False)
 
     def logits(self, parameters: Parameters, reference: Parameters, inputs: Tensor) -> Tensor:
@@ -260,6 +262,7 @@ def _form(shape: _Shape) -> Form:
         shape.numerics,
         separate(module, torch.device(shape.device_type)),
         models.is_chain(shape.model),
+        0 if shape.device_type == "cpu" else outline.activations(module, shape.input_shape),
     )
 
 

@@ -80,12 +80,12 @@ def _end_with_parent() -> None:
         os._exit(0)
 
 
-def _answered(question: str, config: Config | None, device: str) -> int | str:
+def _answered(question: str, config: Config | None, device: str) -> int | str | DeviceError:
     """The answer, or why there is none."""
     try:
         return _answer(question, config, device)
-    except UserError as error:
-        return str(error)
+    except DeviceError as error:
+        return error
     except Exception:
         return traceback.format_exc()
 
@@ -94,6 +94,9 @@ def _answer(question: str, config: Config | None, device: str) -> int:
     if question == "cuda devices":
         # With a driver that is too old for this PyTorch devices are counted all the same; it says so by itself.
         return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if question == "usable":
+        _used(device)
+        return 1
     assert question == "capacity"
     assert config is not None
     return capacity(config, _used(device))

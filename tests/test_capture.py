@@ -52,8 +52,18 @@ def exhausted(launch: Launch) -> Replay:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
 
+def exhausted_and_broken_off(launch: Launch) -> Replay:
+    """The end of the capture fails too, and its error comes first."""
+    try:
+        exhausted(launch)
+    finally:
+        raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+    return launch
+
+
 @pytest.fixture
 def captured_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[Capturing], None]:
+    monkeypatch.setattr(capture, "_broken_off", [])
     return lambda how: monkeypatch.setattr(capture, "on", lambda device: how)
 
 
@@ -105,10 +115,24 @@ def test_a_step_that_fails_by_itself_is_no_obstacle_of_a_graph(captured_by: Call
         step(torch.zeros(1), Graphs("auto", capture.on(CPU)))
 
 
-def test_memory_that_a_capture_exhausts_halves_the_stack(captured_by: Callable) -> None:
-    captured_by(exhausted)
-    with pytest.raises(torch.OutOfMemoryError):
-        helpers.train(several())
+def test_memory_that_a_capture_exhausts_is_no_obstacle_but_told_to_who_can_halve(captured_by: Callable) -> None:
+    for how in (exhausted, exhausted_and_broken_off):
+        captured_by(how)
+        with pytest.raises(RuntimeError) as raised:
+            helpers.train(several())
+        assert memory.exhausted(raised.value)
+        assert capture._broken_off == []
+
+
+def test_a_capture_that_breaks_off_is_not_tried_again_in_this_process(
+    captured_by: Callable, capfd: pytest.CaptureFixture[str]
+) -> None:
+    captured_by(failing)
+    helpers.train(several())
+    capfd.readouterr()
+    (one,) = helpers.train(several()[:1])
+    assert one.result.graphs.startswith("not used: an earlier capture in this process broke off: aten._local")
+    assert capfd.readouterr().err == ""
 
 
 def test_graphs_can_be_asked_for_and_forbidden(captured_by: Callable, capfd: pytest.CaptureFixture[str]) -> None:
@@ -176,6 +200,7 @@ def test_devices_are_those_that_there_are(
     count: int, expected: list[str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool.Pool, "_ask", lambda self, worker, question, config=None: count)
+    assert not worker._answered("cuda devices", None, "cpu") or torch.cuda.is_available()
     for device in ("auto", "cuda", f"cuda:{count - 1}"):
         if expected is not None:
             made = pool.Pool(device)
@@ -189,13 +214,62 @@ def test_devices_are_those_that_there_are(
         made.close()
 
 
+def test_gpus_that_cannot_be_used_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    full = {"cuda:0", "cuda:2"}
+
+    def answer(self: pool.Pool, asked: pool._Worker, question: str, config: object = None) -> int:
+        if question == "usable" and asked.device in full:
+            raise DeviceError(f"device must be one that can be used, got {asked.device}: CUDA error: out of memory")
+        return 3
+
+    monkeypatch.setattr(pool.Pool, "_ask", answer)
+    made = pool.Pool("auto")
+    assert made.devices == ["cuda:1"]
+    assert [one.device for one in made._workers] == ["cuda:1"]
+    made.close()
+    said = capfd.readouterr().err.splitlines()
+    assert said == [
+        f"initdist: device must be one that can be used, got {name}: CUDA error: out of memory. The other GPUs are used"
+        for name in sorted(full)
+    ]
+    full.add("cuda:1")
+    with pytest.raises(DeviceError, match=r"got cuda:0: CUDA error: out of memory; device=cpu trains without a GPU"):
+        pool.Pool("auto")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_process_says_why_its_gpu_cannot_be_used() -> None:
+    for question in ("usable", "capacity"):
+        answer = worker._answered(question, tiny(), "cuda:0")
+        assert isinstance(answer, DeviceError)
+        assert str(answer).startswith("device must be one that can be used, got cuda:0: ")
+
+
+def test_a_pass_over_data_takes_as_much_memory_whatever_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On CUDA, as `meta` stands for here."""
+    from dataclasses import replace
+
+    from initdist import evaluation, outline, stack
+
+    made = stack.build([tiny({"seed": i}) for i in range(4)], (1, 8, 8), 10, CPU)
+    values = outline.activations(made.form.module, (1, 8, 8))
+    assert evaluation.rows_at_once(made) == evaluation.ROWS
+    there = stack.Stack(replace(made.form, values=values), {k: p.to("meta") for k, p in made.parameters.items()})
+    monkeypatch.setattr(evaluation, "CUDA_VALUES", 1000 * 4 * values)
+    assert evaluation.rows_at_once(there) == 512
+    assert evaluation.rows_at_once(there.select(torch.tensor([0], device="meta"))) == 2048
+    monkeypatch.setattr(evaluation, "CUDA_VALUES", 1)
+    assert evaluation.rows_at_once(there) == evaluation.CUDA_ROWS
+
+
 def test_a_graph_has_memory_of_its_own() -> None:
     """What a network takes on a GPU: every copy of its parameters, and a step's needs twice."""
     sgd, adam = (tiny({"optimizer.name": name, "optimizer.batch_size": 10}) for name in ("sgd", "adam"))
-    parameters, activations, pixels = 1000, 70, 64
-    step = 2 * parameters + 10 * (pixels + 3 * activations)
-    assert worker.cuda_bytes(sgd, parameters, activations, (1, 8, 8)) == 4 * (4 * parameters + 2 * step)
-    assert worker.cuda_bytes(adam, parameters, activations, (1, 8, 8)) == 4 * (10 * parameters + 2 * step)
+    # 4 bytes times 4 copies of 1,000 parameters (Adam: 10), and twice 2,000 and 10 samples of 64 + 3 x 70 values
+    assert worker.cuda_bytes(sgd, 1000, 70, (1, 8, 8)) == 53_920
+    assert worker.cuda_bytes(adam, 1000, 70, (1, 8, 8)) == 77_920
 
 
 @pytest.mark.parametrize("words", [

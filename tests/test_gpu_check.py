@@ -21,6 +21,7 @@ BENCHMARKS = Path(conf_dir()).parent / "benchmarks"
 @pytest.fixture(name="modules")
 def _modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.delitem(sys.modules, "plain", raising=False)  # the tests have a module of that name too
     return {name: importlib.import_module(name) for name in ("gpu_check", "gpu_bundle", "results")}
 
 
@@ -31,7 +32,7 @@ def test_every_step_works_on_a_cpu(tmp_path: Path, modules: dict[str, ModuleType
     )
     log = (tmp_path / "gpu_check.log").read_text()
     assert done.returncode == 0, done.stdout + log
-    steps = json.loads((tmp_path / "gpu_check.json").read_text())["steps"]
+    steps = json.loads((tmp_path / modules["gpu_check"].REHEARSAL).read_text())["steps"]
     assert list(steps) == [step.name for step in modules["gpu_check"].STEPS]
     assert "skipped" in steps["tests"]["found"]["summary"]  # they need a GPU
     assert steps["main_job"]["found"]["distance_apart"].keys()
@@ -51,11 +52,12 @@ def test_a_step_that_fails_or_takes_too_long_leaves_the_others(
 ) -> None:
     check = modules["gpu_check"]
     monkeypatch.setenv("OUT", str(tmp_path))
-    (tmp_path / check.FILE).write_text(json.dumps({"device": "cpu", "steps": {"grid": {"status": "ok"}}}))
+    (tmp_path / check.REHEARSAL).write_text(json.dumps({"device": "cpu", "steps": {"grid": {"status": "ok"}}}))
     steps = [check.Step("unknown", 30, ""), check.Step("main_job", 5, ""), check.Step("machine", 60, "")]
     monkeypatch.setattr(check, "table", lambda results: "")
     assert check.check(steps, "cpu", check.environment()) == check.FAILED
-    found = json.loads((tmp_path / check.FILE).read_text())["steps"]
+    assert not (tmp_path / check.FILE).exists()  # a GPU's results are not a rehearsal's
+    found = json.loads((tmp_path / check.REHEARSAL).read_text())["steps"]
     assert {name: one["status"] for name, one in found.items()} == {
         "grid": "ok",
         "unknown": "failed: exit code 1",

@@ -57,7 +57,7 @@ def test_margins_by_hand() -> None:
 def test_the_share_of_a_margin_is_counted_over_the_whole_training_set_with_each_networks_own_margin() -> None:
     configs = [tiny({"dataset.train_size": 700, "seed": seed}) for seed in range(4)]
     samples, built = data.build(configs, CPU), stack.build(configs, (1, 8, 8), 10, CPU)
-    slices = evaluation.slices(samples, samples.train_slice, samples.train_size)
+    slices = evaluation.slices(built, samples.train_slice, samples.train_size)
     logits = torch.cat([built.forward(inputs) for inputs, _ in slices], dim=1)
     every = evaluation.margins(logits, samples.labels)
     wanted = torch.tensor([float(every[0].median()), -1e9, 1e9, torch.nan], dtype=torch.float64)

@@ -100,7 +100,7 @@ def _check(path: Path, expected: str | int) -> None:
     if isinstance(expected, str) or path.suffix == ".gz":
         try:
             digest, length = _content(str(path), stat.st_size, stat.st_mtime_ns)
-        except (OSError, EOFError, zlib.error) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise DatasetError(f"dataset file {path} is corrupt: {error}; remove it and run again") from None
         found = digest if isinstance(expected, str) else length
     if found != expected:

@@ -131,7 +131,7 @@ class Subject:
 
     def slices(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The training set in micro-batches: inputs [N, B, K, H, W] and labels [N, B]."""
-        return slices(self.data, self.data.train_slice, self.data.train_size)
+        return slices(self.trained, self.data.train_slice, self.data.train_size)
 
 
 def parameter_matrices(stack: Stack) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ from multirun_analysis.figures import Drawing, theme
 from multirun_analysis.figures.panels import grid, panels_of
 from multirun_analysis.figures.scales import CUT, ZERO, level_axis, log_y
 from multirun_analysis.figures.style import legend, marks, palette, wrapped
+from multirun_analysis.params import params_of
+from multirun_analysis.stats.design import find_design
 
 EVERY = {
     "league",
@@ -95,6 +98,17 @@ def test_what_has_no_place_on_a_logarithmic_axis_is_said(drawn):
         assert (CUT in drawing.caption) == has_bands
         assert (ZERO in drawing.caption) == (has_bands and name != "movement_by_layer")  # that one takes moved layers
     assert not any(CUT in drawing.caption or ZERO in drawing.caption for drawing in drawn(ORDINARY)[1].values())
+
+
+def test_infinite_and_zero_values_of_a_history_are_left_out(drawn):
+    runs = load_runs(drawn(ORDINARY)[0].uri)
+    values = {names.DISTANCE: [0.0, 1.0, 2.0, 4.0], names.TRAIN_LOSS: [2.0, sys.float_info.max, 0.5, 0.1]}
+    rows = [(runs["run_id"][0], key, step, v) for key, found in values.items() for step, v in enumerate(found)]
+    histories = pd.DataFrame(rows, columns=["run_id", "metric", "step", "value"])
+    with theme():
+        drawing = figures.distance_against_loss(runs, find_design(runs, params_of(runs)), histories)
+        assert faults(drawing.figure) == []
+    np.testing.assert_array_equal(drawing.figure.axes[0].lines[0].get_xydata(), [[0.5, 2.0], [0.1, 4.0]])
 
 
 def test_bands_end_at_the_lower_edge_and_leave_the_rest_where_it_is():

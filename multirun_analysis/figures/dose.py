@@ -8,7 +8,8 @@ from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import roles
-from multirun_analysis.figures.style import Drawing, legend, level_axis, levels_of, log_y, marks, palette
+from multirun_analysis.figures.scales import level_axis, log_y
+from multirun_analysis.figures.style import Drawing, legend, levels_of, marks, palette
 from multirun_analysis.figures.trend import BAND, LINE, markers_of, trend
 from multirun_analysis.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
 from multirun_analysis.stats.design import Design
@@ -35,8 +36,8 @@ def _dose(frame: pd.DataFrame, design: Design, name: str, title: str, dose: str)
         trend(axis, rows, dose, names.DISTANCE, role.colour, colours, seeds=True)
     if dose == TRAIN_SIZE:
         level_axis(axes, levels_of(frame, dose))
-    log_y(axes)
+    cut = log_y(axes)
     name_axes(figure, labels.long(dose), labels.long(names.DISTANCE))
     legend(figure, [(labels.short(role.colour), marks(colours, markers_of(colours), **LINE))] if role.colour else [])
     scale = "Both axes logarithmic." if dose == TRAIN_SIZE else "Vertical axis logarithmic."
-    return Drawing(name, title, figure, f"Points: single networks. {BAND} {scale}{panels.note}")
+    return Drawing(name, title, figure, f"Points: single networks. {BAND} {scale}{cut}{panels.note}")

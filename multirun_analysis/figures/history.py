@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -9,12 +11,14 @@ from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import roles
-from multirun_analysis.figures.style import DASHES, Drawing, legend, levels_of, log_y, marks, palette
+from multirun_analysis.figures.scales import enough_ticks, log_y
+from multirun_analysis.figures.style import DASHES, Drawing, legend, levels_of, marks, palette
 from multirun_analysis.params import DEPTH, NOISE_LEVEL, TRAIN_SIZE, WIDTH
 from multirun_analysis.query import RUN_ID
 from multirun_analysis.stats.design import Design, codes
 
 MAXIMUM_RUNS = 240
+INFINITE = sys.float_info.max  # how MLflow's store keeps an infinity
 STEPS, LOSS = "gradient steps", "training loss (nats)"
 
 
@@ -36,15 +40,21 @@ def distance_against_loss(frame: pd.DataFrame, design: Design, histories: pd.Dat
     points = _points(frame, design, histories)
     loss = histories[histories["metric"] == names.TRAIN_LOSS].rename(columns={"value": "x"})
     points = points.merge(loss[[RUN_ID, "step", "x"]], on=[RUN_ID, "step"])
-    points = points[points["x"] > 0]
+    points = points[_drawable(points["x"])]
     squared = "loss.name" in frame and (frame["loss.name"] != "cross_entropy").any()
     name = "training loss" if squared else LOSS
     return _trajectories("distance_against_loss", "Distance against training loss", points, frame, design, name)
 
 
 def _points(frame: pd.DataFrame, design: Design, histories: pd.DataFrame) -> pd.DataFrame:
-    distance = histories[(histories["metric"] == names.DISTANCE) & (histories["step"] > 0) & (histories["value"] > 0)]
+    distance = histories[(histories["metric"] == names.DISTANCE) & (histories["step"] > 0)]
+    distance = distance[_drawable(distance["value"])]
     return distance.merge(frame[[RUN_ID, *design.axes]], on=RUN_ID)
+
+
+def _drawable(values: pd.Series) -> pd.Series:
+    """What has a place on a logarithmic axis: positive and, as MLflow writes it, not infinite."""
+    return values.between(0, INFINITE, inclusive="neither")
 
 
 def _trajectories(name: str, title: str, points: pd.DataFrame, frame: pd.DataFrame, design: Design, x: str) -> Drawing:
@@ -69,6 +79,8 @@ def _trajectories(name: str, title: str, points: pd.DataFrame, frame: pd.DataFra
         axis.xaxis.set_minor_formatter(NullFormatter())
     if x != STEPS:
         axes[0].invert_xaxis()
+    for axis in axes:
+        enough_ticks(axis.xaxis)
     log_y(axes)
     name_axes(figure, x, labels.long(names.DISTANCE))
     entries = marks(colours, linewidth=1.7)

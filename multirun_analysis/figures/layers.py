@@ -9,7 +9,8 @@ import pandas as pd
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.figures.panels import grid, name_axes, panels_of
-from multirun_analysis.figures.style import Drawing, legend, level_axis, levels_of, log_y, marks, palette
+from multirun_analysis.figures.scales import level_axis, log_y
+from multirun_analysis.figures.style import Drawing, legend, levels_of, marks, palette
 from multirun_analysis.figures.trend import BAND, LINE, markers_of, trend
 from multirun_analysis.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
 from multirun_analysis.stats.design import Design
@@ -39,12 +40,12 @@ def movement_by_layer(frame: pd.DataFrame, design: Design) -> Drawing:
         trend(axis, rows, x, "movement", "layer", colours)
     if x in LOGARITHMIC:
         level_axis(axes, levels_of(frame, x))
-    log_y(axes)
+    cut = log_y(axes)
     name_axes(figure, labels.long(x), "movement of the layer ‖Wₖ − Zₖ‖ (ℓ2)")
     legend(figure, [("layer", marks(colours, markers_of(colours), **LINE))])
     some = "" if len(shown) == len(layers) else f" {len(shown)} of {len(layers)} layers are drawn."
     scale = "Both axes logarithmic." if x in LOGARITHMIC else "Vertical axis logarithmic."
-    caption = f"Frobenius norm of each layer's trained minus initial weights. {BAND} {scale}{some}{panels.note}"
+    caption = f"Frobenius norm of each layer's trained minus initial weights. {BAND} {scale}{cut}{some}{panels.note}"
     return Drawing(NAME, TITLE, figure, caption)
 
 

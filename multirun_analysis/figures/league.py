@@ -35,8 +35,8 @@ def league(tables: Mapping[str, LeagueTable]) -> Drawing:
     axes = figure.subplots(1, len(PANELS), sharey=True)
     for axis, (statistic, title) in zip(axes, PANELS.items(), strict=True):
         for number, (experiment, table) in enumerate(tables.items()):
-            shift = (number - (len(tables) - 1) / 2) * 0.3
-            _column(axis, table, measures, statistic, shift, MARKERS[number], colours[experiment])
+            shift = (number - (len(tables) - 1) / 2) * min(0.3, 0.9 / len(tables))  # within the measure's row
+            _column(axis, table, measures, statistic, shift, MARKERS[number % len(MARKERS)], colours[experiment])
             if len(tables) == 1:
                 _baseline(axis, table, statistic)
         axis.axvline(0, color="0.45", linewidth=0.9, zorder=1)
@@ -48,7 +48,7 @@ def league(tables: Mapping[str, LeagueTable]) -> Drawing:
         tick.set_fontweight("bold" if measure in KEPT else "normal")
     if len(tables) > 1:
         entries = {
-            name: {"color": colours[name], "marker": MARKERS[place], "linestyle": "-"}
+            name: {"color": colours[name], "marker": MARKERS[place % len(MARKERS)], "linestyle": "-"}
             for place, name in enumerate(tables)
         }
         legend(figure, [("experiment", entries)])

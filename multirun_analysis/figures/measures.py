@@ -14,7 +14,7 @@ from multirun_analysis.catalogue import read_catalogue
 from multirun_analysis.figures.association import dots
 from multirun_analysis.figures.panels import name_axes
 from multirun_analysis.figures.roles import MAXIMUM_STYLES, roles
-from multirun_analysis.figures.style import MARKERS, Drawing, legend, levels_of, marks, palette
+from multirun_analysis.figures.style import MARKERS, Drawing, legend, levels_of, marks, palette, wrapped
 from multirun_analysis.params import TRAIN_SIZE, WIDTH
 from multirun_analysis.stats.candidates import candidates
 from multirun_analysis.stats.design import Design, codes, configurations
@@ -22,6 +22,7 @@ from multirun_analysis.stats.standings import LeagueTable, Standing
 
 NAME, TITLE = "gap_against_measures", "Gap against each measure"
 MAXIMUM, COLUMNS = 12, 4
+TITLE_CHARACTERS = 26  # that fit the width of a panel
 
 
 def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
@@ -49,7 +50,8 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
         _lines(axis, data, design, row)
         axis.set(xlabel="", ylabel="")
         place = f"{row.ranks['tau_within']}. " if "tau_within" in row.ranks else ""
-        axis.set_title(f"{place}{row.measure}\nτ within {labels.number(row.tau_within.value, 2)}", fontsize=9.5)
+        heading = wrapped(f"{place}{row.measure}", TITLE_CHARACTERS)
+        axis.set_title(f"{heading}\nτ within {labels.number(row.tau_within.value, 2)}", fontsize=9.5)
     name_axes(figure, "measure, normalized and oriented", labels.target_label(table.target))
     blocks = []
     if role.colour:

@@ -12,10 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from multirun_analysis import labels
+from multirun_analysis.figures.style import wrapped
 
 MAXIMUM = 12
 COLUMNS = 4
 LABEL_CHARACTERS = 40  # that fit the height of one row of panels
+TITLE_CHARACTERS = 34  # that fit the width of a panel
+TITLE_LINE = 0.17  # inches
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,16 @@ def grid(panels: Panels, share: bool = True) -> tuple[Figure, list[Axes]]:
     """A figure with the panels' axes, titled; share: all on the same scales."""
     number, columns = len(panels.frames), panels.columns
     rows = -(-number // columns)
-    size = (3.0 * columns + 1.7, 2.6 * rows + 0.7) if number > 1 else (6.6, 4.0)
-    figure = Figure(figsize=size, layout="constrained")
+    width, height = (3.0 * columns + 1.7, 2.6 * rows + 0.7) if number > 1 else (6.6, 4.0)
+    titles = [wrapped(title, TITLE_CHARACTERS) for title in panels.titles]
+    more = max(title.count("\n") for title in titles) * TITLE_LINE * rows
+    figure = Figure(figsize=(width, height + more), layout="constrained")
     places = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
     for place, axis in enumerate(places):
         if place >= number:
             axis.set_visible(False)
             continue
-        axis.set_title(panels.titles[place])
+        axis.set_title(titles[place])
         if place + columns >= number:  # a panel above an empty place keeps its tick labels
             axis.tick_params(labelbottom=True)
     return figure, list(places[:number])

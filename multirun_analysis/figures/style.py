@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +12,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from scipy.special import stdtrit
 
 from multirun_analysis import labels
@@ -22,6 +21,12 @@ from multirun_analysis import labels
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (2, 2)))
 MANY_POINTS = 3000  # more are drawn as pixels inside the SVG
+MAXIMUM_LEVELS = 16  # numbers in a legend; of more, every second or third
+LEGEND_CHARACTERS, LEGEND_ENTRY, LEGEND_LINE = (
+    24,
+    0.24,
+    0.16,
+)  # a line's length; inches of an entry, of its further lines
 
 
 @dataclass(frozen=True)
@@ -64,41 +69,14 @@ def named(frame: pd.DataFrame, axis: str) -> pd.Series:
     return frame[axis].map(labels.value, na_action=None)
 
 
-def _level(x: float, _: int | None) -> str:
-    return labels.value(float(x))
-
-
-def _number(y: float, _: int | None) -> str:
-    return f"{y:g}"
-
-
-def level_axis(axes: Sequence[Axes], levels: Sequence[float]) -> None:
-    """Logarithmic x axes with ticks at the levels that were run."""
-    shown = list(levels) if len(levels) <= 8 else list(levels)[:: -(-len(levels) // 8)]
-    for axis in axes:
-        axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_locator(FixedLocator(shown))
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.xaxis.set_major_formatter(FuncFormatter(_level))
-        if len(shown) > 5:
-            axis.tick_params(axis="x", labelrotation=45)
-
-
-def log_y(axes: Sequence[Axes]) -> None:
-    """Logarithmic y axes whose ticks read as plain numbers; call it once everything is drawn."""
-    for axis in axes:
-        axis.set_yscale("log")
-    low, high = axes[0].get_ylim()
-    for axis in axes:
-        if high < 1.6 * low:
-            axis.yaxis.set_major_locator(MaxNLocator(5))
-        else:
-            fine, middle = (1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5)
-            ratio = high / low
-            subs = fine if ratio < 8 else middle if ratio < 40 else (1, 2, 5) if ratio < 300 else (1,)
-            axis.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
-        axis.yaxis.set_minor_locator(NullLocator())
-        axis.yaxis.set_major_formatter(FuncFormatter(_number))
+def wrapped(text: str, width: int) -> str:
+    """Lines of so many characters at most: broken after a space or an underscore, but not around an equals sign."""
+    lines = [""]
+    for piece in re.findall(rf"[^ _]{{1,{width - 1}}}[ _]?|[ _]", text.replace(" = ", "\xa0=\xa0")):
+        if len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines).replace("\xa0", " ")
 
 
 def t_bands(data: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
@@ -122,9 +100,11 @@ def legend(figure: Figure, blocks: Sequence[tuple[str, dict[str, dict[str, Any]]
             texts += ["", title] if texts else [title]
         for text, properties in entries.items():
             handles.append(Line2D([], [], **properties))
-            texts.append(text)
+            texts.append("\n".join(wrapped(line, LEGEND_CHARACTERS) for line in text.split("\n")))
     if not handles:
         return
+    lines = sum(text.count("\n") for text in texts)
+    figure.set_figheight(max(figure.get_figheight(), 0.2 + LEGEND_ENTRY * len(texts) + LEGEND_LINE * lines))
     drawn = figure.legend(handles, texts, loc="outside right center", frameon=False, handlelength=1.7)
     for number in titles:
         drawn.get_texts()[number].set_fontweight("bold")
@@ -135,7 +115,7 @@ def marks(
 ) -> dict[str, dict[str, Any]]:
     """Legend entries for a palette."""
     shapes = {level: {"marker": shape} for level, shape in (markers or {}).items()}
-    return {
-        labels.value(level): {"color": colour, **shapes.get(level, {}), **properties}
-        for level, colour in colours.items()
-    }
+    shown = list(colours)
+    if len(shown) > MAXIMUM_LEVELS and not any(isinstance(level, str) for level in shown):
+        shown = shown[:: -(-len(shown) // MAXIMUM_LEVELS)]
+    return {labels.value(level): {"color": colours[level], **shapes.get(level, {}), **properties} for level in shown}

@@ -30,8 +30,12 @@ def trend(
     colours: dict[Any, Any],
     linestyle: str = "-",
     seeds: bool = False,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
-    """Mean line and band over seeds, one for each level of the colour axis; the seeds themselves as points."""
+    """Mean line and band over seeds, one for each level of the colour axis; the seeds themselves as points.
+
+    bounds: what the quantity can be; bands end there.
+    """
     data = pd.DataFrame({"x": rows[x].astype(float), "y": rows[metric].astype(float)})
     data["colour"] = named(rows, colour_axis) if colour_axis else "all"
     data = data[np.isfinite(data["y"])]
@@ -48,5 +52,6 @@ def trend(
     for level, band in t_bands(data, ["colour", "x"], "y").groupby("colour", sort=False):
         shade = shades[str(level)]
         axis.plot(band["x"], band["y"], color=shade, linestyle=linestyle, marker=shapes.get(str(level), "o"), **LINE)
-        axis.fill_between(band["x"], band["low"], band["high"], color=shade, alpha=0.18, linewidth=0)
+        low, high = band["low"].clip(*bounds), band["high"].clip(*bounds)
+        axis.fill_between(band["x"], low, high, color=shade, alpha=0.18, linewidth=0)
     axis.set(xlabel="", ylabel="")

@@ -11,12 +11,14 @@ from multirun_analysis.closed_form import initial_norm
 from multirun_analysis.columns import NORM
 from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import over_width
-from multirun_analysis.figures.style import Drawing, legend, level_axis, levels_of, log_y, marks, palette
+from multirun_analysis.figures.scales import level_axis, log_y
+from multirun_analysis.figures.style import Drawing, legend, levels_of, marks, palette
 from multirun_analysis.figures.trend import BAND, LINE, markers_of, trend
 from multirun_analysis.params import WIDTH
 from multirun_analysis.stats.design import Design
 
 ONE_WIDTH = "the width does not vary (or moves together with another axis)"
+ENDS = "Bands end at 0% and at 100%."
 
 
 def distance_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
@@ -31,10 +33,10 @@ def distance_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
     for axis, rows in panels.on(axes):
         trend(axis, rows, WIDTH, names.DISTANCE, role.colour, colours, seeds=True)
     level_axis(axes, levels_of(frame, WIDTH))
-    log_y(axes)
+    cut = log_y(axes)
     name_axes(figure, labels.long(WIDTH), labels.long(names.DISTANCE))
     legend(figure, [(labels.short(role.colour), marks(colours, markers_of(colours), **LINE))] if role.colour else [])
-    return Drawing(name, title, figure, f"Points: single networks. {BAND} Both axes logarithmic.{panels.note}")
+    return Drawing(name, title, figure, f"Points: single networks. {BAND} Both axes logarithmic.{cut}{panels.note}")
 
 
 def errors_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
@@ -52,16 +54,16 @@ def errors_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
     figure, axes = grid(panels)
     for axis, rows in panels.on(axes):
         for metric, dashes in kinds.items():
-            trend(axis, rows, WIDTH, metric, role.colour, colours, linestyle=dashes)
-        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+            trend(axis, rows, WIDTH, metric, role.colour, colours, linestyle=dashes, bounds=(0, 100))
+    axes[0].set_ylim(bottom=min(0, axes[0].get_ylim()[0]))  # of all panels: it fixes the limits that they share
     level_axis(axes, levels_of(frame, WIDTH))
     name_axes(figure, labels.long(WIDTH), "error (%)")
     styles = {labels.long(metric): {"color": "0.35", "linestyle": dashes, **LINE} for metric, dashes in kinds.items()}
     blocks = [("error", styles)]
     if role.colour:
-        blocks.insert(0, (labels.short(role.colour), marks(colours, **LINE)))
+        blocks.insert(0, (labels.short(role.colour), marks(colours, markers_of(colours), **LINE)))
     legend(figure, blocks)
-    caption = f"Test error against clean labels, train error against the labels trained on. {BAND}{panels.note}"
+    caption = f"Test error against clean labels, train error against the labels trained on. {BAND} {ENDS}{panels.note}"
     return Drawing(name, title, figure, caption)
 
 
@@ -84,7 +86,7 @@ def norm_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
         for quantity, (shade, dashes) in quantities.items():
             trend(axis, rows, WIDTH, quantity, None, {"": shade}, linestyle=dashes)
     level_axis(axes, levels_of(frame, WIDTH))
-    log_y(axes)
+    cut = log_y(axes)
     name_axes(figure, labels.long(WIDTH), "ℓ2 norm")
     texts = {
         NORM: "from the origin,\ntrained (weights)",
@@ -94,5 +96,5 @@ def norm_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
     legend(figure, [("", {texts[q]: {"color": c, "linestyle": d, **LINE} for q, (c, d) in quantities.items()})])
     closed = "The start is sqrt(sum over layers of 2 n_in n_out/(n_in + n_out)) for Xavier initialization."
     without = "The closed form of the start is left out: it is known for Xavier-initialized mlp and linear only."
-    caption = f"{closed if start in quantities else without} {BAND} Both axes logarithmic.{panels.note}"
+    caption = f"{closed if start in quantities else without} {BAND} Both axes logarithmic.{cut}{panels.note}"
     return Drawing(name, title, figure, caption)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from initdist import cores
 from multirun_analysis.figures import Drawing
-from multirun_analysis.figures.style import level_axis, log_y
+from multirun_analysis.figures.scales import level_axis, log_y
 from multirun_analysis.report.rendering import DPI, Rendered, render
 from multirun_analysis.second import Second
 

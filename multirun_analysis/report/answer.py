@@ -6,10 +6,28 @@ from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.params import NOISE_LEVEL
 from multirun_analysis.report.material import Material
-from multirun_analysis.stats import Results
+from multirun_analysis.stats import LeagueTable, Results
+from multirun_analysis.stats.headline import Headline
 from multirun_analysis.stats.ols import Slope
 from multirun_analysis.stats.regression import Association
+from multirun_analysis.stats.standings import (
+    ASSOCIATED,
+    BEYOND,
+    CONTRADICTED,
+    MOVES,
+    PREDICTS,
+    Rung,
+    Standing,
+    Verdict,
+)
 
+# What a measure does that has reached a rung.
+SAID = {
+    ASSOCIATED: "goes with the gap within groups",
+    BEYOND: "says more than the hyperparameters do",
+    PREDICTS: "predicts groups that were left out better than the hyperparameters do",
+    MOVES: "moves the gap when it is moved",
+}
 SCALE = 100  # targets are fractions, sentences speak of percentage points
 
 
@@ -31,45 +49,89 @@ def place(results: Results) -> str:
 
 
 def answer(results: Results) -> str:
-    """Whether the target goes with the distance within groups, in one sentence."""
-    association = results.associations[0]
-    within, target = association.within, labels.long(results.target)
+    """How far the evidence on the distance carries: the highest rung that is reached, and the first that is not."""
     if len(results.means) == 1:
         return (
             "Undecided: the experiment holds one configuration, so nothing can be compared. "
             "Vary the width, the sample size or the noise."
         )
-    if within.verdict == "undecided":
-        return f"Undecided: {within.note or 'too few configurations'}. {_point(within)}".strip()
-    assert within.interval is not None
-    numbers = (
-        f"{interval(within)} percentage points per unit of distance, 95% t interval, "
-        f"{within.points} configurations in {labels.count(within.groups, 'group')}"
+    found = judged(results)
+    target = labels.long(results.target)
+    first = results.headline
+    if found is None or first.interval is None:
+        return f"Undecided: {first.note or 'nothing can be compared'}. {_point(first)}".strip()
+    reached, failed = found.reached, found.failed
+    if reached is None and first.verdict == "negative":
+        lead = f"{place(results)}, networks farther from their initialization have a smaller {target}"
+        return f"{lead}, against what the distance predicts: {numbers(results)}.{_differing(first)}"
+    if reached is None:
+        lead = f"{place(results)}, no association of the {target} with the distance is shown"
+        return f"{lead}: {numbers(results)}.{_differing(first)}"
+    lead = f"{place(results)}, networks farther from their initialization have a larger {target}: {numbers(results)}"
+    if reached.name != ASSOCIATED:
+        lead += f". The distance {SAID[reached.name]} ({reached.reason})"
+    return f"{lead}{_but(failed)}.{_differing(first)}"
+
+
+def judged(results: Results) -> Verdict | None:
+    """The ladder of the distance."""
+    verdicts = results.league.verdicts if results.league else ()
+    return next((item for item in verdicts if item.measure == names.DISTANCE), None)
+
+
+def numbers(results: Results) -> str:
+    """`1.33 [0.85, 1.82] percentage points per unit of distance (95% interval over groups; 9 configurations ...)`."""
+    first = results.headline
+    assert first.slope is not None
+    text = labels.number(SCALE * first.slope)
+    if first.interval is not None:
+        text += f" [{labels.number(SCALE * first.interval.low)}, {labels.number(SCALE * first.interval.high)}]"
+    groups = labels.count(first.groups, "group")
+    return f"{text} percentage points per unit of {unit(results)} (95% interval over {first.over}; {first.points} " + (
+        f"configurations in {groups})"
     )
-    if within.verdict == "includes 0":
-        return f"{place(results)}, no linear association of the {target} with the distance is shown: {numbers}."
-    more = "larger" if within.verdict == "positive" else "smaller"
-    return f"{place(results)}, networks farther from their initialization have a {more} {target}: {numbers}."
+
+
+def unit(results: Results) -> str:
+    """What the headline's slope is per unit of: one quantity, which where n varies is the distance over √n."""
+    return "distance" if results.one_size else "distance/√n"
+
+
+def _but(failed: Rung | None) -> str:
+    if failed is None:
+        return ""
+    if failed.verdict == CONTRADICTED:
+        return f". It does not hold that it {SAID[failed.name]}: {failed.reason}"
+    return f". Whether it {SAID[failed.name]} is undecided: {failed.reason}"
+
+
+def _differing(first: Headline) -> str:
+    if not first.heterogeneous or first.lowest is None or first.highest is None:
+        return ""
+    low, high = (labels.number(SCALE * end) for end in (first.lowest, first.highest))
+    return f" The groups' own slopes differ, from {low} to {high} (p = {first.differ:.2g}): the mean stands for none."
 
 
 def verdict(results: Results) -> str:
-    """The pre-stated verdict on the distance, in a short sentence."""
-    found = (
-        next((item for item in results.league.verdicts if item.measure == names.DISTANCE), None)
-        if results.league
-        else None
-    )
+    """The ladder of the distance in one line: each rung and how it stands."""
+    found = judged(results)
     if found is None or results.league is None:
         return ""
-    place = results.league.standing(names.DISTANCE).ranks.get("tau_within")
-    ranked = sum("tau_within" in row.ranks for row in results.league.rows)
-    words = {
-        "supported": "is supported as an explanation of the gap",
-        "contradicted": "is contradicted as an explanation of the gap",
-    }
-    said = words.get(found.verdict, "remains undecided as an explanation of the gap")
-    text = f"On new configurations the distance {said}"
-    return f"{text}; it takes place {place} of {ranked} measures." if place else f"{text}."
+    text = "; ".join(f"{rung.name}: {rung.verdict}" for rung in found.rungs)
+    where = places(results.league.standing(names.DISTANCE), results.league)
+    return f"The distance, rung by rung: {text}." + (f" By rank correlation within groups: {where}." if where else "")
+
+
+def places(row: Standing, table: LeagueTable) -> str:
+    """`place 1 of 12`, or `places 1-7 of 12`, which seven measures share; empty where there are none."""
+    first = row.ranks.get("tau_within")
+    if first is None:
+        return ""
+    ranked = [other for other in table.rows if "tau_within" in other.ranks and not other.same_as]
+    tied = sum(other.ranks["tau_within"] == first for other in ranked)
+    if tied < 2:
+        return f"place {first} of {len(ranked)}"
+    return f"places {first}–{first + tied - 1} of {len(ranked)}, shared by {tied} measures"
 
 
 def target_note(material: Material) -> str:
@@ -103,20 +165,25 @@ def claim_line(results: Results) -> str:
 
 def league_line(results: Results, shown: int = 3) -> str:
     """The first few measures under the statistic that sorts the table, and the baseline."""
-    if results.league is None:
+    table = results.league
+    rows = [row for row in table.rows if "tau_within" in row.ranks and not row.same_as] if table else []
+    if table is None or not rows:
         return ""
-    rows = [row for row in results.league.rows if "tau_within" in row.ranks]
+    tied = [row for row in rows if row.ranks["tau_within"] == 1]
+    alone = f"hyperparameters alone {labels.fixed(table.baseline.tau_within.value)}"
+    if len(tied) > shown:
+        best = labels.fixed(tied[0].tau_within.value)
+        return f"{len(tied)} of {len(rows)} measures share the first place with {best}; {alone}"
     text = ", ".join(
         f"{row.ranks['tau_within']}. {row.measure} {labels.fixed(row.tau_within.value)}" for row in rows[:shown]
     )
-    alone = results.league.baseline.tau_within.value
     more = f", ... of {len(rows)}" if len(rows) > shown else ""
-    return f"{text}{more}; hyperparameters alone {labels.fixed(alone)}" if rows else ""
+    return f"{text}{more}; {alone}"
 
 
 def remarks(results: Results) -> list[str]:
     """What qualifies the answer."""
-    association = results.associations[0]
+    association = results.judged
     lines = [_pooled(association), _clustered(association), _controlled(association), _hyperparameters(association)]
     if association.across_seeds.slope is not None:
         verdict = association.across_seeds.verdict
@@ -126,10 +193,10 @@ def remarks(results: Results) -> list[str]:
     return [line for line in lines if line]
 
 
-def _point(slope: Slope) -> str:
-    if slope.slope is None:
+def _point(first: Headline) -> str:
+    if first.slope is None:
         return ""
-    return f"The slope of these points alone is {labels.number(SCALE * slope.slope)} percentage points per unit."
+    return f"The slope of these points alone is {labels.number(SCALE * first.slope)} percentage points per unit."
 
 
 def _pooled(association: Association) -> str:

@@ -8,7 +8,7 @@ from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.query import COMMIT, VERSION
 from multirun_analysis.report import runs, tables, verdicts
-from multirun_analysis.report.answer import answer, remarks, target_note, verdict
+from multirun_analysis.report.answer import answer, judged, remarks, target_note, verdict
 from multirun_analysis.report.document import Block, Bullets, Code, Folded, Heading, Picture, Text
 from multirun_analysis.report.material import Material, Report, summary
 from multirun_analysis.selection import MEANING
@@ -42,7 +42,8 @@ def blocks(report: Report) -> list[Block]:
 def _opening(material: Material, name: str) -> list[Block]:
     results = material.results
     lead = f"{name}: {answer(results)}" if name else answer(results)
-    items = [item.sentence for item in results.league.verdicts] if results.league else []
+    found = judged(results)
+    items = [f"{rung.name}: {rung.verdict} ({rung.reason})." for rung in found.rungs] if found else []
     return [
         Text(lead, lead=True),
         Text(f"{verdict(results)} {summary(material)} {target_note(material)}".strip()),
@@ -104,7 +105,7 @@ def _regressions(results: Results) -> list[Block]:
 
 
 def _more(results: Results) -> list[Block]:
-    return [tables.predictions(results.associations), tables.by_group(results.associations[0])]
+    return [tables.predictions(results.associations), tables.by_group(results.judged)]
 
 
 def _exponents(results: Results) -> list[Block]:
@@ -126,8 +127,8 @@ def _left_out(material: Material) -> list[Block]:
     if source.missing:
         items.append(f"{labels.count(source.missing, 'network')} of the sweep without a finished run.")
     for association in results.associations:
-        if association.left_out:
-            left_out = labels.count(association.left_out, "configuration")
+        if association.unused:
+            left_out = labels.count(association.unused, "configuration")
             items.append(f"{left_out} left out of the regressions on {association.measure}: it is not finite there.")
     if items:
         parts.append(Bullets(items))

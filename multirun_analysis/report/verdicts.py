@@ -12,7 +12,8 @@ from multirun_analysis.stats.ols import Interval, Slope
 from multirun_analysis.stats.standings import Estimate, Information, SignError, Standing
 
 KIND = {"supported": "yes", "contradicted": "no"}
-OURS = (names.DISTANCE, "distance_over_sqrt_n")
+OURS = (names.DISTANCE,)
+SIGN = {"supported": "+", "contradicted": "−"}
 ALONE = "hyperparameters alone"
 FIGURES = {"C3": "distance_against_train_size", "C4": "distance_against_noise"}
 
@@ -22,10 +23,13 @@ LEAGUE_CAPTION = (
 )
 LEAGUE_TEXT = (
     "τ-b within groups, over all pairs, and Ψ (the mean over axes of τ where only that axis moves) with 95% intervals "
-    "for new configurations; partial: rank correlation given all axes. Information: conditional mutual information in "
+    "for new configurations; partial: correlation of what the hyperparameters, as factors, leave. Ladder: associated "
+    "within groups, beyond the hyperparameters, predicts groups left out, moves the target; + supported, − contradicted, "
+    "? undecided, for all but the distance after Holm's correction over the measures. Information: conditional mutual information in "
     "percent, with the 95th percentile of its permutation null in parentheses, since the plain estimate is biased "
     "upward: only above that it says something. Sign error: 90th percentile over environments that certify the sign, 0 "
-    "is always right, 0.5 a coin. Gain: R² that the measure adds in groups left out, to the hyperparameters alone. "
+    "is always right, 0.5 a coin. Gain: R² that the measure adds in groups left out, to the best of several models of the "
+    "hyperparameters. "
     "Slope: percentage points for one standard deviation within groups."
 )
 
@@ -108,7 +112,7 @@ def estimate(item: Estimate) -> str:
 
 def league(table: LeagueTable) -> list[Block]:
     """The table, what its columns mean, and folded: Ψ and sign errors by axis, and how each measure is defined."""
-    rows: list[list[Cell]] = [_standing(row) for row in table.rows]
+    rows: list[list[Cell]] = [_standing(row, table) for row in table.rows]
     strong = {place for place, row in enumerate(table.rows) if row.measure in OURS}
     base = table.baseline
     alone = f"R² {labels.number(base.left_out, 2)}"
@@ -116,6 +120,7 @@ def league(table: LeagueTable) -> list[Block]:
         [
             "–",
             ALONE,
+            "–",
             *map(estimate, (base.tau_within, base.tau, base.psi.average)),
             "–",
             "–",
@@ -125,7 +130,19 @@ def league(table: LeagueTable) -> list[Block]:
             base.note,
         ]
     )
-    head = ["place", "measure", "τ within", "τ all", "Ψ", "partial", "information", "sign error", "gain", "slope"]
+    head = [
+        "place",
+        "measure",
+        "ladder",
+        "τ within",
+        "τ all",
+        "Ψ",
+        "partial",
+        "information",
+        "sign error",
+        "gain",
+        "slope",
+    ]
     main = Table([*head, "beside the leader"], rows, LEAGUE_CAPTION, 2, sortable=True, strong=frozenset(strong))
     hyper = ", ".join(map(labels.term, base.hyperparameters))
     items = [
@@ -147,22 +164,33 @@ def league(table: LeagueTable) -> list[Block]:
     ]
 
 
-def _standing(row: Standing) -> list[Cell]:
+def _standing(row: Standing, table: LeagueTable) -> list[Cell]:
     place = row.ranks.get("tau_within")
     difference = row.differences.get("tau_within")
+    beside = difference.verdict if difference else "–"
     return [
-        str(place) if place else "–",
+        placed(row, table),
         row.measure,
+        " ".join(SIGN.get(rung.verdict, "?") for rung in row.rungs),
         estimate(row.tau_within),
         estimate(row.tau),
         estimate(row.psi.average),
         estimate(row.partial),
         information(row.information),
         sign_error(row.sign_error),
-        labels.number(row.prediction.gain, 2),
+        labels.number(row.left_out.gain, 2),
         effect(row.within),
-        "leader" if place == 1 and difference is None else difference.verdict if difference else "–",
+        "leader" if place == 1 and difference is None and not row.same_as else beside,
     ]
+
+
+def placed(row: Standing, table: LeagueTable) -> str:
+    """`3`, or `1–7` where seven measures share these places."""
+    first = row.ranks.get("tau_within")
+    if first is None:
+        return "–"
+    tied = sum(other.ranks.get("tau_within") == first for other in table.rows if not other.same_as)
+    return str(first) if tied < 2 else f"{first}–{first + tied - 1}"
 
 
 def information(item: Information) -> str:
@@ -250,9 +278,9 @@ def compared(tables: Mapping[str, LeagueTable]) -> Table:
                 line += ["–", "–", "–"]
                 continue
             line += [
-                str(row.ranks.get("tau_within", "–")),
+                placed(row, table),
                 estimate(row.tau_within),
-                labels.number(row.prediction.gain, 2),
+                labels.number(row.left_out.gain, 2),
             ]
         rows.append(line)
     head = ["measure", *(f"{name}: {what}" for name in tables for what in ("place", "τ within", "gain"))]

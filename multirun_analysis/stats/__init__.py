@@ -14,12 +14,14 @@ from multirun_analysis.columns import NORM, OVER_SQRT_N
 from multirun_analysis.params import TRAIN_SIZE, WIDTH, is_seed
 from multirun_analysis.stats.claim_tests import ClaimResult, claims
 from multirun_analysis.stats.design import Design, configurations, find_design
+from multirun_analysis.stats.headline import Headline
 from multirun_analysis.stats.league import league_table
 from multirun_analysis.stats.regression import Association, associate
 from multirun_analysis.stats.scaling import Scaling, scalings
 from multirun_analysis.stats.standings import LeagueTable
 
 MEASURES = (names.DISTANCE, OVER_SQRT_N)
+DERIVED = ("verdict", "gain", "reached", "failed")  # properties of results that belong to them
 PARAM_NORM = names.measure("param_norm")
 
 
@@ -38,6 +40,17 @@ class Results:
     claims: tuple[ClaimResult, ...] = ()
     league_sensitivity: LeagueTable | None = None  # with the unconverged, point estimates only
     claims_sensitivity: tuple[ClaimResult, ...] = ()
+    one_size: bool = True  # whether all networks have as many training samples
+
+    @property
+    def judged(self) -> Association:
+        """The one that the report speaks of: on the distance, which is taken over √n where n varies."""
+        return self.associations[0 if self.one_size else 1]
+
+    @property
+    def headline(self) -> Headline:
+        """Its slope within groups."""
+        return self.judged.headline
 
 
 def analyze(
@@ -79,6 +92,7 @@ def analyze(
             wide, target, params=params, measures=measures, group_axes=group_axes, resamples=0, permutations=0
         ),
         () if wide is None else claims(wide, params=params),
+        bool(rows[TRAIN_SIZE].nunique() < 2),
     )
 
 
@@ -96,7 +110,11 @@ def plain(value: Any) -> Any:
     """A result as JSON has it: dataclasses with their verdicts as objects, missing and infinite numbers as null."""
     if is_dataclass(value) and not isinstance(value, type):
         items = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-        extra = {name: plain(getattr(value, name)) for name in ("verdict", "gain") if hasattr(value, name)}
+        extra = {
+            name: plain(getattr(value, name))
+            for name in ("verdict", "gain", "reached", "failed")
+            if hasattr(value, name)
+        }
         return items | extra
     if isinstance(value, pd.DataFrame):
         return [plain(row) for row in value.to_dict("records")]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.catalogue import Entry, entry
+from multirun_analysis.columns import OVER_SQRT_N
 from multirun_analysis.params import TRAIN_SIZE
 
 
@@ -31,6 +32,9 @@ def candidates(
     found += sorted(
         totals, key=lambda name: (list(catalogue).index(name) if name in catalogue else len(catalogue), name)
     )
+    twin = OVER_SQRT_N.removeprefix(names.MEASURE)  # the distance as it is normalized here: each quantity once
+    if names.DISTANCE in found and twin in found and twin not in (measures or ()):
+        found.remove(twin)
     unknown = sorted(set(measures or ()) - set(found))
     if unknown:
         raise ValueError(f"measures must be among {', '.join(found)}, got {', '.join(unknown)}")

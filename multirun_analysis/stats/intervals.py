@@ -12,14 +12,16 @@ from multirun_analysis.stats.ols import CONFIDENCE, MINIMUM
 from multirun_analysis.stats.standings import Difference, Estimate
 
 COVERED = 20  # configurations from which coverage of an interval is claimed
-NO_WIDTH = "every pair agrees, so the spread is unknown and the interval has no width"
+ALL_AGREE = "every pair agrees: a one-sided bound"
 NEARLY_ONE = 0.99  # beyond it the z scale is not stretched further
 
 
-def correlation_interval(value: float, variance: float, points: int) -> Estimate:
+def correlation_interval(value: float, variance: float, points: int, pairs: int = 0) -> Estimate:
     """A pair statistic in [-1, 1] from its sampling variance (pairs.variance): a t interval on Fisher's z scale.
 
-    t with points - 1 degrees of freedom; the variance is carried to that scale by the delta method.
+    t with points - 1 degrees of freedom; the variance is carried to that scale by the delta method. Where every pair
+    agrees there is no variance: the bound is that of the share of agreeing pairs, of `pairs` that have no configuration
+    in common (Clopper & Pearson 1934), so 2 x 0.05^(1/pairs) - 1 where all agree.
     """
     if not np.isfinite(value):
         return Estimate(None, points=points, note="every pair is tied or undefined")
@@ -27,11 +29,19 @@ def correlation_interval(value: float, variance: float, points: int) -> Estimate
     if points < MINIMUM:
         return replace(estimate, note=f"{points} configurations, an interval needs {MINIMUM}")
     if variance <= 0:
-        return replace(estimate, low=value, high=value, covered=False, note=NO_WIDTH)
+        return _at_the_end(estimate, pairs)
     inner = min(abs(float(value)), NEARLY_ONE)
     half = float(stdtrit(points - 1, 0.5 + CONFIDENCE / 2)) * float(np.sqrt(variance)) / (1 - inner**2)
     low, high = np.tanh([np.copysign(np.arctanh(inner), value) - half, np.copysign(np.arctanh(inner), value) + half])
     return replace(estimate, low=min(value, float(low)), high=max(value, float(high)), covered=points >= COVERED)
+
+
+def _at_the_end(estimate: Estimate, pairs: int) -> Estimate:
+    if pairs < 1 or estimate.value is None or abs(estimate.value) < 1 - 1e-9:
+        return replace(estimate, note="the spread is unknown")
+    bound = 2 * (1 - CONFIDENCE) ** (1 / pairs) - 1
+    low, high = (bound, 1.0) if estimate.value > 0 else (-1.0, -bound)
+    return replace(estimate, low=low, high=high, covered=False, note=ALL_AGREE)
 
 
 def differences_from_leader(

@@ -11,12 +11,12 @@ import pandas as pd
 from initdist import names
 from multirun_analysis.catalogue import Entry, read_catalogue
 from multirun_analysis.params import is_seed, params_of
+from multirun_analysis.stats.beyond import partial
 from multirun_analysis.stats.bits import paired_on_test_set
 from multirun_analysis.stats.candidates import Candidates, candidates
-from multirun_analysis.stats.design import Design, codes, configuration_means, find_design, hyperparameters
+from multirun_analysis.stats.design import Design, codes, configuration_means, find_design
 from multirun_analysis.stats.information import Conditioned, condition, informations
 from multirun_analysis.stats.pairs import multinomial_weights, signs
-from multirun_analysis.stats.partial import partial_rank
 from multirun_analysis.stats.prediction import baseline_prediction
 from multirun_analysis.stats.ranking import PairStatistics, granulated, paired_differences, ranks, same_ranking
 from multirun_analysis.stats.regression import CLUSTERED, slopes
@@ -28,13 +28,15 @@ from multirun_analysis.stats.standings import (
     LeagueTable,
     SignError,
     Standing,
+    Verdict,
 )
-from multirun_analysis.stats.verdict import JUDGED, judge
+from multirun_analysis.stats.verdict import corrected, rungs
 
 RESAMPLES, PERMUTATIONS = 1000, 99
 MANY = 100  # configurations from which fewer resamples and permutations are drawn
 RESAMPLES_MANY, PERMUTATIONS_MANY = 400, 39
 LISTED = 4  # names in a note
+JUDGED = (names.DISTANCE,)  # what was stated about before any result
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def league_table(
     permutations = (PERMUTATIONS if number < MANY else PERMUTATIONS_MANY) if permutations is None else permutations
     pairs = PairStatistics.of(data.frame, data.design, data.code)
     weights = multinomial_weights(number, resamples, seed)
-    rows, leaders = ranks(_rows(data, pairs, permutations, seed))
+    rows, leaders = ranks(corrected(_rows(data, pairs, permutations, seed), JUDGED), number)
     rows = paired_differences(rows, leaders, pairs, data.x, data.y, weights)
     order = sorted(range(len(rows)), key=lambda k: _place(rows[k], last=len(rows) + 1))
     table = LeagueTable(
@@ -97,7 +99,8 @@ def league_table(
         tuple(_notes(data, pairs)),
     )
     listed = {row.measure for row in table.rows}
-    return replace(table, verdicts=tuple(judge(table, name) for name in JUDGED if name in listed))
+    judged = [table.standing(name) for name in JUDGED if name in listed]
+    return replace(table, verdicts=tuple(Verdict(row.measure, row.rungs) for row in judged))
 
 
 def _prepare(
@@ -139,7 +142,6 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
     signs_made, signs_test = _sign_errors(data, values)
     information = _informations(data, values, permutations, seed)
     one = data.frame.drop_duplicates(list(data.design.axes)) if data.design.axes else data.frame.iloc[:1]
-    controls = hyperparameters(one, data.design)[0]
     fitted = slopes(data.frame, data.design, data.target, values, data.seeds)
     rows: list[Standing] = []
     for k, item in enumerate(data.found.entries):
@@ -157,6 +159,7 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
                 int((~np.isnan(data.x[:, k])).sum()),
                 int(np.isnan(values[:, k]).sum()),
                 int(np.isposinf(values[:, k]).sum()),
+                fit.headline,
                 fit.within,
                 fit.controlled,
                 fit.pooled,
@@ -165,15 +168,16 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
                 estimates["tau"][k],
                 estimates["tau_within"][k],
                 granulated(estimates, k),
-                partial_rank(data.x[:, k], data.y, controls),
+                partial(data.x[:, k], data.y, one, data.design),
                 *information[k],
                 signs_made[k],
                 signs_test[k],
                 fit.prediction,
+                fit.left_out,
                 same_as=same_ranking(data.found, k),
             )
         )
-    return rows
+    return [replace(row, rungs=rungs(row)) for row in rows]
 
 
 def _informations(

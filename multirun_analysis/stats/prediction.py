@@ -127,6 +127,9 @@ def _beside(y: np.ndarray, z: np.ndarray, x: np.ndarray, groups: np.ndarray) -> 
         test, train = groups == group, groups != group
         (fixed, kept), (own, varies) = _standardized(z, train), _standardized(x, train)
         own, mean = np.where(varies, own, 0), y[train].mean()
+        if train.sum() <= kept.sum() + 1:  # fewer configurations than hyperparameters: nothing can be fitted
+            error[:] = np.nan
+            continue
         basis, corner = np.linalg.qr(fixed[train][:, kept])
         along = basis.T @ own[train]
         rest = own[train] - basis @ along

@@ -11,6 +11,7 @@ import pandas as pd
 from multirun_analysis.stats.candidates import Candidates
 from multirun_analysis.stats.design import Design, codes
 from multirun_analysis.stats.intervals import correlation_interval, differences_from_leader
+from multirun_analysis.stats.ols import MINIMUM
 from multirun_analysis.stats.pairs import Linear, Pairs, linearized, pairs_within, tau_b, variance
 from multirun_analysis.stats.standings import RESAMPLED, STATISTICS, Estimate, Granulated, Standing
 
@@ -100,9 +101,14 @@ class PairStatistics:
                 key = defined[:, k].tobytes() + (item.shares[:, k] > 0).tobytes()
                 points[k] = known[key] if key in known else known.setdefault(key, _touched(parts, defined[:, k]))
             spread = variance(item.parts, item.shares, self.configurations, points, sampled=name == "tau")
+            apart = [
+                _disjoint([part.pairs for part, share in zip(item.parts, item.shares[:, k], strict=True) if share > 0],
+                          defined[:, k]) if wide <= 0 else 0
+                for k, wide in enumerate(spread)
+            ]  # fmt: skip
             results[name] = [
-                correlation_interval(float(value), float(wide), int(number))
-                for value, wide, number in zip(item.values, spread, points, strict=True)
+                correlation_interval(float(value), float(wide), int(number), free)
+                for value, wide, number, free in zip(item.values, spread, points, apart, strict=True)
             ]
         return results
 
@@ -121,14 +127,21 @@ def granulated(estimates: dict[str, list[Estimate]], k: int) -> Granulated:
     return Granulated(estimates["psi"][k], axes)
 
 
-def ranks(rows: Sequence[Standing]) -> tuple[list[Standing], dict[str, str]]:
-    """The rows with their places under every statistic, and the leaders. Ties share the better place."""
+def ranks(rows: Sequence[Standing], configurations: int) -> tuple[list[Standing], dict[str, str]]:
+    """The rows with their places under every statistic, and the leaders. Ties share the better place.
+
+    A measure that ranks the networks as an earlier one does has that one's place and takes none. Under MINIMUM
+    configurations there are no places.
+    """
+    if configurations < MINIMUM:
+        return list(rows), {}
     places: list[dict[str, int]] = [{} for _ in rows]
     leaders = {}
     for statistic in STATISTICS:
         sign = 1 if statistic in SMALLER_IS_BETTER else -1
         scores = [row.score(statistic) for row in rows]
-        known = sorted(sign * score for score in scores if score is not None)
+        distinct = zip(rows, scores, strict=True)
+        known = sorted(sign * score for row, score in distinct if score is not None and not row.same_as)
         for place, score in zip(places, scores, strict=True):
             if score is not None:
                 place[statistic] = 1 + int(np.searchsorted(known, sign * score))
@@ -190,6 +203,17 @@ def _touched(parts: Sequence[Pairs], defined: np.ndarray) -> int:
         both = defined[pairs.first] & defined[pairs.second]
         touched[pairs.first[both]] = touched[pairs.second[both]] = True
     return int(touched.sum())
+
+
+def _disjoint(parts: Sequence[Pairs], defined: np.ndarray) -> int:
+    """How many pairs can be chosen of which no two share a configuration (greedily)."""
+    taken, count = ~defined, 0
+    for pairs in parts:
+        for i, j in zip(pairs.first, pairs.second, strict=True):
+            if not (taken[i] or taken[j]):
+                taken[i] = taken[j] = True
+                count += 1
+    return count
 
 
 def same_ranking(found: Candidates, k: int) -> str:

@@ -11,7 +11,9 @@ import pandas as pd
 
 from multirun_analysis.params import WIDTH
 from multirun_analysis.stats.design import Design, codes, configuration_means, configurations, hyperparameters
-from multirun_analysis.stats.ols import Slope, fit_slope, fit_slopes
+from multirun_analysis.stats.headline import Headline, headline
+from multirun_analysis.stats.left_out import LeftOut, left_out
+from multirun_analysis.stats.ols import MINIMUM, Slope, fit_slope, fit_slopes
 from multirun_analysis.stats.prediction import Prediction, predict
 from multirun_analysis.stats.rank import Tau, kendall_within
 
@@ -35,7 +37,8 @@ class Association:
 
     target: str
     measure: str
-    within: Slope  # an intercept for each group
+    headline: Headline  # the mean over groups of their slopes, with an interval that holds
+    within: Slope  # one slope, an intercept for each group
     groups: tuple[GroupSlope, ...]
     controlled: Slope  # all axes as linear controls, log width too
     controls: tuple[str, ...]
@@ -45,19 +48,21 @@ class Association:
     tau_within: Tau
     tau_pooled: Tau
     prediction: Prediction
-    left_out: int  # configurations where the measure is missing or not finite
+    unused: int  # configurations where the measure is missing or not finite
 
 
 @dataclass(frozen=True)
 class Slopes:
     """The part of an association that the league table shows."""
 
+    headline: Headline
     within: Slope
     controlled: Slope
     across_seeds: Slope
     width_only: Slope
     pooled: Slope
     prediction: Prediction
+    left_out: LeftOut
 
 
 def associate(
@@ -72,6 +77,7 @@ def associate(
     return Association(
         target,
         measure,
+        headline=found.headline,
         within=found.within,
         groups=tuple(_by_group(table, design, y, x, groups)),
         controlled=found.controlled,
@@ -82,7 +88,7 @@ def associate(
         tau_within=kendall_within(x, y, groups),
         tau_pooled=kendall_within(x, y, np.zeros(len(table), dtype=np.int64)),
         prediction=found.prediction,
-        left_out=len(np.unique(codes(frame, design.axes))) - len(table),
+        unused=len(np.unique(codes(frame, design.axes))) - len(table),
     )
 
 
@@ -116,13 +122,17 @@ def _slopes(
     mean_y, mean_x = configuration_means(y[:, None], code)[:, 0], configuration_means(x, code)
     clusters = codes(one, [axis for axis in CLUSTERS if axis in design.axes])
     controls = hyperparameters(one, design)[0]
+    groups = codes(one, design.group_axes)
+    widths = codes(one, [WIDTH]) if WIDTH in design.within_axes else None
     found = (
-        fit_slopes(mean_y, mean_x, groups=codes(one, design.group_axes), clusters=clusters),
+        [headline(mean_y, column, groups, widths) for column in mean_x.T],
+        fit_slopes(mean_y, mean_x, groups=groups, clusters=clusters),
         fit_slopes(mean_y, mean_x, controls=controls, clusters=clusters),
         _across_seeds(rows, code, y, x, seed_columns),
         _width_only(one, design, mean_y, mean_x, clusters),
         fit_slopes(mean_y, mean_x),
         predict(one, design, mean_y, mean_x),
+        left_out(one, design, mean_y, mean_x),
     )
     return [Slopes(*items) for items in zip(*found, strict=True)]
 
@@ -142,9 +152,16 @@ def _by_group(
 def _across_seeds(
     rows: pd.DataFrame, code: np.ndarray, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]
 ) -> list[Slope]:
-    """Networks of one configuration differ in their seeds only; seeds are shared across cells, hence the clusters."""
+    """Networks of one configuration differ in their seeds only.
+
+    Configurations share seeds, and with them samples and what is easy or hard of these: seeds are clusters, and where
+    there are too few of them for that, each seed has an intercept of its own too.
+    """
     clusters = codes(rows, seed_columns) if len(rows) <= CLUSTERED else None
-    return fit_slopes(y, x, groups=code, clusters=clusters, unit="networks")
+    seed = codes(rows, seed_columns)
+    number = int(seed.max(initial=-1)) + 1
+    shared = (seed[:, None] == np.arange(1, number)).astype(float) if 1 < number < MINIMUM and code.max() > 0 else None
+    return fit_slopes(y, x, groups=code, controls=shared, clusters=clusters, unit="networks")
 
 
 def _width_only(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> list[Slope]:

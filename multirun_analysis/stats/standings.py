@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from multirun_analysis.stats.design import Design
+from multirun_analysis.stats.headline import Headline
+from multirun_analysis.stats.left_out import LeftOut
 from multirun_analysis.stats.ols import Slope
 from multirun_analysis.stats.prediction import Prediction
 
@@ -19,12 +21,15 @@ STATISTICS = {
     "tau_within": "Kendall's tau-b within groups",
     "tau": "Kendall's tau-b over all pairs",
     "psi": "granulated tau (Psi)",
-    "partial": "partial rank correlation given the axes",
+    "partial": "partial correlation given the hyperparameters",
     "information": "conditional mutual information (Jiang)",
     "information_pgdl": "conditional mutual information (PGDL)",
     "sign_error": "robust sign error, 90th percentile",
     "gain": "gain in left-out groups over the hyperparameters",
 }
+# The rungs of the ladder, and how each may stand.
+ASSOCIATED, BEYOND, PREDICTS, MOVES = "associated", "beyond the hyperparameters", "predicts", "moves the target"
+SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 RESAMPLED = ("tau_within", "tau", "psi")  # these have paired differences from the leader
 
 
@@ -41,6 +46,7 @@ class Estimate:
     points: int = 0
     note: str = ""
     covered: bool = False
+    p: float | None = None  # two-sided, of 0; where a test has one
 
     @property
     def verdict(self) -> str:
@@ -118,6 +124,16 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """One rung of the ladder: supported | contradicted | undecided, why, and the two-sided p value that was judged."""
+
+    name: str
+    verdict: str
+    reason: str
+    p: float | None = None
+
+
+@dataclass(frozen=True)
 class Standing:
     """One measure. Slopes are of the target on the normalized, oriented measure; `effect` is per standard deviation.
 
@@ -137,7 +153,8 @@ class Standing:
     configurations: int
     undefined: int
     infinite: int
-    within: Slope  # an intercept for each group
+    headline: Headline  # the mean over groups of their slopes
+    within: Slope  # one slope, an intercept for each group
     controlled: Slope  # all axes as linear controls, log width too
     pooled: Slope  # one intercept: a description
     across_seeds: Slope  # an intercept for each configuration
@@ -151,6 +168,8 @@ class Standing:
     sign_error: SignError
     sign_error_test: SignError  # the sharper form: test errors paired on the shared test set
     prediction: Prediction
+    left_out: LeftOut  # beside the best of several models of the hyperparameters
+    rungs: tuple[Rung, ...] = ()
     ranks: dict[str, int] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
     same_as: str = ""
@@ -162,7 +181,7 @@ class Standing:
         if statistic == "sign_error":
             return self.sign_error.percentile_90
         if statistic == "gain":
-            return self.prediction.gain
+            return self.left_out.gain
         value: float | None = getattr(self, statistic).value
         return value
 
@@ -188,11 +207,25 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Verdict:
-    """verdict: supported | contradicted | undecided; sentence: that in words, made from the numbers."""
+    """How far a measure got: its rungs, the highest that is reached with all below it, and the first that is not."""
 
     measure: str
-    verdict: str
-    sentence: str
+    rungs: tuple[Rung, ...]
+
+    @property
+    def reached(self) -> Rung | None:
+        """None: not even the first."""
+        found = None
+        for rung in self.rungs:
+            if rung.verdict != SUPPORTED:
+                break
+            found = rung
+        return found
+
+    @property
+    def failed(self) -> Rung | None:
+        """The first that is not supported."""
+        return next((rung for rung in self.rungs if rung.verdict != SUPPORTED), None)
 
 
 @dataclass(frozen=True)

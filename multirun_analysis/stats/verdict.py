@@ -1,93 +1,123 @@
-"""One sentence on a measure, made from the numbers of the league table."""
+"""How far the evidence on a measure carries: a ladder of four rungs, made from the numbers of the league table.
+
+Associated within groups; beyond the hyperparameters, both between configurations and across seeds; predicts groups left
+out; moves the target when it is moved. Of the distance each rung is judged by itself; of every other measure after
+Holm's correction over the measures, since nothing was stated about it before.
+"""
 
 from __future__ import annotations
 
-from initdist import names
+from collections.abc import Sequence
+from dataclasses import replace
+
+from multirun_analysis.stats.headline import Headline
+from multirun_analysis.stats.intervals import holm
 from multirun_analysis.stats.ols import Interval, Slope
-from multirun_analysis.stats.standings import Estimate, LeagueTable, Standing, Verdict
+from multirun_analysis.stats.standings import (
+    ASSOCIATED,
+    BEYOND,
+    CONTRADICTED,
+    MOVES,
+    PREDICTS,
+    SUPPORTED,
+    UNDECIDED,
+    Estimate,
+    Rung,
+    Standing,
+)
 
-JUDGED = (names.DISTANCE, "distance_over_sqrt_n")
-IN_WORDS = {names.GAP_NOISY: "generalization gap under noise"}
-SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
-
-
-def judge(table: LeagueTable, measure: str) -> Verdict:
-    """Whether a measure explains the target: four pre-stated conditions, all on new configurations.
-
-    Within groups the slope's t interval and its cluster-robust interval exclude 0 on the predicted side; so does the
-    partial rank correlation given the axes; and groups left out are predicted better with it than by the
-    hyperparameters alone. All four: supported. The first two, or the third, on the other side: contradicted. Else
-    undecided, as with fewer than 6 clusters.
-    """
-    row = table.standing(measure)
-    slope, partial, gain = within(row.within), row.partial.verdict, row.prediction.gain
-    if slope == "positive" and partial == "positive" and gain is not None and gain > 0:
-        verdict = SUPPORTED
-    elif slope == "negative" or partial == "negative":
-        verdict = CONTRADICTED
-    else:
-        verdict = UNDECIDED
-    return Verdict(measure, verdict, f"{measure}: {verdict}. {'; '.join(_numbers(table, row))}.")
+LEVEL = 0.05
+VERDICT = {"positive": SUPPORTED, "negative": CONTRADICTED}
 
 
-def within(slope: Slope) -> str:
-    """positive | negative (both intervals agree) | includes 0 | undecided (too few points or clusters)."""
-    if slope.verdict == "undecided" or slope.clustered is None:
-        return "undecided"
-    clustered = _side(slope.clustered)
-    return slope.verdict if slope.verdict == clustered else "includes 0"
-
-
-def _side(interval: Interval) -> str:
-    return "positive" if interval.low > 0 else "negative" if interval.high < 0 else "includes 0"
-
-
-def _numbers(table: LeagueTable, row: Standing) -> list[str]:
-    target = IN_WORDS.get(table.target, table.target.replace("_", " "))
-    parts = [f"Within groups the {target} changes by {_slope(row.within)} points per standard deviation of it"]
-    if row.within.clustered is None:
-        clusters = row.within.clusters or 0
-        parts.append(f"undecided across data cells, {clusters} of the 6 clusters that an interval needs")
-    parts.append(f"tau within groups {_estimate(row.tau_within)}")
-    parts.append(f"partial rank correlation given the axes {_estimate(row.partial)}")
-    if row.prediction.gain is None:
-        parts.append(f"gain over the hyperparameters unknown ({row.prediction.note or 'not defined'})")
-    else:
-        parts.append(
-            f"in groups left out it {'adds' if row.prediction.gain > 0 else 'takes'} "
-            f"{_number(abs(row.prediction.gain))} of R² {'to' if row.prediction.gain > 0 else 'from'} the "
-            f"{_number(row.prediction.left_out)} of the hyperparameters alone"
-        )
-    place = row.ranks.get("tau_within")
-    if place is not None:
-        parts.append(f"place {place} of {sum('tau_within' in other.ranks for other in table.rows)}{_rival(row)}")
-    return parts
-
-
-def _rival(row: Standing) -> str:
-    difference = row.differences.get("tau_within")
-    if difference is None:
-        return ", the leader"
-    return f", {difference.verdict.replace('the leader', difference.leader)}" + (
-        f" ({difference.leader})" if "leader" not in difference.verdict else ""
+def rungs(row: Standing) -> tuple[Rung, ...]:
+    """The ladder of one measure, each rung by itself."""
+    associated, predicts = (VERDICT.get(item.verdict, UNDECIDED) for item in (row.headline, row.left_out))
+    first, second = between(row), across(row.across_seeds)
+    return (
+        Rung(ASSOCIATED, associated, _associated(row.headline), _p(row.headline.interval)),
+        Rung(BEYOND, _both(first[0], second[0]), f"{first[1]}; {second[1]}", _worst(row)),
+        Rung(PREDICTS, predicts, _predicts(row), _p(row.left_out.interval)),
+        Rung(MOVES, UNDECIDED, "no network here was trained with its distance moved by intervention"),
     )
 
 
-def _slope(slope: Slope) -> str:
-    if slope.slope is None or slope.effect is None:
-        return f"an unknown number ({slope.note}) of"
-    scale = 100 * abs(slope.effect / slope.slope) if slope.slope else 0.0
-    text = _number(100 * slope.effect)
-    for interval in (slope.interval, slope.clustered):
-        if interval is not None:
-            text += f" [{_number(scale * interval.low)}, {_number(scale * interval.high)}]"
-    return text
+def corrected(rows: Sequence[Standing], stated: Sequence[str]) -> list[Standing]:
+    """The rows with Holm's correction over all measures but those stated before, which keep their own p values."""
+    results = [list(row.rungs) for row in rows]
+    for place in range(len(results[0]) if results else 0):
+        open_ = [k for k, row in enumerate(rows) if row.measure not in stated and row.rungs[place].p is not None]
+        adjusted = holm([rows[k].rungs[place].p or 0.0 for k in open_])
+        for k, p in zip(open_, adjusted, strict=True):
+            rung = rows[k].rungs[place]
+            kept = rung.verdict if p <= LEVEL else UNDECIDED
+            lost = "" if kept == rung.verdict else f"; not after the correction over {len(open_)} measures (p {p:.2g})"
+            results[k][place] = replace(rung, p=p, verdict=kept, reason=rung.reason + lost)
+    return [replace(row, rungs=tuple(found)) for row, found in zip(rows, results, strict=True)]
 
 
-def _estimate(item: Estimate) -> str:
-    text = _number(item.value)
-    return text if item.low is None else f"{text} [{_number(item.low)}, {_number(item.high)}]"
+def between(row: Standing) -> tuple[str, str]:
+    """Verdict and words on the partial correlation between configurations."""
+    text = f"partial correlation given the hyperparameters {estimate(row.partial)}"
+    if row.partial.low is None:
+        text += f" (undecided: {row.partial.note})"
+    return VERDICT.get(row.partial.verdict, UNDECIDED), text
 
 
-def _number(value: float | None) -> str:
+def across(slope: Slope) -> tuple[str, str]:
+    """Verdict and words on the slope across seeds, which no function of the hyperparameters can imitate."""
+    if slope.slope is None or slope.interval is None:
+        return UNDECIDED, f"across seeds undecided ({slope.note})"
+    intervals = [item for item in (slope.interval, slope.clustered) if item is not None]
+    widest = max(intervals, key=lambda item: item.high - item.low)
+    verdict = SUPPORTED if widest.low > 0 else CONTRADICTED if widest.high < 0 else UNDECIDED
+    effect = slope.effect if slope.effect is not None else 0.0
+    scale = 100 * effect / slope.slope if slope.slope else 0.0
+    return verdict, (
+        f"across seeds {number(100 * effect)} [{number(scale * widest.low)}, {number(scale * widest.high)}] percentage "
+        f"points for one standard deviation"
+    )
+
+
+def _both(first: str, second: str) -> str:
+    if CONTRADICTED in (first, second):
+        return CONTRADICTED
+    return SUPPORTED if first == second == SUPPORTED else UNDECIDED
+
+
+def _worst(row: Standing) -> float | None:
+    """p value of a rung that needs two: the larger one."""
+    partial, interval = row.partial.p, row.across_seeds.interval
+    clustered = row.across_seeds.clustered
+    if partial is None or interval is None:
+        return None
+    return max(partial, interval.p, clustered.p if clustered is not None else 0.0)
+
+
+def _associated(found: Headline) -> str:
+    if found.slope is None or found.interval is None:
+        return found.note
+    return f"{found.points} configurations in {found.groups} groups, interval over {found.over}"
+
+
+def _predicts(row: Standing) -> str:
+    found = row.left_out
+    if found.gain is None:
+        return found.note
+    words = f"R² in groups left out {number(found.alone)} by the hyperparameters alone, {number(found.both)} with it"
+    return f"{words} ({found.note})" if found.note else f"{words}, {found.groups} groups"
+
+
+def _p(interval: Interval | None) -> float | None:
+    return None if interval is None else interval.p
+
+
+def estimate(item: Estimate) -> str:
+    """`0.4 [0.1, 0.6]`."""
+    text = number(item.value)
+    return text if item.low is None else f"{text} [{number(item.low)}, {number(item.high)}]"
+
+
+def number(value: float | None) -> str:
+    """Two digits, with a minus sign."""
     return "undefined" if value is None else f"{value:.2g}".replace("-", "−")

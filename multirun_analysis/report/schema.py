@@ -12,10 +12,9 @@ import pandas as pd
 
 from multirun_analysis.query import Source
 from multirun_analysis.report import SCHEMA_VERSION
-from multirun_analysis.stats import Results
+from multirun_analysis.stats import DERIVED, Results
 
 NUMBER = {"type": ["number", "null"]}  # what is missing or infinite is null
-PROPERTIES = ("verdict", "gain")  # of results, written beside their fields
 
 
 def schema() -> dict[str, Any]:
@@ -94,7 +93,7 @@ def _dataclass(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     definitions[kind.__name__] = {}  # a type may hold itself
     hints = typing.get_type_hints(kind)
     properties = {field.name: _of(hints[field.name], definitions) for field in fields(kind)}
-    for name in PROPERTIES:
+    for name in DERIVED:
         found = getattr(kind, name, None)
         if isinstance(found, property):
             properties[name] = _of(typing.get_type_hints(found.fget)["return"], definitions)

@@ -22,15 +22,15 @@ LEAGUE_CAPTION = (
     "training sizes and turned so that positive is as predicted. Sorted by τ-b within groups; click a head to sort."
 )
 LEAGUE_TEXT = (
-    "τ-b within groups, over all pairs, and Ψ (the mean over axes of τ where only that axis moves) with 95% intervals "
-    "for new configurations; partial: correlation of what the hyperparameters, as factors, leave. Ladder: associated "
-    "within groups, beyond the hyperparameters, predicts groups left out, moves the target; + supported, − contradicted, "
-    "? undecided, for all but the distance after Holm's correction over the measures. Information: conditional mutual information in "
-    "percent, with the 95th percentile of its permutation null in parentheses, since the plain estimate is biased "
-    "upward: only above that it says something. Sign error: 90th percentile over environments that certify the sign, 0 "
-    "is always right, 0.5 a coin. Gain: R² that the measure adds in groups left out, to the best of several models of the "
-    "hyperparameters. "
-    "Slope: percentage points for one standard deviation within groups."
+    "Ladder: associated within groups, beyond the hyperparameters, predicts groups left out, moves the target when it "
+    "is moved. + supported, − contradicted, ? undecided; for all measures but the distance after Holm's correction over "
+    "the measures. τ-b within groups, over all pairs, and Ψ (the mean over axes of τ where only that axis moves) with "
+    "95% intervals for new configurations. Partial: the correlation of what the hyperparameters, as factors, leave. "
+    "Information: conditional mutual information in percent, with the 95th percentile of its permutation null in "
+    "parentheses, since the plain estimate is biased upward: only above that it says something. Sign error: 90th "
+    "percentile over environments that certify the sign, 0 is always right, 0.5 a coin. Gain: R² that the measure adds "
+    "in groups left out, to the best of several models of the hyperparameters. Slope: percentage points for one "
+    "standard deviation within groups."
 )
 
 

@@ -21,7 +21,7 @@ from multirun_analysis.stats.scaling import Scaling, scalings
 from multirun_analysis.stats.standings import LeagueTable
 
 MEASURES = (names.DISTANCE, OVER_SQRT_N)
-DERIVED = ("verdict", "gain", "reached", "failed")  # properties of results that belong to them
+DERIVED = ("verdict", "gain", "reached", "failed", "sentence")  # properties of results that belong to them
 PARAM_NORM = names.measure("param_norm")
 
 

@@ -223,6 +223,13 @@ class Verdict:
         return found
 
     @property
+    def sentence(self) -> str:
+        """Every rung with how it stands and why."""
+        return (
+            f"{self.measure}: " + "; ".join(f"{rung.name}: {rung.verdict} ({rung.reason})" for rung in self.rungs) + "."
+        )
+
+    @property
     def failed(self) -> Rung | None:
         """The first that is not supported."""
         return next((rung for rung in self.rungs if rung.verdict != SUPPORTED), None)

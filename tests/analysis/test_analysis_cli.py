@@ -53,7 +53,7 @@ def test_an_analysis_leaves_its_files_and_nothing_else_and_needs_no_torch(plante
     lines = result.stdout.splitlines()
     assert lines[0].startswith("Within groups of equal n and p,")
     assert "generalization gap under noise" in lines[0]
-    assert lines[1].startswith("On new configurations the distance ")
+    assert lines[1].startswith("The distance, rung by rung: associated: supported; ")
     assert re.fullmatch(r"Claims: C1a, C1b.* supported; .*C7 undecided", lines[2])
     assert lines[3].startswith("Measures by tau within groups: 1. distance_")
     assert lines[4] == "54 of 54 runs used, 18 configurations; varied: n, p, width."
@@ -122,7 +122,7 @@ def test_a_list_needs_no_brackets_and_a_filter_no_plus(planted, tmp_path):
         in result.stdout
     )
     assert "Not logged to MLflow: a filter leaves part of the sweep out" in result.stdout
-    assert "Within groups of equal n, " in result.stdout
+    assert "Undecided: 2 groups are too few to say how slopes differ between groups" in result.stdout
 
 
 def test_a_second_call_says_that_nothing_has_changed(planted, tmp_path):

@@ -216,11 +216,12 @@ def test_what_was_capped_is_in_the_notes_and_a_long_list_is_short():
     assert league_table(world(), catalogue=CATALOGUE, resamples=0, permutations=0).notes[:-1] == ()
 
 
-def test_too_few_clusters_leave_the_verdict_undecided():
-    table = league_table(world(noises=(0.0,)), catalogue=CATALOGUE, **QUICK)
+def test_too_few_groups_leave_the_first_rung_undecided():
+    table = league_table(world(noises=(0.0,), sizes=(100, 200)), catalogue=CATALOGUE, **QUICK)
     verdict = table.verdicts[0]
-    assert (verdict.measure, verdict.verdict) == (names.DISTANCE, "undecided")
-    assert "3 of the 6 clusters" in verdict.sentence
+    assert (verdict.measure, verdict.reached, verdict.failed) == (names.DISTANCE, None, verdict.rungs[0])
+    assert verdict.rungs[0].verdict == "undecided"
+    assert verdict.rungs[0].reason.startswith("2 groups are too few to say how slopes differ between groups")
 
 
 def test_a_distance_that_carries_the_gap_is_supported_and_one_that_opposes_it_contradicted():
@@ -228,15 +229,23 @@ def test_a_distance_that_carries_the_gap_is_supported_and_one_that_opposes_it_co
     for sign, verdict in ((1, "supported"), (-1, "contradicted")):
         frame[names.DISTANCE] = np.sqrt(frame[SIZE]) * np.exp(0.1 * sign * frame["measure/carrier"])
         found = league_table(frame, catalogue=CATALOGUE, **QUICK).verdicts[0]
-        assert found.verdict == verdict, found.sentence
-        assert found.sentence.startswith(f"distance_from_init: {verdict}. Within groups the generalization gap changes")
+        rungs = {rung.name: rung.verdict for rung in found.rungs}
+        assert rungs == {
+            "associated": verdict,
+            "beyond the hyperparameters": verdict,
+            "predicts": "supported",  # of whatever sign
+            "moves the target": "undecided",
+        }, found.sentence
+        assert (found.reached.name if found.reached else None) == ("predicts" if sign > 0 else None)
+        assert found.failed.name == ("moves the target" if sign > 0 else "associated")
+        assert found.sentence.startswith(f"distance_from_init: associated: {verdict} (36 configurations in 6 groups")
 
 
 def test_one_configuration_or_one_seed_gives_a_table_without_intervals():
     one = league_table(world(widths=(16,), sizes=(100,), noises=(0.0,)), catalogue=CATALOGUE, **QUICK)
     assert one.configurations == 1
     assert {row.tau.value for row in one.rows} == {None}
-    assert one.verdicts[0].verdict == "undecided"
+    assert {rung.verdict for rung in one.verdicts[0].rungs} == {"undecided"}
     single = league_table(world(seeds=1), catalogue=CATALOGUE, **QUICK).standing("carrier")
     assert single.across_seeds.slope is None
     assert single.sign_error.mean is None

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from coverage import CORRELATIONS, coverage, false_alarms
-from scipy.stats import kendalltau, rankdata, spearmanr
+from scipy.stats import kendalltau
 
 from multirun_analysis.stats.bits import paired_on_test_set
 from multirun_analysis.stats.design import find_design
 from multirun_analysis.stats.information import condition, informations
 from multirun_analysis.stats.intervals import differences_from_leader, holm
 from multirun_analysis.stats.pairs import linearized, multinomial_weights, pairs_within, tau_b, variance
-from multirun_analysis.stats.partial import partial_rank
 from multirun_analysis.stats.ranking import PairStatistics
 from multirun_analysis.stats.sign_error import certainty, environments, mcnemar_certainty, seed_pairs, sign_errors
 
@@ -129,19 +128,6 @@ def test_an_axis_along_which_the_measure_is_constant_takes_no_part_in_psi():
     evaluated = PairStatistics.of(frame, design, np.arange(6)).evaluate(measure[:, None], np.arange(6.0))
     assert math.isnan(evaluated["axis dataset.train_size"].values[0])
     assert evaluated["psi"].values[0] == pytest.approx(1)
-
-
-def test_partial_rank_correlation_is_the_correlation_of_least_squares_residuals_of_ranks():
-    rng = np.random.default_rng(8)
-    z = rng.normal(size=(30, 2))
-    x, y = z[:, 0] + rng.normal(size=30), z[:, 1] + rng.normal(size=30)
-    design = np.column_stack([np.ones(30), z])
-    residuals = [r - design @ np.linalg.lstsq(design, r)[0] for r in (rankdata(x), rankdata(y))]
-    found = partial_rank(x, y, z)
-    assert found.value == pytest.approx(np.corrcoef(*residuals)[0, 1])
-    assert found.low < found.value < found.high
-    assert partial_rank(x, y, np.empty((30, 0))).value == pytest.approx(spearmanr(x, y).statistic)
-    assert partial_rank(z[:, 0], y, rankdata(z[:, 0])[:, None]).note == "the axes determine the ranks"
 
 
 def test_information_by_hand():

@@ -103,7 +103,9 @@ def limit(value: float | None, effect: float | None) -> str:
 
 def spread(low: float | None, high: float | None) -> str:
     """`0.28 to 0.31`."""
-    return "–" if low is None or high is None else f"{labels.number(low)} to {labels.number(high)}"
+    if low is None or high is None:
+        return "–"
+    return labels.number(low) if low == high else f"{labels.number(low)} to {labels.number(high)}"
 
 
 def ranged(value: float | None, interval: Interval | None, scale: float = 1.0) -> str:

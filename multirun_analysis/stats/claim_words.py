@@ -91,7 +91,7 @@ def _effects(result: ClaimResult) -> str:
         text += f", two-sided 95% interval {_interval(result.overall_interval)}"
     if number > 1:
         text += f"; range over the same cells {_number(result.smallest)} to {_number(result.largest)}"
-    return f"{text}; margin {_number(claim.margin)}."
+    return f"{text}; margin {labels.value(claim.margin)}."
 
 
 def _one_sided(result: ClaimResult) -> str:
@@ -110,10 +110,8 @@ def _one_sided(result: ClaimResult) -> str:
         places.append("the mean over cells")
     if not places:
         return ""
-    return (
-        f"In {' and in '.join(places)} the two-sided 95% interval includes {_number(margin)}, although the one-sided "
-        "test at 5% decides."
-    )
+    where = " and in ".join(places)
+    return f"In {where} the two-sided 95% interval includes {labels.value(margin)}; the one-sided test at 5% decides."
 
 
 def _includes(interval: Interval | None, margin: float) -> bool:
@@ -135,9 +133,8 @@ def _untested(result: ClaimResult) -> str:
     said = [f"{number} ({reason})" if len(reasons) > 1 else f"{reason}" for reason, number in reasons.items()]
     text = f"Not tested: {_cells(cells)}: {', '.join(said)}."
     if against:
-        text += (
-            f" In {len(against)} of them the effect lies on the other side of the margin ({_range(against)}, untested)."
-        )
+        where = "There" if len(cells) == 1 else f"In {len(against)} of them"
+        text += f" {where} the effect lies on the other side of the margin ({_range(against)}, untested)."
     return text
 
 
@@ -152,7 +149,7 @@ def _set_aside(result: ClaimResult) -> str:
     if not levels:
         return ""
     axis, written = labels.short(result.claim.axis), _listed([labels.value(level) for level in levels])
-    return f"Where half of a cell's seeds or fewer have a level it is not compared: {axis} {written}."
+    return f"Levels that half of a cell's seeds or fewer have are left out: {axis} {written}."
 
 
 def _strays(result: ClaimResult) -> str:
@@ -166,7 +163,7 @@ def _strays(result: ClaimResult) -> str:
 
 def _bounds(result: ClaimResult) -> str:
     """C7: bound by bound, the gap's own change with each."""
-    head = f"{result.claim.id} {result.verdict} ({scope(result)}, each bound in its own)"
+    head = f"{result.claim.id} {result.verdict} ({scope(result)}, counting those of each bound)"
     if not result.tested:
         return f"{head}."
     found, whole = [part for part in result.bounds if part.verdict == SUPPORTED], len(result.bounds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from multirun_analysis.closed_form import initial_norm
 from multirun_analysis.columns import NORM
 from multirun_analysis.params import is_seed, params_of
 from multirun_analysis.stats.blocked import SLOPE, CellEffect, cell_effects
+from multirun_analysis.stats.claim_quantities import defined, missing, quantities
 from multirun_analysis.stats.claim_results import (
     CONTRADICTED,
     SUPPORTED,
@@ -33,8 +33,6 @@ from multirun_analysis.stats.ols import Interval
 from multirun_analysis.stats.prestated import ABOVE, BOUNDS, CLAIMS, LEVEL, LOG_LOG, Claim
 from multirun_analysis.stats.seed_blocks import Blocked, mean_of
 
-# D_k, u_j - z_j and w - w_0 stand for the way from the initialization in the catalogue's formulas.
-DISTANCES = re.compile(r"\bD_\w|\bu_j - z_j\b|\b(w|theta) - \1_0\b")
 PER_DOUBLING = 100 * math.log(2)  # from a fraction per unit of ln n to percentage points per doubling of n
 
 
@@ -73,20 +71,19 @@ def claims(
 def _test(
     claim: Claim, frame: pd.DataFrame, design: Design, seeds: Sequence[str], catalogue: Mapping[str, Entry]
 ) -> ClaimResult:
-    quantities = _quantities(claim, frame, catalogue)
-    missing = _missing(claim, frame, design, quantities)
-    if missing:
-        return _undecided(claim, frame, missing)
+    tried = quantities(claim, frame, catalogue)
+    if why := missing(claim, frame, design, tried):
+        return _undecided(claim, frame, why)
     fallen = {}
     if claim.while_falling:
         found = cell_effects(frame, design, claim.axis, claim.while_falling, seeds, SLOPE)
         fallen = {_key(item): item.found for item in found}
     effects = [
         (name, item)
-        for name in quantities
-        for item in _defined(frame, name, cell_effects(frame, design, claim.axis, name, seeds, claim.effect), claim)
+        for name in tried
+        for item in defined(frame, name, cell_effects(frame, design, claim.axis, name, seeds, claim.effect), claim)
     ]
-    strays = tuple(item.cell for name, item in effects if item.stray and name == quantities[0])
+    strays = tuple(item.cell for name, item in effects if item.stray and name == tried[0])
     raw = [_tested(claim, name, item, fallen.get(_key(item))) for name, item in effects if not item.stray]
     if not any(item.effect.found for item in raw):
         reasons = list(dict.fromkeys(item.note for item in raw))
@@ -97,45 +94,6 @@ def _test(
 def _undecided(claim: Claim, frame: pd.DataFrame, why: str) -> ClaimResult:
     said = statement(claim, frame, (), np.arange(len(frame)))
     return ClaimResult(claim, UNDECIDED, said, f"{claim.id} undecided: {why}.", note=why)
-
-
-def _quantities(claim: Claim, frame: pd.DataFrame, catalogue: Mapping[str, Entry]) -> list[str]:
-    if claim.quantity != BOUNDS:
-        return [claim.quantity] if claim.quantity in frame else []
-    return [
-        entry.column
-        for entry in catalogue.values()
-        if entry.group == BOUNDS and entry.column in frame and holds_distance(entry, catalogue)
-    ]
-
-
-def holds_distance(entry: Entry, catalogue: Mapping[str, Entry]) -> bool:
-    """Whether a bound's formula contains a distance from initialization; a bound's full value has that of its term."""
-    term = catalogue.get(entry.name.removesuffix("_full"), entry)
-    return any(DISTANCES.search(item.formula) for item in (entry, term))
-
-
-def _missing(claim: Claim, frame: pd.DataFrame, design: Design, quantities: Sequence[str]) -> str:
-    if claim.axis not in design.axes:
-        first = design.aliases.get(claim.axis)
-        return f"{claim.axis} moves together with {first}" if first else f"{claim.axis} does not vary"
-    if not quantities:
-        if claim.quantity == BOUNDS:
-            return "no bound with a distance from initialization in its formula is logged"
-        return f"{claim.quantity} is not logged"
-    if claim.while_falling and claim.while_falling not in frame:
-        return f"{claim.while_falling} is not logged"
-    return ""
-
-
-def _defined(frame: pd.DataFrame, quantity: str, effects: list[CellEffect], claim: Claim) -> list[CellEffect]:
-    """Of many bounds only those cells where each is defined: one for depth 1 says nothing about depth 2."""
-    if claim.quantity != BOUNDS:
-        return effects
-    others = list(effects[0].cell) if effects else []
-    known = frame[quantity].notna()
-    there = known.groupby([frame[name] for name in others], dropna=False, sort=True).any() if others else [known.any()]
-    return [item for item, defined in zip(effects, there, strict=True) if defined]
 
 
 def _key(effect: CellEffect) -> tuple[str, ...]:

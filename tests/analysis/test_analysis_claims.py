@@ -21,8 +21,8 @@ from multirun_analysis.closed_form import xavier_norm
 from multirun_analysis.config import AnalysisConfig, Tracking
 from multirun_analysis.run import analyze
 from multirun_analysis.stats import claims
+from multirun_analysis.stats.claim_quantities import holds_distance
 from multirun_analysis.stats.claim_results import ClaimResult
-from multirun_analysis.stats.claim_tests import holds_distance
 from multirun_analysis.stats.prestated import CLAIMS, Claim
 from multirun_analysis.stats.seed_blocks import blocked, mean_of
 

@@ -78,7 +78,7 @@ def verdicts(experiments: list[dict[str, Any]]) -> str:
     lines = []
     for verdict, title in VERDICTS.items():
         found = [
-            f"- {one['experiment']}: {claim['claim']['statement']} {claim['sentence']}"
+            f"- {one['experiment']}: {claim['statement']} {claim['sentence']}"
             for one in experiments
             for claim in one["results"]["claims"]
             if claim["verdict"] == verdict

@@ -7,6 +7,7 @@ from multirun_analysis import labels
 from multirun_analysis.params import NOISE_LEVEL
 from multirun_analysis.report.material import Material
 from multirun_analysis.stats import LeagueTable, Results
+from multirun_analysis.stats.claim_words import scope
 from multirun_analysis.stats.headline import Headline
 from multirun_analysis.stats.ols import Slope
 from multirun_analysis.stats.regression import Association
@@ -155,12 +156,13 @@ def _noisy(material: Material) -> bool:
 
 
 def claim_line(results: Results) -> str:
-    """`Claims: C1a, C1b supported; C3 undecided`."""
-    groups: dict[str, list[str]] = {}
+    """`C1a, C1b supported; C5 undecided (1 of 4 cells tested); C3 undecided`."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for item in results.claims:
-        groups.setdefault(item.verdict, []).append(item.claim.id)
-    order = [word for word in ("supported", "contradicted", "undecided") if word in groups]
-    return "; ".join(f"{', '.join(groups[word])} {word}" for word in order)
+        tested = f" ({scope(item)})" if item.tested < len(item.cells) else ""
+        groups.setdefault((item.verdict, tested), []).append(item.claim.id)
+    order = sorted(groups, key=lambda group: ("supported", "contradicted", "undecided").index(group[0]))
+    return "; ".join(f"{', '.join(groups[group])} {group[0]}{group[1]}" for group in order)
 
 
 def league_line(results: Results, shown: int = 3) -> str:

@@ -47,7 +47,8 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "statistics.json of multirun_analysis",
-        "description": "Targets and errors are fractions, distances raw; slopes are per unit of the measure.",
+        "description": "Targets and errors are fractions, distances raw; slopes are per unit of the measure; "
+        "claims have units of their own (claim.unit).",
         **_closed(top),
         "$defs": dict(sorted(definitions.items())),
     }

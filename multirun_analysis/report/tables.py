@@ -97,7 +97,7 @@ def exponents(results: Results) -> Table:
         rows[-1] += [str(item.levels), str(item.incomplete_seeds), item.note]
     head = ["log-log", "cell", "exponent", "verdict", "seeds", "levels", "incomplete seeds", "note"]
     caption = (
-        "Exponents: mean over seeds of each seed's slope, 95% t interval over seeds. Upper limit below 0: shrinks; "
+        "Exponents: slope of the level means within seeds, 95% t interval over seeds. Upper limit below 0: shrinks; "
         "below 0.05: does not grow. Not corrected for the number of cells."
     )
     return Table(head, rows, caption, 2).without("note")

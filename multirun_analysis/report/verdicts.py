@@ -8,6 +8,8 @@ from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.report.document import Badge, Block, Bullets, Cell, Folded, Link, Table, Text
 from multirun_analysis.stats import ClaimResult, LeagueTable
+from multirun_analysis.stats.claim_results import VERDICTS
+from multirun_analysis.stats.claim_words import limited, scope, sign
 from multirun_analysis.stats.ols import Interval, Slope
 from multirun_analysis.stats.standings import Estimate, Information, SignError, Standing
 
@@ -23,8 +25,8 @@ LEAGUE_CAPTION = (
 )
 LEAGUE_TEXT = (
     "Ladder: associated within groups, beyond the hyperparameters, predicts groups left out, moves the target when it "
-    "is moved. + supported, − contradicted, ? undecided; for all measures but the distance after Holm's correction over "
-    "the measures. τ-b within groups, over all pairs, and Ψ (the mean over axes of τ where only that axis moves) with "
+    "is moved. + supported, − contradicted, ? undecided; of all but the distance after Holm's correction over the "
+    "measures. τ-b within groups, over all pairs, and Ψ (the mean over axes of τ where only that axis moves) with "
     "95% intervals for new configurations. Partial: the correlation of what the hyperparameters, as factors, leave. "
     "Information: conditional mutual information in percent, with the 95th percentile of its permutation null in "
     "parentheses, since the plain estimate is biased upward: only above that it says something. Sign error: 90th "
@@ -39,61 +41,75 @@ def claims(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
     rows: list[list[Cell]] = []
     for item in results:
         figure = drawn(item.claim.figure or FIGURES.get(item.claim.id, ""))
-        scale = scale_of(item)
         rows.append(
             [
                 item.claim.id,
-                item.claim.statement,
+                item.statement,
                 Badge(item.verdict, KIND.get(item.verdict, "open")),
-                ranged(item.overall, item.overall_interval, scale),
-                bound(item, scale),
-                " / ".join(str(item.counts.get(v, 0)) for v in ("supported", "contradicted", "undecided")),
+                ranged(item.overall, item.overall_interval),
+                limit(item.overall_limit, item.overall),
+                spread(item.smallest, item.largest),
+                f"{sign(item.claim)} {labels.value(item.claim.margin)}",
+                " / ".join(str(item.counts.get(verdict, 0)) for verdict in VERDICTS),
                 Link("figure", f"#{figure}") if figure else "",
-                item.note,
+                item.note or (scope(item) if item.tested < len(item.cells) else ""),
             ]
         )
-    head = ["", "claim", "verdict", "mean effect", "margin", "cells + / − / ?", "figure", "note"]
+    head = ["", "claim", "verdict", "mean effect", "limit", "range", "margin", "cells + / − / ? / untested", "figure"]
     caption = (
         "Claims, each tested as stated before any result: on this grid, seeds as replicates, one-sided at 5%, Holm "
-        "over cells. Supported: in every cell; contradicted: in one or more. Mean effect over cells, 95% interval."
+        "over cells. Supported: every cell is tested and supports it; contradicted: one cell or more lies on the other "
+        "side. A claim that says “can” needs one cell. Mean, with its two-sided 95% interval and its one-sided 95% "
+        "limit, and range are over the cells tested, or over all cells if none is."
     )
-    parts: list[Block] = [Table(head, rows, caption, 3).without("note").without("figure")]
-    cells = [row for item in results for row in _cells(item)]
-    if cells:
-        heads = ["", "cell", "quantity", "effect", "verdict", "p for", "p against", "seeds", "levels", "note"]
-        units = Bullets([f"{item.claim.id}: effect = {item.claim.unit}." for item in results if item.cells])
-        table = Table(heads, cells, "Claims cell by cell; p values after Holm's correction.", 3, sortable=True)
-        parts.append(Folded("Claims cell by cell", [table.without("note"), units]))
+    parts: list[Block] = [Table([*head, "note"], rows, caption, 3).without("note").without("figure")]
+    if any(item.cells for item in results):
+        units = [f"{item.claim.id}: effect = {item.claim.unit}." for item in results if item.cells]
+        if any(cell.falling is not None for item in results for cell in item.cells):
+            units.append("Gap: percentage points per doubling of n, with its two-sided 95% interval.")
+        said = [item.sentence for item in results if item.cells]
+        parts.append(Folded("Claims in words", [Bullets(said)]))
+        parts.append(Folded("Claims cell by cell", [_cells(results), Bullets(units)]))
     return parts
 
 
-def bound(item: ClaimResult, scale: float) -> str:
-    """`< 0.05`."""
-    return f"{'<' if item.claim.side == 'below' else '>'} {labels.value(scale * item.claim.margin)}"
-
-
-def scale_of(item: ClaimResult) -> float:
-    """Errors are written in percentage points."""
-    return 100.0 if item.claim.quantity == names.TEST_ERROR else 1.0
-
-
-def _cells(item: ClaimResult) -> list[list[Cell]]:
-    scale = scale_of(item)
-    return [
+def _cells(results: tuple[ClaimResult, ...]) -> Table:
+    rows: list[list[Cell]] = [
         [
             item.claim.id,
             labels.cell(cell.cell),
             labels.long(cell.quantity) if cell.quantity in labels.LONG else cell.quantity.removeprefix(names.MEASURE),
-            ranged(cell.effect, cell.interval, scale),
+            ranged(cell.effect, cell.interval),
+            limit(cell.limit, cell.effect),
+            "" if cell.falling is None else ranged(cell.falling, cell.falling_interval),
             Badge(cell.verdict, KIND.get(cell.verdict, "open")),
             labels.number(cell.p_for, 2),
             labels.number(cell.p_against, 2),
-            str(cell.seeds),
+            f"{cell.seeds} ({cell.incomplete_seeds} incomplete)" if cell.incomplete_seeds else str(cell.seeds),
             ", ".join(map(labels.value, cell.levels)),
             cell.note,
         ]
+        for item in results
         for cell in item.cells
     ]
+    heads = ["", "cell", "quantity", "effect", "limit", "gap", "verdict", "p for", "p against", "seeds", "levels"]
+    caption = (
+        "Claims cell by cell: effects with two-sided 95% intervals, the one-sided 95% limit that a test goes by, p "
+        "values after Holm's correction."
+    )
+    return Table([*heads, "note"], rows, caption, 3, sortable=True).without("note").without("gap")
+
+
+def limit(value: float | None, effect: float | None) -> str:
+    """The one-sided limit: `< 0.05`."""
+    return "–" if value is None or effect is None else limited(value, effect)
+
+
+def spread(low: float | None, high: float | None) -> str:
+    """`0.28 to 0.31`."""
+    if low is None or high is None:
+        return "–"
+    return labels.number(low) if low == high else f"{labels.number(low)} to {labels.number(high)}"
 
 
 def ranged(value: float | None, interval: Interval | None, scale: float = 1.0) -> str:
@@ -293,12 +309,13 @@ def compared_claims(results: Mapping[str, tuple[ClaimResult, ...]]) -> Table:
     first = next(iter(results.values()))
     rows: list[list[Cell]] = []
     for place, item in enumerate(first):
-        line: list[Cell] = [item.claim.id, item.claim.statement]
+        statements = dict.fromkeys(each[place].statement for each in results.values())
+        line: list[Cell] = [item.claim.id, next(iter(statements)) if len(statements) == 1 else item.claim.statement]
         for each in results.values():
             other = each[place]
             line += [
                 Badge(other.verdict, KIND.get(other.verdict, "open")),
-                ranged(other.overall, other.overall_interval, scale_of(other)),
+                ranged(other.overall, other.overall_interval),
             ]
         rows.append(line)
     head = ["", "claim", *(f"{name}: {what}" for name in results for what in ("verdict", "mean effect"))]

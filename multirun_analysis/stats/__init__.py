@@ -12,7 +12,8 @@ import pandas as pd
 from initdist import names
 from multirun_analysis.columns import NORM, OVER_SQRT_N
 from multirun_analysis.params import TRAIN_SIZE, WIDTH, is_seed
-from multirun_analysis.stats.claim_tests import ClaimResult, claims
+from multirun_analysis.stats.claim_results import ClaimResult
+from multirun_analysis.stats.claim_tests import claims
 from multirun_analysis.stats.design import Design, configurations, find_design
 from multirun_analysis.stats.headline import Headline
 from multirun_analysis.stats.league import league_table

@@ -2,83 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
 
 from initdist import names
 from multirun_analysis.catalogue import Entry, read_catalogue
 from multirun_analysis.closed_form import initial_norm
 from multirun_analysis.columns import NORM
 from multirun_analysis.params import is_seed, params_of
-from multirun_analysis.stats.blocked import SLOPE, SeedEffects, seed_effects
+from multirun_analysis.stats.blocked import SLOPE, CellEffect, cell_effects
+from multirun_analysis.stats.claim_quantities import defined, missing, quantities
+from multirun_analysis.stats.claim_results import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    UNTESTED,
+    BoundResult,
+    CellTest,
+    ClaimResult,
+    count,
+)
+from multirun_analysis.stats.claim_words import sentence, statement
 from multirun_analysis.stats.design import Design, find_design
 from multirun_analysis.stats.intervals import holm
-from multirun_analysis.stats.ols import Interval, t_interval
-from multirun_analysis.stats.prestated import ABOVE, BOUNDS, CLAIMS, ENDS, LEVEL, LOG_LINEAR, LOG_LOG, Claim
-from multirun_analysis.stats.scaling import MINIMUM_SEEDS
+from multirun_analysis.stats.ols import Interval
+from multirun_analysis.stats.prestated import ABOVE, BOUNDS, CLAIMS, LEVEL, LOG_LOG, Claim
+from multirun_analysis.stats.seed_blocks import Blocked, mean_of
 
-SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+PER_DOUBLING = 100 * math.log(2)  # from a fraction per unit of ln n to percentage points per doubling of n
 
 
 @dataclass(frozen=True)
-class CellTest:
-    """A claim in one cell. effect: mean over seeds; interval: its 95% t interval, df = seeds - 1, unadjusted.
+class _Tested:
+    """A cell before Holm. p_for, p_against: None where it cannot be tested."""
 
-    p_for, p_against: one-sided, Holm-adjusted over the claim's cells, that the effect lies on the claim's side of the
-    margin, and on the other side. falling: the effect on the quantity that must fall meanwhile (C7). reference: the
-    effect in the initialization's closed form (C2).
-    """
-
+    effect: CellEffect
     quantity: str
-    cell: dict[str, Any]
-    effect: float
-    interval: Interval | None
-    p_for: float | None
-    p_against: float | None
-    verdict: str
-    seeds: int
-    incomplete_seeds: int
-    levels: tuple[float, ...]
-    falling: float | None = None
-    falling_interval: Interval | None = None
-    reference: float | None = None
+    p_for: float | None = None
+    p_against: float | None = None
+    falling: Blocked | None = None
     note: str = ""
-
-
-@dataclass(frozen=True)
-class ClaimResult:
-    """supported: in every tested cell after Holm; contradicted: in at least one; else undecided.
-
-    overall: the mean effect over the cells that share their seeds, seeds the replicates (blocked across cells).
-    sentence: the verdict in words, made from the numbers.
-    """
-
-    claim: Claim
-    verdict: str
-    sentence: str
-    cells: tuple[CellTest, ...] = ()
-    overall: float | None = None
-    overall_interval: Interval | None = None
-    counts: dict[str, int] = field(default_factory=dict)  # verdict -> cells
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class _Raw:
-    """A cell before Holm."""
-
-    effects: SeedEffects
-    quantity: str
-    p_for: float | None
-    p_against: float | None
-    interval: Interval | None
-    falling: SeedEffects | None = None
-    falling_interval: Interval | None = None
 
 
 def claims(
@@ -104,166 +71,156 @@ def claims(
 def _test(
     claim: Claim, frame: pd.DataFrame, design: Design, seeds: Sequence[str], catalogue: Mapping[str, Entry]
 ) -> ClaimResult:
-    quantities = _quantities(claim, frame, catalogue)
-    missing = _missing(claim, frame, design, quantities)
-    if missing:
-        return ClaimResult(claim, UNDECIDED, f"{claim.id} undecided: {missing}.", note=missing)
-    falling = _falling(claim, frame, design, seeds)
-    raw = [
-        _raw(claim, name, effects, falling)
-        for name in quantities
-        for effects in seed_effects(frame, design, claim.axis, name, seeds, claim.effect)
+    tried = quantities(claim, frame, catalogue)
+    if why := missing(claim, frame, design, tried):
+        return _undecided(claim, frame, why)
+    fallen = {}
+    if claim.while_falling:
+        found = cell_effects(frame, design, claim.axis, claim.while_falling, seeds, SLOPE)
+        fallen = {_key(item): item.found for item in found}
+    effects = [
+        (name, item)
+        for name in tried
+        for item in defined(frame, name, cell_effects(frame, design, claim.axis, name, seeds, claim.effect), claim)
     ]
-    if not raw:
-        note = f"no seed has two levels of {claim.axis} in a cell"
-        return ClaimResult(claim, UNDECIDED, f"{claim.id} undecided: {note}.", note=note)
-    tested = [item for item in raw if item.p_for is not None and item.p_against is not None]
+    strays = tuple(item.cell for name, item in effects if item.stray and name == tried[0])
+    raw = [_tested(claim, name, item, fallen.get(_key(item))) for name, item in effects if not item.stray]
+    if not any(item.effect.found for item in raw):
+        reasons = list(dict.fromkeys(item.note for item in raw))
+        return _undecided(claim, frame, f"no cell can be tested ({'; '.join(reasons) or 'no seed has two levels'})")
+    return _result(claim, frame, raw, strays)
+
+
+def _undecided(claim: Claim, frame: pd.DataFrame, why: str) -> ClaimResult:
+    said = statement(claim, frame, (), np.arange(len(frame)))
+    return ClaimResult(claim, UNDECIDED, said, f"{claim.id} undecided: {why}.", note=why)
+
+
+def _key(effect: CellEffect) -> tuple[str, ...]:
+    """The cell as text, since a missing value does not equal itself."""
+    return tuple(map(str, effect.cell.values()))
+
+
+def _tested(claim: Claim, quantity: str, effect: CellEffect, falling: Blocked | None) -> _Tested:
+    found = effect.found
+    if effect.note or found is None:
+        return _Tested(effect, quantity, falling=falling, note=effect.note)
+    margin = claim.margin / claim.scale
+    p_for, p_against = found.p_below(margin), found.p_above(margin)
+    if claim.side == ABOVE:
+        p_for, p_against = p_against, p_for
+    if not claim.while_falling:
+        return _Tested(effect, quantity, p_for, p_against)
+    if falling is None or not falling.tested:
+        return _Tested(effect, quantity, falling=falling, note=f"{claim.while_falling} cannot be tested here")
+    # Both must hold, so the larger p counts. One that fails is enough against it: the smaller p, twice (Bonferroni).
+    p_for, p_against = max(p_for, falling.p_below(0)), min(1.0, 2 * min(p_against, falling.p_above(0)))
+    return _Tested(effect, quantity, p_for, p_against, falling)
+
+
+def _result(
+    claim: Claim, frame: pd.DataFrame, raw: list[_Tested], strays: tuple[dict[str, object], ...]
+) -> ClaimResult:
+    tested = [item for item in raw if item.p_for is not None]
     adjusted_for = holm([item.p_for for item in tested if item.p_for is not None])
     adjusted_against = holm([item.p_against for item in tested if item.p_against is not None])
     p_values = {id(item): both for item, *both in zip(tested, adjusted_for, adjusted_against, strict=True)}
     cells = tuple(_cell(claim, frame, item, *p_values.get(id(item), (None, None))) for item in raw)
-    counts = {
-        verdict: sum(cell.verdict == verdict for cell in cells) for verdict in (SUPPORTED, CONTRADICTED, UNDECIDED)
-    }
-    verdict = (
-        CONTRADICTED
-        if counts[CONTRADICTED]
-        else SUPPORTED
-        if tested and counts[SUPPORTED] == len(tested)
-        else UNDECIDED
+    counts = count(cells)
+    result = ClaimResult(
+        claim,
+        _verdict(claim, counts),
+        statement(claim, frame, cells, np.array([item.effect.row for item in raw])),
+        cells=cells,
+        tested=len(tested),
+        counts=counts,
+        strays=strays,
     )
-    overall, interval = _overall([item.effects for item in raw]) if len(quantities) == 1 else (None, None)
-    result = ClaimResult(claim, verdict, "", cells, overall, interval, counts)
-    return replace(result, sentence=_sentence(result, len(tested)))
+    result = _bounds(result) if claim.quantity == BOUNDS else _overall(result, tested or raw)
+    return replace(result, sentence=sentence(result))
 
 
-def _quantities(claim: Claim, frame: pd.DataFrame, catalogue: Mapping[str, Entry]) -> list[str]:
-    if claim.quantity != BOUNDS:
-        return [claim.quantity] if claim.quantity in frame else []
-    return [entry.column for entry in catalogue.values() if entry.group == BOUNDS and entry.column in frame]
+def _verdict(claim: Claim, counts: Mapping[str, int]) -> str:
+    whole = sum(counts.values())
+    if claim.existential:
+        return SUPPORTED if counts[SUPPORTED] else CONTRADICTED if counts[CONTRADICTED] == whole else UNDECIDED
+    return CONTRADICTED if counts[CONTRADICTED] else SUPPORTED if counts[SUPPORTED] == whole else UNDECIDED
 
 
-def _missing(claim: Claim, frame: pd.DataFrame, design: Design, quantities: Sequence[str]) -> str:
-    if claim.axis not in design.axes:
-        first = design.aliases.get(claim.axis)
-        return f"{claim.axis} moves together with {first}" if first else f"{claim.axis} does not vary"
-    if not quantities:
-        return "no bound is logged" if claim.quantity == BOUNDS else f"{claim.quantity} is not logged"
-    if claim.while_falling and claim.while_falling not in frame:
-        return f"{claim.while_falling} is not logged"
-    return ""
-
-
-def _falling(
-    claim: Claim, frame: pd.DataFrame, design: Design, seeds: Sequence[str]
-) -> dict[tuple[str, ...], SeedEffects]:
-    """Cell -> the effect on the quantity that must fall meanwhile."""
-    if not claim.while_falling:
-        return {}
-    kind = LOG_LINEAR if claim.effect == LOG_LINEAR else SLOPE
-    found = seed_effects(frame, design, claim.axis, claim.while_falling, seeds, kind)
-    return {_key(effects): effects for effects in found}
-
-
-def _key(effects: SeedEffects) -> tuple[str, ...]:
-    """The cell as text, since a missing value does not equal itself."""
-    return tuple(map(str, effects.cell.values()))
-
-
-def _raw(claim: Claim, quantity: str, effects: SeedEffects, falling: Mapping[tuple[str, ...], SeedEffects]) -> _Raw:
-    interval, p_for, p_against = _one_sided(effects, claim.margin, claim.side == ABOVE)
-    raw = _Raw(effects, quantity, p_for, p_against, interval)
-    if not claim.while_falling:
-        return raw
-    other = falling.get(_key(effects))
-    if other is None:
-        return replace(raw, p_for=None, p_against=None)
-    fall_interval, falls, rises = _one_sided(other, 0.0, above=False)
-    if None in (p_for, p_against, falls, rises):
-        return replace(raw, p_for=None, p_against=None, falling=other, falling_interval=fall_interval)
-    return replace(raw, p_for=max(p_for or 0.0, falls or 0.0), falling=other, falling_interval=fall_interval)
-
-
-def _one_sided(effects: SeedEffects, margin: float, above: bool) -> tuple[Interval | None, float | None, float | None]:
-    """95% interval, and p that the mean lies on the claim's side of the margin and on the other one."""
-    number = len(effects.effects)
-    if number < MINIMUM_SEEDS:
-        return None, None, None
-    mean, se = float(effects.effects.mean()), float(effects.effects.std(ddof=1) / np.sqrt(number))
-    interval = t_interval(mean, se, number - 1, number)
-    if se == 0:
-        beyond = mean > margin if above else mean < margin
-        return interval, float(not beyond), float(mean == margin or beyond)
-    low = float(stdtr(number - 1, (mean - margin) / se))  # small if the mean lies well below the margin
-    return (interval, 1 - low, low) if above else (interval, low, 1 - low)
-
-
-def _cell(claim: Claim, frame: pd.DataFrame, raw: _Raw, p_for: float | None, p_against: float | None) -> CellTest:
-    verdict, note = UNDECIDED, ""
-    if p_for is None or p_against is None:
-        note = f"{len(raw.effects.effects)} complete seeds, a test needs {MINIMUM_SEEDS}"
-    elif p_for <= LEVEL:
-        verdict = SUPPORTED
-    elif p_against <= LEVEL:
-        verdict = CONTRADICTED
+def _cell(claim: Claim, frame: pd.DataFrame, item: _Tested, p_for: float | None, p_against: float | None) -> CellTest:
+    verdict, found = UNTESTED, item.effect.found
+    if p_for is not None and p_against is not None:
+        verdict = SUPPORTED if p_for <= LEVEL else CONTRADICTED if p_against <= LEVEL else UNDECIDED
+    limit = None if found is None else _limit(claim, found)
     return CellTest(
-        raw.quantity,
-        raw.effects.cell,
-        float(raw.effects.effects.mean()),
-        raw.interval,
+        item.quantity,
+        item.effect.cell,
+        None if found is None else claim.scale * found.effect,
+        _scaled(None if found is None else found.interval(), claim.scale),
+        limit,
         p_for,
         p_against,
         verdict,
-        len(raw.effects.effects),
-        raw.effects.incomplete,
-        tuple(float(level) for level in raw.effects.levels),
-        None if raw.falling is None else float(raw.falling.effects.mean()),
-        raw.falling_interval,
-        _reference(claim, frame, raw.effects) if claim.quantity == NORM else None,
-        note,
+        0 if found is None else len(found.seeds),
+        item.effect.incomplete,
+        tuple(float(level) for level in item.effect.levels),
+        item.effect.set_aside,
+        None if item.falling is None else PER_DOUBLING * item.falling.effect,
+        _scaled(None if item.falling is None else item.falling.interval(), PER_DOUBLING),
+        _reference(claim, frame, item.effect) if claim.quantity == NORM else None,
+        item.note,
     )
 
 
-def _reference(claim: Claim, frame: pd.DataFrame, effects: SeedEffects) -> float | None:
-    """The exponent of the initialization's norm, in closed form, over the cell's own levels."""
-    row = frame.iloc[effects.row].to_dict()
-    norms = np.array([initial_norm({**row, claim.axis: level}) for level in effects.levels])
-    if claim.effect != LOG_LOG or not np.isfinite(norms).all():
+def _limit(claim: Claim, found: Blocked) -> float | None:
+    """The one-sided limit on the margin's side of the effect, in the claim's unit."""
+    limit = found.limit(lower=claim.scale * found.effect > claim.margin)
+    return None if limit is None else claim.scale * limit
+
+
+def _scaled(interval: Interval | None, scale: float) -> Interval | None:
+    if interval is None:
         return None
-    dose = np.log(effects.levels) - np.log(effects.levels).mean()
+    return replace(interval, se=scale * interval.se, low=scale * interval.low, high=scale * interval.high)
+
+
+def _reference(claim: Claim, frame: pd.DataFrame, effect: CellEffect) -> float | None:
+    """The exponent of the initialization's norm, in closed form, over the cell's own levels."""
+    if effect.found is None or claim.effect != LOG_LOG:
+        return None
+    row = frame.iloc[effect.row].to_dict()
+    norms = np.array([initial_norm({**row, claim.axis: level}) for level in effect.levels])
+    if not np.isfinite(norms).all():
+        return None
+    dose = np.log(effect.levels) - np.log(effect.levels).mean()
     return float(dose @ np.log(norms) / (dose @ dose))
 
 
-def _overall(cells: Sequence[SeedEffects]) -> tuple[float | None, Interval | None]:
-    """Mean over cells for each seed, then over seeds: cells share seeds, so they are no replicates of each other."""
-    seed, effect = np.concatenate([cell.seeds for cell in cells]), np.concatenate([cell.effects for cell in cells])
-    everywhere = np.bincount(seed) == len(cells)
-    complete = np.bincount(seed, weights=effect)[everywhere] / len(cells)
-    number = len(complete)
-    if number < MINIMUM_SEEDS:
-        return (float(complete.mean()) if number else None), None
-    return float(complete.mean()), t_interval(
-        float(complete.mean()), float(complete.std(ddof=1) / np.sqrt(number)), number - 1, number
+def _overall(result: ClaimResult, over: list[_Tested]) -> ClaimResult:
+    """Mean and range over the same cells: those tested, or all where none is."""
+    found, scale = [item.effect.found for item in over if item.effect.found is not None], result.claim.scale
+    mean, effects = mean_of(found), [scale * item.effect for item in found]
+    return replace(
+        result,
+        overall=scale * mean.effect,
+        overall_interval=_scaled(mean.interval() if result.tested else None, scale),
+        overall_limit=_limit(result.claim, mean) if result.tested else None,
+        smallest=min(effects),
+        largest=max(effects),
     )
 
 
-def _sentence(result: ClaimResult, tested: int) -> str:
-    claim, effects = result.claim, [cell.effect for cell in result.cells]
-    scale, unit = (100, "percentage points") if claim.effect == ENDS else (1, claim.unit)
-    what = "over cells" if len(effects) > 1 else "in the one cell"
-    text = f"{claim.id} {result.verdict}: {result.counts[SUPPORTED]} of {tested} tested cells support it"
-    text += f", {result.counts[CONTRADICTED]} contradict it (Holm, one-sided 5%)"
-    text += f"; {unit} {scale * min(effects):.3g} to {scale * max(effects):.3g} {what}"
-    if result.overall is not None:
-        text += f", mean {scale * result.overall:.3g}"
-        if result.overall_interval is not None:
-            low, high = scale * result.overall_interval.low, scale * result.overall_interval.high
-            text += f" [{low:.3g}, {high:.3g}]"
-    if claim.margin:
-        text += f", margin {scale * claim.margin:g}"
-    references = [cell.reference for cell in result.cells if cell.reference is not None]
-    if references:
-        text += f"; the initialization alone {min(references):.3g} to {max(references):.3g}"
-    if not tested:
-        text += f"; no cell has the {MINIMUM_SEEDS} seeds that a test needs"
-    return text + "."
+def _bounds(result: ClaimResult) -> ClaimResult:
+    parts = []
+    for name in dict.fromkeys(cell.quantity for cell in result.cells):
+        own = tuple(cell for cell in result.cells if cell.quantity == name)
+        counts = count(own)
+        tested = [cell for cell in own if cell.verdict != UNTESTED]
+        effects, falling = [cell.effect for cell in tested], [cell.falling for cell in tested]
+        parts.append(BoundResult(name, _verdict(result.claim, counts), counts, _ends(effects), _ends(falling)))
+    return replace(result, bounds=tuple(parts))
+
+
+def _ends(values: Sequence[float | None]) -> tuple[float, ...]:
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known else ()

@@ -30,10 +30,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Slope:
-    """points: rows that inform the slope, groups: fixed effects they lie in, effect: slope x sd of the regressor.
+    """slope: units of the target per unit of the regressor; a gap or an error is a fraction, so 100 times it is the
+    report's percentage points. points: rows that inform the slope, groups: fixed effects they lie in.
 
-    r2: share of the target's remaining variance that the regressor explains. interval and clustered are None where
-    undecided; note says why.
+    effect: slope x sd of the regressor, in units of the target. r2: share of the target's remaining variance that
+    the regressor explains. interval and clustered are None where undecided; note says why.
     """
 
     slope: float | None

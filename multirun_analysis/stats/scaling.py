@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from multirun_analysis.stats.blocked import SeedEffects, seed_effects
+from multirun_analysis.stats.blocked import CellEffect, cell_effects
 from multirun_analysis.stats.design import Design
-from multirun_analysis.stats.ols import Interval, t_interval
+from multirun_analysis.stats.ols import Interval
 from multirun_analysis.stats.prestated import LOG_LOG
+from multirun_analysis.stats.seed_blocks import Blocked
 
-MINIMUM_SEEDS = 3
 NO_GROWTH = 0.05  # an exponent whose upper limit lies below counts as no growth
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Mean over seeds of the slope of log quantity on log axis in one cell; its t interval, df = seeds - 1."""
+    """Slope of log quantity on log axis in one cell, seeds the replicates; its 95% t interval (seed_blocks.Blocked).
+
+    seeds: those with two of the levels; incomplete_seeds: those of them that lack one, used with what they have.
+    """
 
     quantity: str
     axis: str
@@ -49,21 +51,16 @@ def scalings(
 ) -> list[Scaling]:
     """One result for each cell, the combinations of all other axes. Empty if the axis does not vary.
 
-    Seeds are the replicates and the levels of the axis are fixed: each seed gives its own slope over all levels of its
-    cell, so that what seeds share across levels cancels. Seeds that lack a level are left out and counted.
+    Seeds are the replicates and the levels of the axis are fixed: what a seed shares across the levels of its cell
+    cancels. A seed that lacks a level is used for those it has.
     """
     if axis not in design.axes or quantity not in frame:
         return []
-    return [
-        _scaling(found, axis, quantity) for found in seed_effects(frame, design, axis, quantity, seed_columns, LOG_LOG)
-    ]
+    found = cell_effects(frame, design, axis, quantity, seed_columns, LOG_LOG)
+    return [_scaling(item, item.found, axis, quantity) for item in found if item.found is not None]
 
 
-def _scaling(found: SeedEffects, axis: str, quantity: str) -> Scaling:
-    estimate, number = float(found.effects.mean()), len(found.effects)
-    interval, note = None, ""
-    if number < MINIMUM_SEEDS:
-        note = f"{number} complete seeds, an interval needs {MINIMUM_SEEDS}"
-    else:
-        interval = t_interval(estimate, float(found.effects.std(ddof=1) / np.sqrt(number)), number - 1, number)
-    return Scaling(quantity, axis, found.cell, estimate, number, len(found.levels), found.incomplete, interval, note)
+def _scaling(item: CellEffect, found: Blocked, axis: str, quantity: str) -> Scaling:
+    seeds, levels = len(found.seeds), len(item.levels)
+    note = item.note.replace("a test", "an interval")
+    return Scaling(quantity, axis, item.cell, found.effect, seeds, levels, item.incomplete, found.interval(), note)

@@ -1,4 +1,4 @@
-"""The league table and the claims on planted worlds: frames of known truth, as load_runs would return them."""
+"""The league table on planted worlds: frames of known truth, as load_runs would return them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from multirun_analysis.catalogue import Entry, entry, read_catalogue
 from multirun_analysis.closed_form import xavier_norm
 from multirun_analysis.stats import claims, league_table, plain
 from multirun_analysis.stats.candidates import candidates, oriented
-from multirun_analysis.stats.prestated import CLAIMS, Claim
 
 WIDTH, SIZE, NOISE = "model.width", "dataset.train_size", "noise.level"
 QUICK = {"resamples": 200, "permutations": 39}
@@ -290,92 +289,6 @@ def test_the_catalogue_is_read_and_what_it_lacks_falls_back():
     assert catalogue["distance_from_init"].normalization == "root"
     assert catalogue["margin_p10"].orientation == -1
     assert entry("unheard_of", catalogue) == Entry("unheard_of", known=False)
-
-
-def by_id(frame, **options):
-    return {result.claim.id: result for result in claims(frame, catalogue=CATALOGUE, **options)}
-
-
-def test_claims_find_what_was_planted():
-    found = by_id(world(hidden=0.0005))
-    assert {name: result.verdict for name, result in found.items()} == {
-        "C1a": "supported", "C1b": "supported", "C2": "supported", "C3": "supported", "C4": "supported",
-        "C5": "supported", "C7": "undecided",
-    }  # fmt: skip
-    assert found["C7"].note == "no bound is logged"
-    assert found["C1a"].overall == pytest.approx(-0.1, abs=0.02)
-    assert found["C3"].overall == pytest.approx(0.3, abs=0.02)
-    assert found["C4"].overall == pytest.approx(1, abs=0.05)
-    assert len(found["C1a"].cells) == 6
-    assert found["C1a"].counts == {"supported": 6, "contradicted": 0, "undecided": 0}
-    assert found["C3"].sentence.startswith("C3 supported: 8 of 8 tested cells support it, 0 contradict it")
-
-
-def test_the_reference_of_c2_is_the_exponent_of_the_closed_form():
-    cell = by_id(world())["C2"].cells[0]
-    widths = np.array([16.0, 32, 64, 128])
-    norms = [xavier_norm(64, int(width), 2, 10) for width in widths]
-    assert cell.reference == pytest.approx(np.polyfit(np.log(widths), np.log(norms), 1)[0])
-    assert 0 < cell.effect < cell.reference  # the distance adds less where the start is large
-
-
-def test_a_distance_that_grows_contradicts_c1_and_noise_leaves_it_undecided():
-    frame = world()
-    frame[names.DISTANCE] *= (frame[WIDTH] / 16) ** 0.4
-    found = by_id(frame)
-    assert (found["C1a"].verdict, found["C1b"].verdict) == ("contradicted", "contradicted")
-    rng = np.random.default_rng(0)
-    frame[names.DISTANCE] = np.exp(rng.normal(size=len(frame)))
-    assert by_id(frame)["C1b"].verdict == "undecided"
-
-
-def test_one_cell_against_a_claim_contradicts_it():
-    frame = world()
-    odd = (frame[SIZE] == 100) & (frame[NOISE] == 0)
-    frame.loc[odd, names.DISTANCE] *= (frame[WIDTH] / 16) ** 0.5
-    found = by_id(frame)["C1a"]
-    assert (found.verdict, found.counts) == ("contradicted", {"supported": 5, "contradicted": 1, "undecided": 0})
-
-
-def test_a_test_error_that_grows_by_more_than_half_a_point_contradicts_c5():
-    frame = world(hidden=0.0005)
-    frame[names.TEST_ERROR] += 0.01 * (frame[WIDTH] == 128)
-    found = by_id(frame)["C5"]
-    assert found.verdict == "contradicted"
-    assert found.overall == pytest.approx(0.01, abs=0.002)
-    assert "margin 0.5" in found.sentence
-
-
-def test_bounds_that_grow_with_n_while_the_gap_falls():
-    frame = world(hidden=0.0005)
-    frame["measure/bound"] = frame[SIZE] ** 0.5 * np.exp(0.01 * frame[names.SEED])
-    assert by_id(frame)["C7"].verdict == "supported"
-    cell = by_id(frame)["C7"].cells[0]
-    assert (cell.quantity, cell.falling < 0) == ("measure/bound", True)
-    rising = frame.assign(**{names.GAP: 0.1 + 0.05 * np.log(frame[SIZE]) + 0.001 * frame[names.SEED]})
-    assert by_id(rising)["C7"].verdict != "supported"
-    frame["measure/bound"] = frame[SIZE] ** -0.5 * np.exp(0.01 * np.cos(frame[names.SEED] * frame[SIZE]))
-    assert by_id(frame)["C7"].verdict == "contradicted"
-
-
-def test_a_missing_axis_or_too_few_seeds_leave_claims_undecided():
-    found = by_id(world(widths=(16,)))
-    assert found["C1a"].sentence == f"C1a undecided: {WIDTH} does not vary."
-    assert found["C3"].verdict == "supported"
-    few = by_id(world(seeds=2))["C1a"]
-    assert (few.verdict, few.cells[0].note) == ("undecided", "2 complete seeds, a test needs 3")
-    frame = world()
-    frame[SIZE] = frame[WIDTH] * 10
-    assert "moves together with" in by_id(frame)["C1a"].note
-
-
-def test_claims_are_data():
-    assert [claim.id for claim in CLAIMS] == ["C1a", "C1b", "C2", "C3", "C4", "C5", "C7"]
-    assert {claim.margin for claim in CLAIMS if claim.id in ("C1a", "C5")} == {0.05, 0.005}
-    own = Claim(
-        "X", "The carrier grows with n.", "measure/carrier", SIZE, "difference of ends", "above", 0.0, "carrier"
-    )
-    assert [result.claim.id for result in claims(world(), stated=[own])] == ["X"]
 
 
 def test_results_are_json(table):

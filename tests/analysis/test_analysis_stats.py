@@ -18,6 +18,7 @@ from multirun_analysis.stats import NORM, OVER_SQRT_N, analyze, plain
 from multirun_analysis.stats.design import codes, configurations, find_design, hyperparameters
 from multirun_analysis.stats.prediction import explained, leave_group_out
 from multirun_analysis.stats.rank import kendall_within
+from multirun_analysis.stats.regression import slopes
 from multirun_analysis.stats.scaling import scalings
 
 
@@ -153,11 +154,9 @@ def test_what_seeds_share_over_all_configurations_is_no_association_across_them(
         hard = rng.normal(size=(2, 3))
         frame[names.DISTANCE] += hard[0][frame[names.SEED]] + 0.1 * rng.normal(size=len(frame))
         frame[names.GAP] = frame["noise.level"] + 0.1 * hard[1][frame[names.SEED]] + 0.01 * rng.normal(size=len(frame))
-        code = codes(frame, ["dataset.train_size", "noise.level", "model.width"])
-        found = _across_seeds(
-            frame, code, frame[names.GAP].to_numpy(), frame[[names.DISTANCE]].to_numpy(), [names.SEED]
-        )
-        alarms += found[0].verdict in ("positive", "negative")
+        design = find_design(frame, ["dataset.train_size", "noise.level", "model.width", names.SEED])
+        found = slopes(frame, design, names.GAP, frame[[names.DISTANCE]].to_numpy(), [names.SEED])[0]
+        alarms += found.across_seeds.verdict in ("positive", "negative")
     assert alarms <= 6  # of 40, at 5 %
 
 
@@ -166,7 +165,7 @@ def test_one_seed_has_no_slope_across_seeds():
     results = analyze(frame, params, names.GAP)
     assert results.associations[0].across_seeds.note == "no group holds two networks"
     assert results.associations[0].within.verdict == "positive"
-    assert {s.note for s in results.scalings} == {"1 complete seeds, an interval needs 3"}
+    assert {s.note for s in results.scalings} == {"1 seed, an interval needs 3"}
 
 
 def test_width_only_holds_every_other_axis(world):
@@ -316,11 +315,13 @@ def test_verdicts_on_growth(exponents, verdict):
     assert result.verdict == verdict
 
 
-def test_a_seed_that_lacks_a_width_is_left_out_of_the_exponent_and_counted():
-    frame, params = power_law((-0.2, -0.2, -0.2, 5.0), drop={(3, 8)})
+def test_a_seed_that_lacks_a_width_counts_with_those_it_has():
+    frame, params = power_law((-0.2, -0.1, -0.3, 0.1), drop={(3, 8)})
     (result,) = scalings(frame, find_design(frame, params), "model.width", names.DISTANCE, ["seed"])
-    assert result.slope == pytest.approx(-0.2)
-    assert (result.seeds, result.incomplete_seeds) == (3, 1)
+    design = np.column_stack([pd.get_dummies(frame[name]) for name in ("seed", "model.width")]).astype(float)
+    effects = np.linalg.lstsq(design, np.log(frame[names.DISTANCE].to_numpy()))[0][-4:]
+    assert result.slope == pytest.approx(np.polyfit(np.log([8, 16, 32, 64]), effects, 1)[0])
+    assert (result.seeds, result.incomplete_seeds) == (4, 1)
 
 
 def test_there_is_an_exponent_for_each_cell_in_width_and_in_sample_size(world):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from initdist import data, evaluation, measures, measuring, names, optim, precision, stack, weights
+from initdist import data, evaluation, measures, measuring, names, optim, precision, stack, stops, weights
 from initdist.checkpoint import State
 from initdist.events import Progress, Result
 from initdist.fit import Plan, Snapshot, fit
@@ -276,6 +276,7 @@ class _Observer:
             result = Result(
                 network=snapshot.members[k],
                 stop_reason=snapshot.ended[k],
+                converged=stops.converged(self.configs[snapshot.members[k]].stop, snapshot.ended[k]),
                 step=snapshot.step,
                 metrics={
                     **values[k],

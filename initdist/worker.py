@@ -114,6 +114,7 @@ def _used(name: str) -> torch.device:
 
 def capacity(config: Config, device: torch.device) -> int:
     """How many networks of this shape one stack should hold on a device."""
+    training.check_options()  # the first that is asked of a process, before anything is trained
     about = datasets.describe(config.dataset)
     module = outline.module(config.model, about.input_shape, about.classes)
     parameters, activations = outline.parameters(module), outline.activations(module, about.input_shape)

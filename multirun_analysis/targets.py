@@ -39,7 +39,7 @@ def gaps(frame: pd.DataFrame) -> Gaps:
     clean, noisy = (_there(frame, metric) for metric in (names.GAP, names.GAP_NOISY))
     level = frame[NOISE_LEVEL] > 0 if NOISE_LEVEL in frame else pd.Series(False, index=frame.index)
     usable = (frame[STATUS] == FINISHED) & (frame[INVALID] == "") & ~diverged(frame) & ~superseded(frame)
-    return Gaps(level & (noise_names(frame) == names.LABEL_NOISE) & noisy, clean & ~noisy, usable)
+    return Gaps(level & noisy, clean & ~noisy, usable)
 
 
 def default_target(networks: Networks) -> str:

@@ -42,12 +42,17 @@ def test_an_exception_in_one_job_leaves_the_others_and_is_named_with_its_log(tmp
     done = train(tmp_path, *grid, check=False)
     assert done.returncode == 1
     closing = done.stdout.splitlines()[-1]
-    assert closing.startswith("3 networks: 2 finished (0 diverged), 0 skipped (finished before), 1 failed (job 0, mlp")
+    assert closing.startswith(
+        "3 networks: 2 finished (0 diverged, 2 at stop.max_epochs without reaching their stopping"
+    )
+    assert "rule), 0 skipped (finished before), 1 failed (job 0, mlp" in closing
     log = Path(closing.partition(": ")[2].partition("n96: ")[2].partition(")")[0])
     assert "IsADirectoryError" in (tmp_path / log).read_text()
     assert statuses(tmp_path) == ["FAILED", "FINISHED", "FINISHED"]
     shutil.rmtree(blocked.parent)
-    assert "3 networks: 1 finished (0 diverged), 2 skipped" in train(tmp_path, *grid).stdout
+    again = train(tmp_path, *grid).stdout
+    assert "3 networks: 1 finished (0 diverged, 1 at stop.max_epochs" in again
+    assert "rule), 2 skipped" in again
 
 
 def test_a_job_of_a_launcher_that_is_killed_is_trained_by_the_next_command(tmp_path):
@@ -72,7 +77,8 @@ def test_a_stack_beyond_the_machines_memory_fails_alone(tmp_path):
     limit = partial(resource.setrlimit, resource.RLIMIT_DATA, (1_200_000_000, 1_200_000_000))
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=limit)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "2 networks: 1 finished (0 diverged), 0 skipped (finished before), 1 failed (job 0, mlp w8192" in done.stdout
+    assert "2 networks: 1 finished (0 diverged, 1 at stop.max_epochs without reaching its stopping rule)" in done.stdout
+    assert "0 skipped (finished before), 1 failed (job 0, mlp w8192" in done.stdout
     # PyTorch's words, and NumPy's
     assert "allocate memory" in done.stdout or "Unable to allocate" in done.stdout
     assert statuses(tmp_path) == ["FAILED", "FINISHED"]
@@ -80,7 +86,8 @@ def test_a_stack_beyond_the_machines_memory_fails_alone(tmp_path):
 
 def test_a_network_that_diverges_is_finished_and_counted(tmp_path):
     grid = ("-m", "model.width=4", "optimizer.lr=0.1,1e30", *TINY)
-    assert "2 networks: 2 finished (1 diverged), 0 skipped" in train(tmp_path, *grid).stdout
+    closing = "2 networks: 2 finished (1 diverged, 1 at stop.max_epochs without reaching its stopping rule), 0 skipped"
+    assert closing in train(tmp_path, *grid).stdout
     assert "0 finished (0 diverged), 2 skipped" in train(tmp_path, *grid).stdout
     assert {one.data.tags[names.STOP_REASON] for one in runs(tmp_path)} == {"diverged", "max_epochs"}
 
@@ -95,8 +102,11 @@ def test_a_file_that_may_not_grow_is_named_and_the_same_command_goes_on(tmp_path
     assert "checkpoint.safetensors: File too large. Its training goes on" in done.stderr
     assert "weights.safetensors cannot be written to: File too large. Nothing that is there is lost" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
-    assert "1 finished (0 diverged), 0 skipped (finished before), 1 failed (job 0" in done.stdout
-    assert "2 networks: 1 finished (0 diverged), 1 skipped" in train(tmp_path, *grid).stdout
+    assert "2 networks: 1 finished (0 diverged, 1 at stop.max_epochs" in done.stdout
+    assert "0 skipped (finished before), 1 failed (job 0" in done.stdout
+    again = train(tmp_path, *grid).stdout
+    assert "2 networks: 1 finished (0 diverged, 1 at stop.max_epochs" in again
+    assert "rule), 1 skipped" in again
     assert not kept(tmp_path, "*")
 
 

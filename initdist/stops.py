@@ -97,15 +97,19 @@ def asked(stop: StopConfig) -> list[Criterion]:
 
 def awaited(stop: StopConfig, batch_loss: float) -> float:
     """The highest training loss at which any criterion of a network can be met, as `Criterion.awaits`."""
-    return max((criterion.awaits(stop, batch_loss) for criterion in asked(stop)), default=-1.0)
+    level = -1.0
+    for criterion in CRITERIA:  # a loop: this is asked of every network after every epoch
+        if criterion.asked(stop):
+            level = max(level, criterion.awaits(stop, batch_loss))
+    return level
 
 
 def reason(stop: StopConfig, state: State, last: bool) -> str | None:
     """Why a network ends here, or None."""
     if not math.isfinite(state.batch_loss) or (last and not math.isfinite(state.train_loss)):
         return names.STOP_DIVERGED
-    for criterion in asked(stop):
-        if criterion.met(stop, state):
+    for criterion in CRITERIA:
+        if criterion.asked(stop) and criterion.met(stop, state):
             return criterion.name
     return names.STOP_MAX_EPOCHS if last else None
 

@@ -46,7 +46,7 @@ def default_target(networks: Networks) -> str:
     """The gap under noise where networks were trained on noisy labels, else the gap.
 
     Where some of the networks have no gap under noise, it is the target of the two that leaves out fewer networks; at a
-    tie the gap under noise. So a few runs never set the target of many others.
+    tie the gap under noise. So neither kind of noise sets the target against a larger number of networks of the other.
 
     Under label noise the clean gap is no generalization gap: a network held back from fitting noise looks good in it.
     """

@@ -80,12 +80,12 @@ def _end_with_parent() -> None:
         os._exit(0)
 
 
-def _answered(question: str, config: Config | None, device: str) -> int | str:
-    """The answer, or why there is none."""
+def _answered(question: str, config: Config | None, device: str) -> int | str | UserError:
+    """The answer, or why there is none: what a user can mend, or the traceback of anything else."""
     try:
         return _answer(question, config, device)
     except UserError as error:
-        return str(error)
+        return error.with_traceback(None)
     except Exception:
         return traceback.format_exc()
 

@@ -23,7 +23,7 @@ class NetworkResult:
 
     config: Config
     identity: str
-    stop_reason: str  # threshold, max_epochs or diverged
+    stop_reason: str  # threshold, margin, error, max_epochs or diverged
     metrics: Mapping[str, float]
     history: Sequence[tuple[int, Mapping[str, float]]]  # (gradient step, values) before the final ones
     parameters: Mapping[str, Tensor]  # trained, on the CPU

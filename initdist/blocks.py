@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -13,11 +15,24 @@ if TYPE_CHECKING:
     from initdist.models.resnet import Config
 
 
+@dataclass(frozen=True)
+class Norm:
+    """layers: the normalization of maps with so many channels. scale: of the sum of a block and its shortcut."""
+
+    layers: Callable[[Config, int], list[nn.Module]]
+    scale: float
+
+
+NORMS: dict[str, Norm] = {
+    "group": Norm(lambda config, channels: [nn.GroupNorm(config.groups, channels)], 1.0),
+    "none": Norm(lambda config, channels: [], 1 / math.sqrt(2)),  # which keeps the variance
+}
+
+
 def convolution(config: Config, channels: int, width: int, stride: int = 1, last: bool = False) -> list[nn.Module]:
     """A 3x3 convolution, its normalization, and its activation unless it is the last of a block."""
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, stride, padding=1, bias=config.bias)]
-    if config.norm == "group":
-        layers.append(nn.GroupNorm(config.groups, width))
+    layers += NORMS[config.norm].layers(config, width)
     if not last:
         layers.append(activation(config.activation))
     return layers
@@ -34,7 +49,7 @@ class Residual(nn.Module):
         same = stride == 1 and channels == width
         self.shortcut = nn.Identity() if same else nn.Conv2d(channels, width, 1, stride, bias=False)
         self.activation = activation(config.activation)
-        self.scale = 1.0 if config.norm == "group" else 1 / math.sqrt(2)
+        self.scale = NORMS[config.norm].scale
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[B, channels, H, W] -> [B, width, H / stride, W / stride]."""

@@ -12,11 +12,12 @@ def counted(number: int, word: str) -> str:
 
 @dataclass(frozen=True)
 class Counts:
-    """Networks by their end. `diverged` ones are finished too, and counted in `finished`."""
+    """Networks by their end. `diverged` and `unconverged` ones are finished too, and counted in `finished`."""
 
     finished: int = 0
     skipped: int = 0
     diverged: int = 0
+    unconverged: int = 0  # came to stop.max_epochs before any stopping rule that was asked for
     failed: int = 0
     untrained: int = 0  # left when the command was stopped
     elsewhere: int = 0  # in training by another command
@@ -30,9 +31,12 @@ class Counts:
         stopped = f", {self.untrained} not trained" if self.untrained else ""
         stopped += f", {self.elsewhere} in training by another command" if self.elsewhere else ""
         where = f" ({where})" if where and self.failed else ""
+        whose = "its" if self.unconverged == 1 else "their"
+        missed = f", {self.unconverged} at stop.max_epochs without reaching {whose} stopping rule"
+        missed = missed if self.unconverged else ""
         plural = "" if self.total == 1 else "s"
         return (
-            f"{self.total} network{plural}: {self.finished} finished ({self.diverged} diverged), "
+            f"{self.total} network{plural}: {self.finished} finished ({self.diverged} diverged{missed}), "
             f"{self.skipped} skipped (finished before), {self.failed} failed{where}{stopped}, in {duration(seconds)}"
         )
 

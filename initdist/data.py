@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initdist import datasets, input_noise, noise, rng
+from initdist import datasets, input_noise, noise, registry, rng
 from initdist.datasets import Description
+from initdist.errors import ConfigError
 from initdist.input_noise import InputNoise
 from initdist.schema import Config, DatasetConfig
 
@@ -24,6 +25,9 @@ from initdist.schema import Config, DatasetConfig
 BLOCK = 512
 CPU_BYTES = 512 * 2**20
 CUDA_SHARE = 0.25
+
+# Every kind of noise that there is: of labels, or of inputs.
+NOISES = (*noise.LABEL_NOISES, *input_noise.CHANGES)
 
 
 @dataclass(frozen=True)
@@ -150,13 +154,20 @@ def _network(config: Config, shared: Shared) -> tuple[np.ndarray, ...]:
         rows = rng.balanced_subset(config.seeds.data, shared.pool_labels, config.dataset.train_size)
     else:
         rows = rng.subset(config.seeds.data, about.pool, config.dataset.train_size)
-    labels = shared.pool_labels
-    if config.noise.name == "labels":
-        labels = noise.redraw_labels(labels, about.classes, config.noise.level, config.seeds.noise)
-    labels = labels[rows]
+    labels = _noisy(shared.pool_labels, about.classes, config)[rows]
     mean, square = shared.moments[:, rows].mean(axis=1)
     std = np.sqrt(np.maximum(square - mean**2, 0))
     return rows, labels, mean.astype(np.float32), np.where(std > 0, std, 1).astype(np.float32)
+
+
+def _noisy(labels: np.ndarray, classes: int, config: Config) -> np.ndarray:
+    """The labels of the pool under the noise that a config names. Raises ConfigError for one that does not exist."""
+    name = config.noise.name
+    if name not in NOISES:
+        raise ConfigError(registry.unknown("noise.name", name, NOISES))
+    if name not in noise.LABEL_NOISES:
+        return labels
+    return noise.LABEL_NOISES[name].redraw(labels, classes, config.noise.level, config.seeds.noise)
 
 
 def _key(config: DatasetConfig) -> tuple[Any, ...]:

@@ -77,6 +77,7 @@ class Result:
     code: str = ""  # of the sources that trained it, as the training process had loaded them
     device: str = ""  # what trained it: `cpu`, or the name of the GPU
     graphs: str = ""  # whether its steps were replayed as CUDA graphs, and why not; empty on a CPU
+    converged: str = ""  # what names.CONVERGED says of it; empty where not known
     correct: bytes = b""  # numpy.packbits of which samples of the clean test set are right; empty where not known
 
 

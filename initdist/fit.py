@@ -111,20 +111,18 @@ def fit(
 
 
 def _awaited(live: Live, batch_loss: Tensor) -> Tensor:
-    """The training loss [K] that each network waits to come down to; infinite where its training error is awaited.
+    """The training loss [K] that each network waits to come down to, for a criterion of its own or for a record.
 
-    Negative, as no loss is, where there is nothing to wait for, or the loss cannot have come down to it yet.
+    Infinite where its loss or error is wanted at any; negative, as no loss is, where there is nothing to wait for, or
+    the loss cannot have come down to it yet.
     """
     awaited = torch.full_like(batch_loss, -1)
     each = zip(live.stops, live.waiting, batch_loss.tolist(), strict=True)
     for k, (stop, waiting, mean) in enumerate(each):
         if k in live.resting:
             continue
-        level = max(stop.train_loss, *waiting, 0.0)
-        if stop.train_error is not None:
-            awaited[k] = torch.inf
-        elif level > 0 and stops.check_due(level, mean):
-            awaited[k] = level
+        levels = (level for level in waiting if stops.check_due(level, mean))
+        awaited[k] = max([stops.awaited(stop, mean), *levels])
     return awaited
 
 

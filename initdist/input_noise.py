@@ -13,7 +13,7 @@ N networks, B batch, K channels, P pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,6 @@ from torch import Tensor
 from initdist import rng
 from initdist.schema import Config
 
-NAMES = ("shuffled_pixels", "random_pixels", "gaussian")
 TEST = 1 << 40  # test samples have indices of their own, above those of the training pool
 
 _AFFECTED, _ORDER, _RADIUS, _ANGLE = range(4)  # what a hash is used for
@@ -47,7 +46,7 @@ class InputNoise:
         if len(network) == 0:
             return inputs_nb
         images = inputs_nb[network, position].flatten(2)  # [A, K, P]
-        changed = self._change(images, network, samples_nb[network, position])
+        changed = CHANGES[self.name](self, images, network, samples_nb[network, position])
         inputs_nb[network, position] = changed.view(-1, *inputs_nb.shape[2:])
         return inputs_nb
 
@@ -56,26 +55,44 @@ class InputNoise:
         parts = (self.levels, self.keys, self.permutations, self.mean, self.std)
         return InputNoise(self.name, *(part[keep] for part in parts))
 
-    def _change(self, images: Tensor, network: Tensor, samples: Tensor) -> Tensor:
-        """The affected images [A, K, P] of networks [A] and samples [A], changed."""
-        if self.name == "shuffled_pixels":
-            order = self.permutations[network]
-            return images.gather(2, order[:, None].expand_as(images))
-        pixels = torch.arange(images.shape[1:].numel(), device=images.device)
-        base = mix(self.keys[network], samples, _ORDER)[:, None]
-        if self.name == "random_pixels":
-            order = mix(base, pixels[: images.shape[2]]).argsort(dim=1, stable=True)
-            return images.gather(2, order[:, None].expand_as(images))
-        radius = (-2 * (1 - uniform(mix(base, pixels, _RADIUS))).log()).sqrt()  # Box and Muller 1958
-        normal = radius * (2 * torch.pi * uniform(mix(base, pixels, _ANGLE))).cos()
-        scaled = normal.view(images.shape) * self.std[network, :, None] + self.mean[network, :, None]
-        return scaled.to(images.dtype)
+    def of_samples(self, network: Tensor, samples: Tensor) -> Tensor:
+        """What an affected image's own draws follow from [A, 1]."""
+        return mix(self.keys[network], samples, _ORDER)[:, None]
+
+
+def _shuffled_pixels(noise: InputNoise, images: Tensor, network: Tensor, samples: Tensor) -> Tensor:
+    order = noise.permutations[network]
+    return images.gather(2, order[:, None].expand_as(images))
+
+
+def _random_pixels(noise: InputNoise, images: Tensor, network: Tensor, samples: Tensor) -> Tensor:
+    pixels = torch.arange(images.shape[2], device=images.device)
+    order = mix(noise.of_samples(network, samples), pixels).argsort(dim=1, stable=True)
+    return images.gather(2, order[:, None].expand_as(images))
+
+
+def _gaussian(noise: InputNoise, images: Tensor, network: Tensor, samples: Tensor) -> Tensor:
+    pixels = torch.arange(images.shape[1:].numel(), device=images.device)
+    base = noise.of_samples(network, samples)
+    radius = (-2 * (1 - uniform(mix(base, pixels, _RADIUS))).log()).sqrt()  # Box and Muller 1958
+    normal = radius * (2 * torch.pi * uniform(mix(base, pixels, _ANGLE))).cos()
+    scaled = normal.view(images.shape) * noise.std[network, :, None] + noise.mean[network, :, None]
+    return scaled.to(images.dtype)
+
+
+# The kinds of input noise, by their config name: what becomes of the affected images [A, K, P] of networks [A] and
+# samples [A].
+CHANGES: dict[str, Callable[[InputNoise, Tensor, Tensor, Tensor], Tensor]] = {
+    "shuffled_pixels": _shuffled_pixels,
+    "random_pixels": _random_pixels,
+    "gaussian": _gaussian,
+}
 
 
 def build(configs: Sequence[Config], pixels: int, mean: Tensor, std: Tensor) -> InputNoise | None:
     """The input noise of networks of one stack; None for label noise, and where no image is affected."""
     name = configs[0].noise.name
-    if name not in NAMES or not any(config.noise.level for config in configs):
+    if name not in CHANGES or not any(config.noise.level for config in configs):
         return None
     streams = [rng.stream(config.seeds.noise, f"{rng.NOISE}/{name}") for config in configs]
     keys = np.array([stream.integers(-(1 << 63), 1 << 63, dtype=np.int64) for stream in streams])

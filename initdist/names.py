@@ -22,10 +22,12 @@ CROSSINGS = (0.3, 0.1, 0.03, 0.01, 0.003)  # training losses at whose first cros
 
 # Params: every result-affecting leaf of the config under its dotted key, and SEED.
 SEED = "seed"
+LABEL_NOISE = "labels"  # the noise.name of networks that have GAP_NOISY
 
 # Tags.
 IDENTITY = "initdist.identity"
-STOP_REASON = "initdist.stop_reason"  # threshold | margin | error | max_epochs | diverged
+STOP_REASON = "initdist.stop_reason"  # threshold | margin | error | max_epochs | diverged, or a criterion of one's own
+CONVERGED = "initdist.converged"  # true | false | fixed: what `stops` says of the stop reason; absent in old runs
 SWEEP = "initdist.sweep"
 VERSION = "initdist.version"
 CODE = "initdist.code"  # hash of the package's sources that trained it; several, joined by +, where a training went on
@@ -53,6 +55,10 @@ STOP_MARGIN = "margin"  # stop.margin, stop.fraction
 STOP_ERROR = "error"  # stop.train_error
 STOP_MAX_EPOCHS = "max_epochs"  # also where a fixed number of epochs was asked for, without a criterion
 STOP_DIVERGED = "diverged"
+
+CONVERGED_YES = "true"  # a criterion that was asked for is met
+CONVERGED_NO = "false"  # none of those asked for is: the epoch limit came first, or training diverged
+CONVERGED_FIXED = "fixed"  # none was asked for: trained for stop.max_epochs on purpose
 
 # Groups of measures, of which a command can name one or all; a test holds them against the registry.
 MEASURE_GROUPS = ("core", "norms", "margins", "bounds", "pacbayes", "curvature", "ntk")

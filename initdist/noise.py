@@ -1,8 +1,22 @@
 """Label noise: which training labels are replaced, and what that means for an error rate."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
-from initdist import rng
+from initdist import names, rng
+
+
+@dataclass(frozen=True)
+class LabelNoise:
+    """redraw: labels [M], classes, level, seed -> labels [M] to train on.
+
+    error: error against clean labels, level, classes -> the expected one against labels under this noise.
+    """
+
+    redraw: Callable[[np.ndarray, int, float, int], np.ndarray]
+    error: Callable[[float, float, int], float]
 
 
 def redraw_labels(labels: np.ndarray, classes: int, level: float, seed: int) -> np.ndarray:
@@ -22,3 +36,6 @@ def noisy_error(error: float, level: float, classes: int) -> float:
     (1 - p) e + p (1 - 1/C), exactly: a redrawn label agrees with any fixed prediction with probability 1/C.
     """
     return (1 - level) * error + level * (1 - 1 / classes)
+
+
+LABEL_NOISES: dict[str, LabelNoise] = {names.LABEL_NOISE: LabelNoise(redraw_labels, noisy_error)}  # by config name

@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from initdist import cores, division
-from initdist.errors import DeviceError
+from initdist.errors import DeviceError, UserError
 from initdist.events import Done, Event, Failed, Measured, MeasureTask, Refused, Result, Task
 from initdist.schema import Config, NumericsConfig
 
@@ -205,11 +205,11 @@ class Pool:
     def _ask(self, worker: _Worker, question: str, config: Config | None = None) -> int:
         try:
             worker.connection.send((question, config))
-            answer: int | str | DeviceError = worker.connection.recv()
+            answer: int | str | UserError = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join()
             raise RuntimeError(f"a training process could not start: {_cause(worker.process)}") from None
-        if isinstance(answer, DeviceError):
+        if isinstance(answer, UserError):
             raise answer
         if isinstance(answer, str):
             raise RuntimeError(f"a training process could not tell its {question}: {answer}")

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,9 +17,24 @@ from initdist.schema import NumericsConfig
 Function = Callable[..., tuple[Tensor, ...]]
 
 
+@dataclass(frozen=True)
+class Precision:
+    """rounded: whether products on CUDA may round their inputs to TF32. autocast: the type of products, where lower."""
+
+    rounded: bool = False
+    autocast: torch.dtype | None = None
+
+
+PRECISIONS: dict[str, Precision] = {
+    "float32": Precision(),
+    "tf32": Precision(rounded=True),
+    "bfloat16": Precision(autocast=torch.bfloat16),
+}
+
+
 def prepare(numerics: NumericsConfig) -> None:
     """Let this process's CUDA matrix products and convolutions round their inputs to TF32, or not."""
-    rounded = numerics.precision == "tf32"
+    rounded = PRECISIONS[numerics.precision].rounded
     torch.backends.cuda.matmul.allow_tf32 = rounded
     torch.backends.cudnn.allow_tf32 = rounded  # PyTorch's default is True
 
@@ -34,10 +50,10 @@ def float32() -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def bfloat16(device: torch.device) -> torch.autocast:
-    """The products of a forward pass, and so of its backward pass, in bfloat16."""
+def lowered(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """The products of a forward pass, and so of its backward pass, in a type such as bfloat16."""
     # The cache of converted weights would outlive a recording that is made under it.
-    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+    return torch.autocast(device.type, dtype, cache_enabled=False)
 
 
 def compiled(function: Function) -> Function:

@@ -84,6 +84,7 @@ def outcome(result: Result, files: Sequence[str]) -> tracking.Outcome:
         step=result.step,
         tags={
             names.STOP_REASON: result.stop_reason,
+            **({names.CONVERGED: result.converged} if result.converged else {}),
             names.THETA0: result.theta0,
             names.TRAINING_SECONDS: f"{result.seconds:.3f}",
             **measure_tags(result.measured),

@@ -1,12 +1,17 @@
-"""Discovery by walking a package and its entry points: a new model is one new file, with nothing central to edit."""
+"""Discovery by walking a package and its entry points: a new model is one new file, with nothing central to edit.
+
+And the names that a config may hold against those that code implements.
+"""
 
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
+from typing import Any, get_type_hints
 
 from initdist.errors import ConfigError
 
@@ -64,3 +69,34 @@ def nearest(name: str, options: Sequence[str]) -> str:
     """`; did you mean mlp?`, or nothing."""
     near = difflib.get_close_matches(name, options, n=1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def options(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and rule of every field of a structured config, and of those inside it, that only takes some names."""
+    hints = get_type_hints(schema)
+    for spec in fields(schema):
+        rule = spec.metadata.get("rule")
+        if is_dataclass(hints[spec.name]):
+            yield from options(hints[spec.name], f"{prefix}{spec.name}.")
+        elif rule is not None and rule.options:
+            yield f"{prefix}{spec.name}", rule
+
+
+def implemented(registry: str) -> set[str]:
+    """The names in a rule's `registry`, which is imported for it."""
+    module, _, attribute = registry.rpartition(".")
+    return set(getattr(importlib.import_module(module), attribute))
+
+
+def check_options(schema: type, prefix: str = "") -> None:
+    """Raises ConfigError for a name that a schema allows and no code implements.
+
+    Called where training begins, since the implementations import torch. Without it such a name would be known only to
+    whoever reads what became of the networks.
+    """
+    for key, rule in options(schema, prefix):
+        if rule.registry and (unknown := sorted(set(rule.options) - implemented(rule.registry))):
+            raise ConfigError(
+                f"{key} must only allow what is implemented, got {', '.join(unknown)} in its rule but not in "
+                f"{rule.registry}: implement it there, or take it out of the rule"
+            )

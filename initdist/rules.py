@@ -15,6 +15,7 @@ class Rule:
     text: str
     holds: Callable[[Any], bool]
     options: tuple[str, ...] = ()  # where only these hold
+    registry: str = ""  # where these are implemented, `package.module.MAPPING`; see `registry.check_options`
 
 
 def at_least(low: float) -> Rule:
@@ -41,8 +42,9 @@ def unset_or(rule: Rule) -> Rule:
     return Rule(f"null or {rule.text}", lambda v: v is None or rule.holds(v))
 
 
-def one_of(*values: str) -> Rule:
-    return Rule("one of " + ", ".join(values), lambda v: v in values, values)
+def one_of(*values: str, registry: str = "") -> Rule:
+    """registry: the mapping or sequence that implements these names, so that none is allowed which no code knows."""
+    return Rule("one of " + ", ".join(values), lambda v: v in values, values, registry)
 
 
 def matching(text: str, holds: Callable[[Any], bool]) -> Rule:

@@ -22,9 +22,11 @@ class ModelConfig:
     name: str = MISSING
     width: int = option(256, at_least(1))
     depth: int = option(2, at_least(0))
-    activation: str = option("relu", one_of("relu", "tanh", "gelu", "identity"))
+    activation: str = option(
+        "relu", one_of("relu", "tanh", "gelu", "identity", registry="initdist.activations.ACTIVATIONS")
+    )
     bias: bool = option(True)
-    init: str = option("xavier", one_of("xavier", "he", "ntk", "torch"))
+    init: str = option("xavier", one_of("xavier", "he", "ntk", "torch", registry="initdist.initialization.SCHEMES"))
     init_scale: float = option(1.0, above(0))
     # alpha of f = alpha (f_theta - f_theta0); null = plain f_theta, which alpha = 1 is not.
     output_scale: float | None = option(None, unset_or(above(0)), neutral=None)
@@ -44,7 +46,7 @@ class DatasetConfig:
 
 @dataclass
 class OptimizerConfig:
-    name: str = option(MISSING, one_of("sgd", "momentum", "adam", "adamw"))
+    name: str = option(MISSING, one_of("sgd", "momentum", "adam", "adamw", registry="initdist.optim.OPTIMIZERS"))
     lr: float = option(MISSING, above(0))
     batch_size: int = option(64, at_least(0))  # 0 = the whole training set
     momentum: float = option(0.0, from_below(0, 1), neutral=0.0)
@@ -54,20 +56,24 @@ class OptimizerConfig:
     eps: float = option(1e-8, above(0), neutral=1e-8)
     weight_decay: float = option(0.0, at_least(0), neutral=0.0)
     clip_norm: float = option(0.0, at_least(0), neutral=0.0)  # 0 = no clipping
-    schedule: str = option("constant", one_of("constant", "cosine", "step"), neutral="constant")
+    schedule: str = option(
+        "constant", one_of("constant", "cosine", "step", registry="initdist.optim.SCHEDULES"), neutral="constant"
+    )
     schedule_epochs: int = option(0, at_least(0), neutral=0)  # 0 = stop.max_epochs
     schedule_factor: float = option(0.1, above(0), neutral=0.1)
 
 
 @dataclass
 class NoiseConfig:
-    name: str = option(MISSING, one_of("labels", "shuffled_pixels", "random_pixels", "gaussian"))
+    name: str = option(
+        MISSING, one_of("labels", "shuffled_pixels", "random_pixels", "gaussian", registry="initdist.data.NOISES")
+    )
     level: float = option(0.0, between(0, 1))
 
 
 @dataclass
 class LossConfig:
-    name: str = option(MISSING, one_of("cross_entropy", "squared_error"))
+    name: str = option(MISSING, one_of("cross_entropy", "squared_error", registry="initdist.losses.LOSSES"))
     threshold: float = option(MISSING, at_least(0), identity=False)  # the default of stop.train_loss
     sgd_lr: float = option(MISSING, above(0), identity=False)  # the default of optimizer.lr for sgd
     momentum_lr: float = option(MISSING, above(0), identity=False)  # the same for momentum
@@ -97,7 +103,9 @@ def is_switch(text: str) -> bool:
 
 @dataclass
 class NumericsConfig:
-    precision: str = option("float32", one_of("float32", "tf32", "bfloat16"), neutral="float32")
+    precision: str = option(
+        "float32", one_of("float32", "tf32", "bfloat16", registry="initdist.precision.PRECISIONS"), neutral="float32"
+    )
     compile: bool = option(False, neutral=False)
     cuda_graphs: str = option("auto", matching("auto, true or false", is_switch), identity=False)
 
@@ -106,7 +114,9 @@ class NumericsConfig:
 class MeasuresConfig:
     names: list[str] = option(["core"], identity=False)
     history: bool = option(True, identity=False)  # the cheapest of them along training too
-    margin: str = option("p10", one_of("p5", "p10", "median"), identity=False)  # gamma: this quantile of the margins
+    margin: str = option(
+        "p10", one_of("p5", "p10", "median", registry="initdist.measures._subject.PARTS"), identity=False
+    )  # gamma: this quantile of the margins
     draws: int = option(8, at_least(2), identity=False)  # of weight noise
     subset: int = option(256, at_least(2), identity=False)  # training samples of a draw and of the ascent
     search_tolerance: float = option(0.05, between(1e-6, 0.5), identity=False)  # relative width of a final bracket

@@ -127,9 +127,10 @@ class Form:
 
     def _plain(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         used = {name: p * self.multipliers[name] if name in self.multipliers else p for name, p in parameters.items()}
-        if self.numerics.precision != "bfloat16":
+        dtype = precision.PRECISIONS[self.numerics.precision].autocast
+        if dtype is None:
             return functional_call(self.module, used, (inputs,))
-        with precision.bfloat16(inputs.device):
+        with precision.lowered(inputs.device, dtype):
             return functional_call(self.module, used, (inputs,)).float()
 
     def _over_networks(

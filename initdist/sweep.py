@@ -11,12 +11,12 @@ import shlex
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from initdist import claims, cores, names, records, remeasure, sources, tracking
+from initdist import claims, cores, names, records, remeasure, sources, stops, tracking
 from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
@@ -105,11 +105,20 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[C
         finished=len(finished),
         skipped=len(networks) - len(sweep.todo),
         diverged=sum(one.stop_reason == names.STOP_DIVERGED for one in finished.values()),
+        unconverged=_unconverged(networks, finished),
         failed=len(rest) if complete else 0,
         untrained=0 if complete else len(rest),
         elsewhere=len(elsewhere - finished.keys()),
     )
     return counts, ", ".join(dict.fromkeys(sweep.logs[one] for one in sorted(rest) if one in sweep.logs))
+
+
+def _unconverged(networks: Sequence[Network], finished: Mapping[str, tracking.Finished]) -> int:
+    """How many of the finished ones came to the epoch limit with a stopping rule that they did not reach."""
+    ended = [(one.config.stop, finished[one.identity].stop_reason) for one in networks if one.identity in finished]
+    return sum(
+        reason != names.STOP_DIVERGED and stops.converged(stop, reason) == names.CONVERGED_NO for stop, reason in ended
+    )
 
 
 def _warn_of_codes(codes: Iterable[str], what: str) -> None:

@@ -9,17 +9,31 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from initdist import data, evaluation, measures, measuring, names, optim, precision, stack, weights
+from initdist import (
+    data,
+    evaluation,
+    measures,
+    measuring,
+    models,
+    names,
+    optim,
+    precision,
+    registry,
+    stack,
+    stops,
+    weights,
+)
 from initdist.checkpoint import State
 from initdist.events import Progress, Result
 from initdist.fit import Plan, Snapshot, fit
 from initdist.losses import LOSSES
-from initdist.noise import noisy_error
+from initdist.noise import LABEL_NOISES
 from initdist.optim import Optimizer
 from initdist.schema import Config
 from initdist.stack import Parameters, Stack
@@ -68,6 +82,14 @@ def recorded_epochs(points: int, max_epochs: int) -> frozenset[int]:
     return frozenset({0, *np.geomspace(1, max_epochs, points).round().astype(int).tolist()})
 
 
+@cache
+def check_options() -> None:
+    """Raises ConfigError for a name that the schema allows and no code implements; once a process is enough."""
+    registry.check_options(Config)
+    for schema in models.schemas().values():
+        registry.check_options(schema, "model.")
+
+
 def train(
     configs: Sequence[Config], device: torch.device, states: Sequence[State] = (), every: float = 0.0
 ) -> Iterator[Progress | Trained | Kept]:
@@ -76,8 +98,10 @@ def train(
     From their beginning, or from states that they were in at the end of one and the same epoch. With `every`, yields
     the state of each running network every so many seconds.
 
-    Raises ValueError where `optim.descends` holds for some of them alone: these are not to share a stack.
+    Raises ValueError where `optim.descends` holds for some of them alone: these are not to share a stack. Raises
+    ConfigError where a schema allows what is not implemented.
     """
+    check_options()
     shared = configs[0]
     if len({optim.descends(config) for config in configs}) > 1:
         raise ValueError("networks with and without weight decay or clipping are not to share a stack")
@@ -241,8 +265,8 @@ class _Observer:
                 names.TEST_ERROR: float(test_error[i]),
                 names.GAP: float(test_error[i] - train_error[i]),
             }
-            if config.noise.name == "labels":
-                noisy = noisy_error(float(test_error[i]), config.noise.level, self.classes)
+            if (kind := LABEL_NOISES.get(config.noise.name)) is not None:
+                noisy = kind.error(float(test_error[i]), config.noise.level, self.classes)
                 one[names.GAP_NOISY] = noisy - float(train_error[i])
             values[k] = one
         return values
@@ -276,6 +300,7 @@ class _Observer:
             result = Result(
                 network=snapshot.members[k],
                 stop_reason=snapshot.ended[k],
+                converged=stops.converged(self.configs[snapshot.members[k]].stop, snapshot.ended[k]),
                 step=snapshot.step,
                 metrics={
                     **values[k],

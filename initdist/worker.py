@@ -80,12 +80,12 @@ def _end_with_parent() -> None:
         os._exit(0)
 
 
-def _answered(question: str, config: Config | None, device: str) -> int | str | DeviceError:
-    """The answer, or why there is none."""
+def _answered(question: str, config: Config | None, device: str) -> int | str | UserError:
+    """The answer, or why there is none: what a user can mend, or the traceback of anything else."""
     try:
         return _answer(question, config, device)
-    except DeviceError as error:
-        return error
+    except UserError as error:
+        return error.with_traceback(None)
     except Exception:
         return traceback.format_exc()
 
@@ -117,6 +117,7 @@ def _used(name: str) -> torch.device:
 
 def capacity(config: Config, device: torch.device) -> int:
     """How many networks of this shape one stack should hold on a device."""
+    training.check_options()  # the first that is asked of a process, before anything is trained
     about = datasets.describe(config.dataset)
     module = outline.module(config.model, about.input_shape, about.classes)
     parameters, activations = outline.parameters(module), outline.activations(module, about.input_shape)

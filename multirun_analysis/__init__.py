@@ -43,8 +43,8 @@ def load_runs(
     tracking_uri: default MLFLOW_TRACKING_URI, else `mlflow.db` in the working directory.
     sweep: only the networks of this sweep, those trained earlier included.
     where: config key -> a value, a list of values or a comparison: {"model.width": [64, 256], "noise.level": "<0.5"}.
-    target: the metric that must be there and finite for a network to be used; None: generalization_gap_noisy where a
-    network was trained on noisy labels, else generalization_gap.
+    target: the metric that must be there and finite for a network to be used; None: generalization_gap_noisy where
+    networks were trained on noisy labels, else generalization_gap; of the two the one that leaves out fewer networks.
     excluded: also return the runs that the analysis leaves out, with the reason in column `excluded`.
     Raises AnalysisError if the store, the experiment or the sweep cannot be read, or a condition is met by no network.
     """
@@ -54,6 +54,6 @@ def load_runs(
     from multirun_analysis.store import default_uri
 
     networks = select(read_networks(tracking_uri or default_uri("."), experiment, sweep), flat(where or {}))
-    networks = exclude(networks, target or default_target(networks))
+    networks = exclude(networks, target or default_target(networks), asked=target is not None)
     frame = networks.frame if excluded else networks.used
     return frame.reset_index(drop=True)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 RUN_ID, RUN_NAME, STATUS = "run_id", "run_name", "status"
 STARTED, ENDED = "start_time", "end_time"
-IDENTITY, STOP_REASON, SWEEP = "identity", "stop_reason", "sweep"
+IDENTITY, STOP_REASON, CONVERGED, SWEEP = "identity", "stop_reason", "converged", "sweep"
 INVALID, EXCLUDED, DETAIL = "invalid", "excluded", "excluded_detail"
 INPUT_SHAPE, CLASSES, TEST_SIZE, COMMIT, VERSION = "input_shape", "classes", "test_size", "commit", "version"
 MEASURE_OPTIONS, TEST_CORRECT = "measure_options", "test_correct"

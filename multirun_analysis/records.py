@@ -18,6 +18,7 @@ TAGS = {
     "kind": names.KIND,
     "identity": names.IDENTITY,
     "stop_reason": names.STOP_REASON,
+    "converged": names.CONVERGED,
     "sweep": names.SWEEP,
     "input_shape": names.INPUT_SHAPE,
     "classes": names.CLASSES,

@@ -111,13 +111,26 @@ def _current(manifest: uptodate.Manifest, key: str, uri: str, out: Path) -> bool
 
 
 def _networks(config: AnalysisConfig, uri: str, experiment: str, records: Records) -> Networks:
-    """The networks asked for, with why each that is left out is. Raises AnalysisError if none is left."""
+    """The networks asked for, with why each that is left out is.
+
+    Raises AnalysisError if none is left; of several experiments it names the one.
+    """
+    try:
+        return _selected(config, uri, experiment, records)
+    except AnalysisError as error:
+        name = f"tracking.experiment={experiment}"
+        if len(config.experiments) == 1 or name in str(error):
+            raise
+        raise AnalysisError(f"{name}: {error}") from None
+
+
+def _selected(config: AnalysisConfig, uri: str, experiment: str, records: Records) -> Networks:
     from multirun_analysis.selection import default_target, exclude, require_some
 
     networks = networks_of(records, Source(uri, experiment, sweep=config.sweep))
     networks = select(networks, flat(config.where))
     target = config.target or default_target(networks)
-    networks = exclude(networks, target)
+    networks = exclude(networks, target, asked=config.target is not None)
     require_some(networks, target)
     if config.measures is not None:
         require_known("measures", config.measures, measures_of(networks.used), "measures of these networks")
@@ -153,6 +166,7 @@ def _material(
 
 def _lines(whole: Report) -> list[str]:
     from multirun_analysis import report
+    from multirun_analysis.selection import left_out
 
     lines = []
     for part in whole.parts:
@@ -166,7 +180,7 @@ def _lines(whole: Report) -> list[str]:
         lines += [f"{head}{text}" for head, text in told.items() if text]
         lines.append(report.summary(part))
         if part.counts:
-            lines.append("Left out: " + ", ".join(f"{number} {reason}" for reason, number in part.counts.items()))
+            lines.append("Left out: " + left_out(part.networks, part.results.target))
     return lines
 
 

@@ -9,25 +9,19 @@ import numpy as np
 import pandas as pd
 
 from initdist import names
+from multirun_analysis.endings import FINISHED, diverged, superseded, unconverged
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.params import NOISE_LEVEL, STOP_ERROR, STOP_FRACTION, STOP_LOSS, is_seed
-from multirun_analysis.query import (
-    DETAIL,
-    ENDED,
-    EXCLUDED,
-    IDENTITY,
-    INVALID,
-    RUN_ID,
-    STARTED,
-    STATUS,
-    STOP_REASON,
-    Networks,
-)
+from multirun_analysis.params import is_seed
+from multirun_analysis.query import DETAIL, EXCLUDED, INVALID, STATUS, Networks
+from multirun_analysis.targets import advice, default_target, noise_names, of_another
+
+__all__ = ["counts", "counts_by_cell", "default_target", "exclude", "left_out", "require_some", "with_unconverged"]
 
 UNFINISHED = "unfinished"
 DUPLICATE = "duplicate"
 UNREADABLE = "invalid"
 DIVERGED = "diverged"
+OTHER_TARGET = "with another target"
 NO_TARGET = "no finite target"
 NO_DISTANCE = "no finite distance"
 NOT_CONVERGED = "not converged"
@@ -40,6 +34,8 @@ MEANING = {
     DUPLICATE: "an earlier finished run of the same identity; the latest is kept",
     UNREADABLE: "a param or tag that the analysis needs is missing or cannot be read",
     DIVERGED: "training diverged",
+    OTHER_TARGET: "the analysis has one target, and this network's own generalization gap is another metric: "
+    f"{names.GAP_NOISY} under label noise, {names.GAP} under input noise",
     NO_TARGET: "the target metric is missing, infinite or not a number",
     NO_DISTANCE: "the distance from initialization is missing, infinite or not a number",
     NOT_CONVERGED: "the epoch limit came before the training loss, or another criterion, reached its threshold",
@@ -47,8 +43,11 @@ MEANING = {
 }
 
 
-def exclude(networks: Networks, target: str) -> Networks:
-    """Fills the columns `excluded` (the first reason that applies, or empty) and `excluded_detail`."""
+def exclude(networks: Networks, target: str, asked: bool = True) -> Networks:
+    """Fills the columns `excluded` (the first reason that applies, or empty) and `excluded_detail`.
+
+    asked: whether the user named the target, or it is the default one.
+    """
     frame = networks.frame.copy()
     reason = pd.Series("", index=frame.index, dtype="object")
     detail = pd.Series("", index=frame.index, dtype="object")
@@ -58,31 +57,18 @@ def exclude(networks: Networks, target: str) -> Networks:
         reason[first] = name
         detail[first] = text[first] if isinstance(text, pd.Series) else text
 
-    mark(frame[STATUS] != "FINISHED", UNFINISHED, "status " + frame[STATUS].astype("object"))
-    newest = frame[reason == ""].sort_values([ENDED, STARTED, RUN_ID])
-    older = newest[IDENTITY].notna() & newest.duplicated(IDENTITY, keep="last")
-    mark(older.reindex(frame.index, fill_value=False), DUPLICATE)
+    mark(frame[STATUS] != FINISHED, UNFINISHED, "status " + frame[STATUS].astype("object"))
+    mark(superseded(frame), DUPLICATE)
     mark(frame[INVALID] != "", UNREADABLE, frame[INVALID])
-    mark(frame[STOP_REASON] == names.STOP_DIVERGED, DIVERGED)
+    mark(diverged(frame), DIVERGED)
+    mark(of_another(frame, target, asked), OTHER_TARGET, "noise=" + noise_names(frame))
     mark(~_finite(frame, target), NO_TARGET, target)
     mark(~_finite(frame, names.DISTANCE), NO_DISTANCE, names.DISTANCE)
-    mark((frame[STOP_REASON] == names.STOP_MAX_EPOCHS) & ~_fixed_epochs(frame), NOT_CONVERGED)
+    mark(unconverged(frame), NOT_CONVERGED)
     mark(_in_sparse_cell(frame, reason, networks.params), SPARSE_CELL)
     frame[EXCLUDED] = reason
     frame[DETAIL] = detail
     return replace(networks, frame=frame)
-
-
-def default_target(networks: Networks) -> str:
-    """The gap under noise where a network was trained on noisy labels and every such network has it, else the gap.
-
-    Under label noise the clean gap is no generalization gap: a network held back from fitting noise looks good in it.
-    """
-    frame = networks.frame
-    if NOISE_LEVEL not in frame or names.GAP_NOISY not in frame or not (frame[NOISE_LEVEL] > 0).any():
-        return names.GAP
-    has = frame[names.GAP_NOISY].notna() | frame[names.GAP].isna()
-    return names.GAP_NOISY if has.all() else names.GAP
 
 
 def with_unconverged(networks: Networks) -> pd.DataFrame:
@@ -110,35 +96,29 @@ def counts_by_cell(networks: Networks) -> list[dict[str, Any]]:
     return cells
 
 
+def left_out(networks: Networks, target: str) -> str:
+    """How many runs are left out, by reason, and what to do where something can be done; empty if none is."""
+    found = counts(networks)
+    parts = [", ".join(f"{count} {reason}" for reason, count in found.items())]
+    if OTHER_TARGET in found:
+        parts.append(advice(networks.frame[networks.frame[EXCLUDED] == OTHER_TARGET], target))
+    if NOT_CONVERGED in found:
+        parts.append(
+            "Those not converged came to stop.max_epochs before their stopping rule: train longer, or at a higher lr"
+        )
+    return ". ".join(parts)
+
+
 def require_some(networks: Networks, target: str) -> None:
     """Raises AnalysisError that counts the reasons if nothing is left to analyze."""
-    if len(networks.used):
-        return
-    reasons = ", ".join(f"{count} {reason}" for reason, count in counts(networks).items())
-    message = f"none of the {len(networks.frame)} runs can be used: {reasons}"
-    if target == names.GAP_NOISY and NO_TARGET in counts(networks):
-        message += f". {target} exists for noise=labels only: try target={names.GAP}"
-    elif NOT_CONVERGED in counts(networks):
-        message += ". They reached stop.max_epochs before their own stopping rule: train longer, or at a higher lr"
-    raise AnalysisError(message)
+    if not len(networks.used):
+        raise AnalysisError(f"none of the {len(networks.frame)} runs can be used: {left_out(networks, target)}")
 
 
 def _finite(frame: pd.DataFrame, metric: str) -> pd.Series:
     if metric not in frame:
         return pd.Series(False, index=frame.index)
     return pd.Series(np.isfinite(frame[metric].to_numpy(dtype="float64")), index=frame.index)
-
-
-def _fixed_epochs(frame: pd.DataFrame) -> pd.Series:
-    """Trained for a fixed number of epochs on purpose: there was no criterion to miss."""
-    if STOP_LOSS not in frame:
-        return pd.Series(False, index=frame.index)
-    fixed = frame[STOP_LOSS] == 0
-    if STOP_FRACTION in frame:
-        fixed &= ~(frame[STOP_FRACTION] > 0)  # missing where a run is older than the criterion
-    if STOP_ERROR in frame:
-        fixed &= frame[STOP_ERROR].isna()
-    return fixed
 
 
 def _in_sparse_cell(frame: pd.DataFrame, reason: pd.Series, params: tuple[str, ...]) -> pd.Series:

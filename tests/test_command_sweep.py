@@ -21,7 +21,10 @@ def swept(tmp_path_factory):
 def test_says_what_it_will_do_and_what_it_did(swept):
     _, printed = swept
     assert "2 jobs of 4 networks (8 in all); 8 to train, 0 finished before" in printed
-    assert "8 networks: 8 finished (0 diverged), 0 skipped (finished before), 0 failed, in " in printed
+    assert (
+        "8 networks: 8 finished (0 diverged, 8 at stop.max_epochs without reaching their stopping rule), "
+        "0 skipped (finished before), 0 failed, in "
+    ) in printed
 
 
 def test_one_finished_run_a_network_under_one_parent(swept):
@@ -29,7 +32,7 @@ def test_one_finished_run_a_network_under_one_parent(swept):
     (parent,) = runs(folder, "sweep")
     children = runs(folder)
     assert parent.info.status == "FINISHED"
-    assert parent.data.metrics["sweep/finished"] == 8
+    assert parent.data.metrics["sweep/finished"] == parent.data.metrics["sweep/unconverged"] == 8
     assert len(children) == 8
     assert {one.info.status for one in children} == {"FINISHED"}
     assert {one.data.tags["mlflow.parentRunId"] for one in children} == {parent.info.run_id}
@@ -71,9 +74,24 @@ def test_a_run_holds_params_metrics_history_data_and_weights(swept):
     assert {d.tags[0].value for d in one.inputs.dataset_inputs} == {"training", "test"}
     assert {d.dataset.name for d in one.inputs.dataset_inputs} == {"digits-train", "digits-test"}
     assert one.data.tags["initdist.stop_reason"] == "max_epochs"
+    assert one.data.tags["initdist.converged"] == "false"
     file = client(folder).download_artifacts(one.info.run_id, "weights.safetensors", str(folder))
     with safe_open(file, "pt") as weights:
         assert weights.get_tensor("1.weight").shape == (8, 64)
+
+
+def test_the_closing_line_counts_those_that_missed_their_rule_as_the_analysis_does(tmp_path):
+    """Of four networks one reaches its threshold, one has none, one misses its own and one diverges."""
+    from multirun_analysis import load_runs
+
+    short = ("model.width=4", *TINY)
+    printed = train(tmp_path, "-m", "stop.train_loss=1000,0,1e-6", *short).stdout
+    assert "3 networks: 3 finished (0 diverged, 1 at stop.max_epochs without reaching its stopping rule), 0 " in printed
+    printed = train(tmp_path, "optimizer.lr=1e30", "stop.train_loss=0.01", *short).stdout
+    assert "1 network: 1 finished (1 diverged), 0 skipped" in printed
+    frame = load_runs(f"sqlite:///{tmp_path / 'mlflow.db'}", excluded=True).set_index("stop.train_loss")
+    assert frame["converged"].to_dict() == {1000.0: "true", 0.0: "fixed", 1e-6: "false", 0.01: "false"}
+    assert frame["excluded"].to_dict() == {1000.0: "", 0.0: "", 1e-6: "not converged", 0.01: "diverged"}
 
 
 def test_the_same_command_again_trains_nothing_and_keeps_its_parent(swept):

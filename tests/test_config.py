@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import itertools
 import math
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from helpers import AROUND, axis_values, composed, make, unresolved
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
@@ -18,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from initdist import (
     activations,
     config,
+    data,
     expansion,
     initialization,
     input_noise,
@@ -28,7 +31,9 @@ from initdist import (
     optim,
     plan,
     registry,
+    rules,
     schema,
+    training,
 )
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir
@@ -232,7 +237,7 @@ def _options(cls: type, name: str) -> set[str]:
         (schema.OptimizerConfig, "schedule", optim.SCHEDULES, None),
         (schema.ModelConfig, "init", initialization.SCHEMES, None),
         (schema.ModelConfig, "activation", activations.ACTIVATIONS, None),
-        (schema.NoiseConfig, "name", ("labels", *input_noise.NAMES), "noise"),
+        (schema.NoiseConfig, "name", ("labels", *input_noise.CHANGES), "noise"),
     ],
     ids=["loss", "optimizer", "schedule", "init", "activation", "noise"],
 )
@@ -240,6 +245,88 @@ def test_what_the_schema_allows_is_what_there_is(cls: type, field: str, register
     assert _options(cls, field) == set(registered)
     if folder is not None:
         assert _options(cls, field) == {file.stem for file in (Path(conf_dir()) / folder).glob("*.yaml")}
+
+
+def _choices() -> list[tuple[str, str, Any]]:
+    """Of which schema, key, rule: every field of every schema that only takes some names."""
+    schemas = {"Config": (schema.Config, "")} | {name: (one, "model.") for name, one in models.schemas().items()}
+    return [(name, key, rule) for name, (one, prefix) in schemas.items() for key, rule in registry.options(one, prefix)]
+
+
+def test_every_field_of_names_is_among_those_that_are_checked() -> None:
+    """Written out once, so that a field that the walk misses is missed by a test."""
+    assert {key for _, key, _ in _choices()} == {
+        "model.activation", "model.init", "model.downsample", "model.head", "model.norm", "noise.name", "loss.name",
+        "optimizer.name", "optimizer.schedule", "numerics.precision", "measures.margin",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("owner", "key", "rule"), _choices(), ids=lambda part: part if isinstance(part, str) else "")
+def test_every_name_that_a_schema_allows_is_implemented_and_the_other_way_round(
+    owner: str, key: str, rule: Any
+) -> None:
+    there = registry.implemented(rule.registry)
+    if (owner, key) == ("linear", "model.activation"):  # the one that narrows what its base allows
+        assert set(rule.options) == {"identity"} < there
+    else:
+        assert set(rule.options) == there
+
+
+@pytest.mark.parametrize(("owner", "key", "rule"), _choices(), ids=lambda part: part if isinstance(part, str) else "")
+def test_a_name_that_is_taken_out_of_the_code_is_refused_where_training_begins(
+    owner: str, key: str, rule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, _, attribute = rule.registry.rpartition(".")
+    there = getattr(importlib.import_module(module), attribute)
+    gone = rule.options[-1]
+    rest = {name: there[name] for name in there if name != gone} if isinstance(there, dict) else ()
+    monkeypatch.setattr(f"{module}.{attribute}", rest or tuple(name for name in there if name != gone))
+    training.check_options.cache_clear()
+    message = f"{key} must only allow what is implemented, got {gone} in its rule but not in {rule.registry}: implement"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        next(training.train([make()], torch.device("cpu")))
+    monkeypatch.undo()
+    training.check_options()
+
+
+def _allowing(monkeypatch: pytest.MonkeyPatch, cls: type, name: str) -> None:
+    """A developer adds a name to the rule of `name` in a schema, and nothing else."""
+    (spec,) = [spec for spec in dataclasses.fields(cls) if spec.name == "name"]
+    rule = spec.metadata["rule"]
+    more = rules.one_of(*rule.options, name, registry=rule.registry)
+    monkeypatch.setattr(spec, "metadata", {**spec.metadata, "rule": more})
+    training.check_options.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("cls", "key", "name"),
+    [
+        (schema.NoiseConfig, "noise.name", "blur"),
+        (schema.LossConfig, "loss.name", "hinge"),
+        (schema.OptimizerConfig, "optimizer.name", "lion"),
+    ],
+)
+def test_a_name_that_is_in_the_schema_only_trains_nothing(
+    cls: type, key: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _allowing(monkeypatch, cls, name)
+    one = make({key: name, "noise.level": 0.5})  # the schema lets it pass
+    with pytest.raises(
+        ConfigError, match=rf"{key} must only allow what is implemented, got {name} in its rule but not"
+    ):
+        next(training.train([one], torch.device("cpu")))
+    monkeypatch.undo()
+    training.check_options.cache_clear()
+
+
+def test_data_of_an_unknown_noise_is_never_clean_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    _allowing(monkeypatch, schema.NoiseConfig, "blur")
+    one = make({"noise.name": "blur", "noise.level": 0.5})
+    monkeypatch.undo()
+    training.check_options.cache_clear()
+    message = "noise.name must be one of gaussian, labels, random_pixels, shuffled_pixels, got 'blur'"
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        data.build([one], torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("group", "package"), [("model", "initdist.models"), ("dataset", "initdist.datasets")])

@@ -49,7 +49,7 @@ def test_uniform_numbers_are_uniform():
     assert ((counts - 5000).square() / 5000).sum() < 50  # chi-squared with 19 degrees of freedom
 
 
-@pytest.mark.parametrize("name", input_noise.NAMES)
+@pytest.mark.parametrize("name", input_noise.CHANGES)
 def test_the_level_is_the_fraction_of_images_and_nested(name):
     low, high, all_of_them = (changed(built(name, level))[0] for level in (0.25, 0.5, 1.0))
     for found, level in ((low, 0.25), (high, 0.5)):
@@ -116,7 +116,7 @@ def test_gaussian_has_the_mean_and_deviation_of_the_training_subset():
     assert len(values.unique()) > 0.999 * len(values)
 
 
-@pytest.mark.parametrize("name", input_noise.NAMES)
+@pytest.mark.parametrize("name", input_noise.CHANGES)
 def test_an_image_is_the_same_in_every_batch_and_stack(name):
     together = built(name, 0.5, 0.5, 1.0)
     whole, _ = together.train_slice(0, 100)
@@ -127,7 +127,7 @@ def test_an_image_is_the_same_in_every_batch_and_stack(name):
     torch.testing.assert_close(alone.test_slice(7, 9)[0], test[1:2, 7:9], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", input_noise.NAMES)
+@pytest.mark.parametrize("name", input_noise.CHANGES)
 def test_training_alone_and_stacked_is_equal_and_labels_stay_clean(name):
     networks = [
         make(

@@ -110,7 +110,7 @@ def test_a_bar_in_a_notebook() -> None:
 
 
 def test_diverged_networks_are_counted_once() -> None:
-    assert Counts(finished=2, skipped=3, diverged=1, failed=1, untrained=4).total == 10
+    assert Counts(finished=2, skipped=3, diverged=1, unconverged=1, failed=1, untrained=4).total == 10
 
 
 def test_the_closing_line() -> None:
@@ -120,6 +120,15 @@ def test_the_closing_line() -> None:
     assert (
         Counts(finished=1).sentence(0)
         == "1 network: 1 finished (0 diverged), 0 skipped (finished before), 0 failed, in 0s"
+    )
+    missed = "(0 diverged, 1 at stop.max_epochs without reaching its stopping rule), 0 skipped"
+    assert missed in Counts(finished=1, unconverged=1).sentence(0)
+    assert (
+        Counts(finished=12, unconverged=2)
+        .sentence(3)
+        .startswith(
+            "12 networks: 12 finished (0 diverged, 2 at stop.max_epochs without reaching their stopping rule), 0 "
+        )
     )
     assert "1 failed, 6 not trained, in 1s" in Counts(failed=1, untrained=6).sentence(1.2)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from helpers import CPU, tiny
+from helpers import CPU, tiny, train
 
-from initdist import data, evaluation, stack, stops
+from initdist import data, evaluation, names, plan, records, stack, stops, tracking
 from initdist.schema import StopConfig
+from multirun_analysis import load_runs
 
 NAN = math.nan
 MARGIN = {"margin": 1.0, "fraction": 0.9}
@@ -44,6 +46,79 @@ def test_why_a_network_ends(stop: dict[str, Any], state: tuple[float, ...], reas
     if not math.isnan(state[1]):
         expected = reason or ("diverged" if math.isinf(state[1]) else "max_epochs")
         assert stops.reason(config, stops.State(*state), last=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("stop", "reason", "expected"),
+    [
+        ({}, "max_epochs", "fixed"),
+        ({"train_loss": 0.1}, "max_epochs", "false"),
+        (MARGIN, "max_epochs", "false"),
+        ({"train_error": 0.0}, "max_epochs", "false"),
+        ({"train_loss": 0.1}, "threshold", "true"),
+        ({"train_loss": 0.1, **MARGIN}, "margin", "true"),  # one of those asked for is enough
+        ({"train_error": 0.1}, "error", "true"),
+        ({}, "diverged", "false"),
+        ({"train_loss": 0.1}, "diverged", "false"),
+    ],
+)
+def test_whether_a_network_has_converged(stop: dict[str, Any], reason: str, expected: str) -> None:
+    assert stops.converged(StopConfig(**{"train_loss": 0.0, **stop}), reason) == expected
+
+
+def test_every_criterion_is_met_by_some_network_under_its_own_name() -> None:
+    """The stop reasons are those of the criteria; each is asked for by one config of this test, and by no other."""
+    asked = ({"train_loss": 0.1}, MARGIN, {"train_error": 0.1})
+    found = [stops.asked(StopConfig(**{"train_loss": 0.0, **one})) for one in asked]
+    assert [[criterion.name for criterion in some] for some in found] == [["threshold"], ["margin"], ["error"]]
+    assert tuple(some[0] for some in found) == stops.CRITERIA
+    assert stops.asked(StopConfig(train_loss=0.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("stop", "batch_loss", "expected"),
+    [
+        ({}, 0.5, -1.0),
+        ({"train_loss": 0.1}, 1.0, 0.1),
+        ({"train_loss": 0.1}, 1.01, -1.0),
+        ({"train_loss": 0.1}, NAN, -1.0),
+        (MARGIN, 0.5, -1.0),
+        ({"train_error": 0.1}, 50.0, math.inf),
+        ({"train_error": 0.1, "train_loss": 0.1}, 0.5, math.inf),
+    ],
+)
+def test_the_training_loss_that_a_network_waits_for(stop: dict[str, Any], batch_loss: float, expected: float) -> None:
+    assert stops.awaited(StopConfig(**{"train_loss": 0.0, **stop}), batch_loss) == expected
+
+
+def _plateau(stop: StopConfig, state: stops.State) -> bool:
+    return state.train_loss < 2.0
+
+
+OWN = stops.Criterion("plateau", asked=lambda stop: True, met=_plateau, awaits=lambda stop, batch_loss: 2.0)
+
+
+def test_a_criterion_that_is_added_is_known_to_the_loop_the_store_and_the_analysis(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One entry and nothing else. Networks with a low learning rate miss it, without any criterion of ours asked for:
+    by the rules that old runs are held to, these would count as converged."""
+    monkeypatch.setattr(stops, "CRITERIA", (*stops.CRITERIA, OWN))
+    changes = {"stop.train_loss": 0.0, "stop.max_epochs": 40, "history": 0}
+    configs = [tiny(changes | {"optimizer.lr": lr, "seed": seed}) for lr in (0.1, 1e-6) for seed in range(2)]
+    results = [one.result for one in train(configs)]
+    assert [one.stop_reason for one in results] == ["plateau", "plateau", "max_epochs", "max_epochs"]
+    assert all(one.metrics[names.TRAIN_LOSS] < 2.0 < one.metrics[names.TRAIN_LOSS] + 1 for one in results[:2])
+    assert all(one.metrics[names.EPOCHS] < 40 for one in results[:2])
+    store = tracking.prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", "initdist")
+    with tracking.Writer(store, None, None) as writer:
+        for network, result in zip(map(plan.network, configs), results, strict=True):
+            writer.start(network.identity, records.network(network))
+            writer.finish(network.identity, records.outcome(result, []))
+    frame = load_runs(store.uri, excluded=True).set_index(["optimizer.lr", "seed"]).sort_index()
+    assert frame["stop_reason"].tolist() == ["max_epochs"] * 2 + ["plateau"] * 2
+    assert frame["converged"].tolist() == ["false"] * 2 + ["true"] * 2
+    assert frame["excluded"].tolist() == ["not converged"] * 2 + [""] * 2
 
 
 def test_margins_by_hand() -> None:

@@ -37,7 +37,8 @@ def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(tmp_path)
     assert by_identity(killed) == {}
     assert len(kept(killed, names.CHECKPOINT_FILE)) == 3
     done = train(killed, *GRID)
-    assert "3 networks: 3 finished (0 diverged), 0 skipped (finished before), 0 failed" in done.stdout
+    assert "3 networks: 3 finished (0 diverged, 3 at stop.max_epochs" in done.stdout
+    assert "0 skipped (finished before), 0 failed" in done.stdout
     expected = by_identity(whole)
     found = by_identity(killed)
     assert {identity: values(one) for identity, one in found.items()} == {k: values(v) for k, v in expected.items()}

@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 class Config(ModelConfig):
     name: str = "cnn"
     kernel: int = option(3, matching("an odd number above 0", lambda v: v > 0 and v % 2 == 1))
-    downsample: str = option("stride", one_of("stride", "pool", "none"))  # halves the image in every block
-    head: str = option("flatten", one_of("flatten", "average"))  # what the last block's maps become
+    downsample: str = option(
+        "stride", one_of("stride", "pool", "none", registry=f"{__name__}.DOWNSAMPLE")
+    )  # halves the image in every block
+    head: str = option(
+        "flatten", one_of("flatten", "average", registry=f"{__name__}.HEADS")
+    )  # what the last block's maps become
 
 
 CHAIN = True
+# Stride of a block's convolution, and whether a pooling follows: either halves the image.
+DOWNSAMPLE = {"stride": (2, False), "pool": (1, True), "none": (1, False)}
+# Whether each of the last maps becomes one number.
+HEADS = {"flatten": False, "average": True}
 
 
 def check(config: Config, input_shape: tuple[int, ...]) -> None:
@@ -42,17 +50,17 @@ def build(config: Config, input_shape: tuple[int, ...], classes: int) -> nn.Modu
 
     channels, height, width = input_shape
     layers: list[nn.Module] = []
+    stride, pooled = DOWNSAMPLE[config.downsample]
     for _ in range(config.depth):
-        stride = 2 if config.downsample == "stride" else 1
         padding = config.kernel // 2
         layers.append(nn.Conv2d(channels, config.width, config.kernel, stride, padding, bias=config.bias))
         layers.append(activation(config.activation))
-        if config.downsample == "pool":
+        if pooled:
             layers.append(nn.MaxPool2d(2, ceil_mode=True))
-        if config.downsample != "none":
+        if pooled or stride > 1:
             height, width = -(-height // 2), -(-width // 2)
         channels = config.width
-    if config.head == "average":
+    if HEADS[config.head]:
         layers.append(nn.AdaptiveAvgPool2d(1))
         height = width = 1
     layers += [nn.Flatten(), nn.Linear(channels * height * width, classes, bias=config.bias)]

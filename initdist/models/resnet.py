@@ -22,7 +22,7 @@ class Config(ModelConfig):
     name: str = "resnet"
     depth: int = option(1, at_least(1))  # blocks a stage
     stages: int = option(3, at_least(1))
-    norm: str = option("group", one_of("group", "none"))
+    norm: str = option("group", one_of("group", "none", registry="initdist.blocks.NORMS"))
     groups: int = option(4, at_least(1))
 
 

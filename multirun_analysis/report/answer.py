@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.params import NOISE_LEVEL
 from multirun_analysis.report.material import Material
 from multirun_analysis.stats import LeagueTable, Results
 from multirun_analysis.stats.claim_words import scope
@@ -21,6 +20,7 @@ from multirun_analysis.stats.standings import (
     Standing,
     Verdict,
 )
+from multirun_analysis.targets import why_default
 
 # What a measure does that has reached a rung.
 SAID = {
@@ -141,18 +141,8 @@ def target_note(material: Material) -> str:
     if material.asked_target:
         return ""
     other = names.GAP if target == names.GAP_NOISY else names.GAP_NOISY
-    why = {
-        names.GAP_NOISY: "labels are noisy here, and the gap on clean labels is no generalization gap then",
-        names.GAP: "no network was trained on noisy labels",
-    }[target]
-    if target == names.GAP and _noisy(material):
-        why = f"some networks have no {names.GAP_NOISY}"
+    why = why_default(material.networks)
     return f"The target is the {labels.long(target)}, since {why} (target={other} for the other)."
-
-
-def _noisy(material: Material) -> bool:
-    frame = material.networks.frame
-    return NOISE_LEVEL in frame and bool((frame[NOISE_LEVEL] > 0).any())
 
 
 def claim_line(results: Results) -> str:

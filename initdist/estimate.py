@@ -21,8 +21,9 @@ PASSES = {
     "margins": (0.05, 0),
     "bounds": (0.15, 0),
     "pacbayes": (0, 20_000),
-    "curvature": (0, 12_000),
+    "curvature": (0, 36_000),
     "ntk": (0, 1_000),
+    "optimization": (1.3, 0),
 }
 COPIES = 6  # of a stack's parameters: initial, current, gradients, transients
 

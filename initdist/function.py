@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 

@@ -172,10 +172,12 @@ def test_loading_needs_no_dataset(tmp_path, monkeypatch):
 @pytest.mark.parametrize("load", [initdist.load_network, initdist.load_data])
 def test_an_unknown_run_leaves_no_store_behind(load, tracked, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"tracking_uri must be a store that is there, got sqlite:///.*mlflow\.db: pass"):
+    with pytest.raises(
+        UserError, match=r"tracking_uri must be a store that is there, got sqlite:///.*mlflow\.db: pass"
+    ):
         load("0" * 32)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(UserError, match="tracking_uri must be a database or a server .*, got 'mlruns'"):
+    with pytest.raises(UserError, match=r"tracking_uri must be a database or a server .*, got 'mlruns'"):
         load("0" * 32, "mlruns")
     assert list(tmp_path.iterdir()) == []
     other = tmp_path / "other.db"

@@ -68,7 +68,7 @@ def test_known_norms_and_a_network_that_diverged() -> None:
     assert math.isnan(found[2])
     strided = operator_norm(torch.stack([ones, shift]), Grid((8, 8), (2, 2), (1, 1)))
     assert strided[1].item() == pytest.approx(2.5)
-    # of a constant image, 64 ones, it makes 16 nines; its transform 9 |cos|-like falls off, so that folds add little
+    # A constant image of 64 ones becomes 16 nines: the norm is at least their ratio.
     assert strided[0].item() >= 9 * math.sqrt(16 / 64) - 1e-9
 
 

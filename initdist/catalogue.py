@@ -29,10 +29,19 @@ def selected(config: MeasuresConfig) -> dict[str, dict[str, Any]]:
         if entry not in known:
             raise ConfigError(unknown("measures.names", entry, known))
     return {
-        name: {key: getattr(config, key) for key in one["options"]}
+        name: options(config, one)
         for name, one in entries().items()
         if {name, one["group"], names.ALL_MEASURES} & {*config.names}
     }
+
+
+def options(config: MeasuresConfig, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What a measure's value is computed with: the options that its entry names, and its version where that is above 1.
+
+    Runs measured before a measure had versions have its version 1.
+    """
+    found = {key: getattr(config, key) for key in entry["options"]}
+    return found if entry["version"] == 1 else found | {"version": entry["version"]}
 
 
 def recorded(tags: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -17,12 +17,13 @@ EVALUATION = 1.3  # an epoch's steps and the full training loss at its end, in s
 # beside it. Measured at the default options on MNIST, n = 1024, at widths 64 and 256, and rounded between them.
 PASSES = {
     "core": (1.2, 0),
-    "norms": (0.9, 0),
+    "norms": (3.5, 0),
     "margins": (0.05, 0),
     "bounds": (0.15, 0),
     "pacbayes": (0, 20_000),
-    "curvature": (0, 12_000),
+    "curvature": (0, 50_000),
     "ntk": (0, 1_000),
+    "optimization": (1, 0),
 }
 COPIES = 6  # of a stack's parameters: initial, current, gradients, transients
 

@@ -24,12 +24,14 @@ class Task:
 @dataclass(frozen=True)
 class MeasureTask:
     """One stack to measure after its training: the positions of its networks, their configs, where their weights are,
-    and the hashes of their initial parameters. `measures` of the configs names what to compute."""
+    the hashes of their initial parameters, and metrics of their runs, of which measures read `steps_at_loss/...`.
+    `measures` of the configs names what to compute."""
 
     networks: tuple[int, ...]
     configs: tuple[Config, ...]
     weight_files: tuple[str, ...]
     theta0: tuple[str, ...]
+    crossings: tuple[Mapping[str, float], ...] = ()  # empty = not known
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 A scheme says how a weight [out, in, *kernel] is drawn. Biases start at zero and gains of normalization layers at one,
 but for `torch`, which draws its biases as well.
+
+`ntk` is a parametrization: weights are drawn N(0, 1) and stored so, and the function uses them times sqrt(2 / fan_in),
+with fan_in = in * kernel (Jacot et al. 2018; the 2 is He's, for ReLU). Biases are used as they are.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -141,6 +142,7 @@ def _tasks(
                 tuple(todo[i].network.config for i in files),
                 tuple(files.values()),
                 tuple(todo[i].run.data.tags[names.THETA0] for i in files),
+                tuple(_crossings(todo[i].run) for i in files),
             )
 
 
@@ -161,6 +163,11 @@ def _take(event: Event, todo: list[Todo], writer: tracking.Writer, counts: Measu
             _say(f"{', '.join(todo[i].label for i in event.networks)} failed: {event.error}")
             return event.networks
     return ()
+
+
+def _crossings(run: Any) -> dict[str, float]:
+    """After how many steps a run's training loss crossed which levels: only its training knows."""
+    return {key: value for key, value in run.data.metrics.items() if key.startswith(names.STEPS_AT_LOSS)}
 
 
 def _step(run: object) -> int:

@@ -6,7 +6,7 @@ One way for both, so that a value does not depend on when it was computed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +42,8 @@ def afterwards(task: MeasureTask, device: torch.device) -> Iterator[Measured | R
             yield Refused(task.networks[i], str(error))
 
     def part(positions: list[int]) -> list[Measurement]:
-        return measure(_subject([task.configs[i] for i in positions], [found[i] for i in positions], device))
+        crossings = [task.crossings[i] for i in positions] if task.crossings else []
+        return measure(_subject([task.configs[i] for i in positions], [found[i] for i in positions], crossings, device))
 
     for i, measurement in zip(found, memory.in_halves(part, list(found)) if found else (), strict=True):
         yield Measured(task.networks[i], measurement)
@@ -56,7 +57,12 @@ def _checked(config: Config, file: Path, theta0: str) -> Parameters:
     return weights.load(file, {name: p.shape for name, p in initial.items()})
 
 
-def _subject(configs: Sequence[Config], parameters: Sequence[Parameters], device: torch.device) -> Subject:
+def _subject(
+    configs: Sequence[Config],
+    parameters: Sequence[Parameters],
+    crossings: Sequence[Mapping[str, float]],
+    device: torch.device,
+) -> Subject:
     precision.prepare(configs[0].numerics)
     samples = data.build(configs, device)
     about = samples.shared.description
@@ -69,6 +75,7 @@ def _subject(configs: Sequence[Config], parameters: Sequence[Parameters], device
         LOSSES[configs[0].loss.name],
         configs[0].measures,
         [config.seeds.init for config in configs],
+        crossings,
     )
 
 
@@ -80,6 +87,7 @@ def _part(subject: Subject, positions: list[int]) -> Subject:
         initial=subject.initial.select(keep),
         data=subject.data.select(keep),
         seeds=[subject.seeds[i] for i in positions],
+        crossings=[subject.crossings[i] for i in positions] if subject.crossings else (),
     )
 
 

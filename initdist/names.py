@@ -16,9 +16,10 @@ EPOCHS = "epochs"
 STEPS = "steps"
 
 DISTANCE_AT_LOSS = "distance_at_loss/"  # + the training loss crossed: distance_at_loss/0.1
+STEPS_AT_LOSS = "steps_at_loss/"  # + the same: gradient steps until then
 MEASURE = "measure/"  # + name, or name/layer: measure/spectral_norm/layer1
 
-CROSSINGS = (0.3, 0.1, 0.03, 0.01, 0.003)  # training losses at whose first crossing the distance is kept
+CROSSINGS = (0.3, 0.1, 0.03, 0.01, 0.003)  # training losses at whose first crossing distance and steps are kept
 
 # Params: every result-affecting leaf of the config under its dotted key, and SEED.
 SEED = "seed"
@@ -61,7 +62,7 @@ CONVERGED_NO = "false"  # none of those asked for is: the epoch limit came first
 CONVERGED_FIXED = "fixed"  # none was asked for: trained for stop.max_epochs on purpose
 
 # Groups of measures, of which a command can name one or all; a test holds them against the registry.
-MEASURE_GROUPS = ("core", "norms", "margins", "bounds", "pacbayes", "curvature", "ntk")
+MEASURE_GROUPS = ("core", "norms", "margins", "bounds", "pacbayes", "curvature", "ntk", "optimization")
 ALL_MEASURES = "all"
 
 # Artifacts.
@@ -73,6 +74,11 @@ NETWORKS_FILE = "networks.json"
 def distance_at_loss(level: float) -> str:
     """Metric name of the distance at the first crossing of a training loss."""
     return f"{DISTANCE_AT_LOSS}{level:g}"
+
+
+def steps_at_loss(level: float) -> str:
+    """Metric name of the gradient steps until the first crossing of a training loss."""
+    return f"{STEPS_AT_LOSS}{level:g}"
 
 
 def measure(name: str, layer: str | None = None) -> str:

@@ -121,8 +121,8 @@ class MeasuresConfig:
     subset: int = option(256, at_least(2), identity=False)  # training samples of a draw and of the ascent
     search_tolerance: float = option(0.05, between(1e-6, 0.5), identity=False)  # relative width of a final bracket
     ascent_steps: int = option(4, at_least(1), identity=False)
-    probes: int = option(8, at_least(2), identity=False)  # of the Hessian's trace
-    lanczos_steps: int = option(8, at_least(1), identity=False)
+    probes: int = option(32, at_least(2), identity=False)  # of the Hessian's trace
+    lanczos_steps: int = option(16, at_least(1), identity=False)  # of its largest eigenvalue, and of its trace
     hessian_subset: int = option(512, at_least(2), identity=False)
     ntk_subset: int = option(128, at_least(2), identity=False)
 

@@ -171,7 +171,9 @@ class _Observer:
         moved = sorted({*wanted, *snapshot.crossed})
         distances = self._distances(snapshot, moved)
         for k, levels in snapshot.crossed.items():
-            self._record(snapshot, k).crossings |= {names.distance_at_loss(level): distances[k] for level in levels}
+            crossings = self._record(snapshot, k).crossings
+            crossings |= {names.distance_at_loss(level): distances[k] for level in levels}
+            crossings |= {names.steps_at_loss(level): snapshot.step for level in levels}
         if not wanted:
             return
         values = self._values(snapshot, wanted, distances)
@@ -293,7 +295,8 @@ class _Observer:
         index = torch.tensor(positions, device=self.initial.device)
         config = self.configs[0].measures
         seeds = [self.configs[snapshot.members[k]].seeds.init for k in positions]
-        subject = measures.Subject(trained, initial, snapshot.data.select(index), self.loss, config, seeds)
+        crossings = [self._record(snapshot, k).crossings for k in positions]
+        subject = measures.Subject(trained, initial, snapshot.data.select(index), self.loss, config, seeds, crossings)
         measured = measuring.measure(subject)
         for i, k in enumerate(positions):
             record = self._record(snapshot, k)

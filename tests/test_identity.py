@@ -75,7 +75,7 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "measures.search_tolerance": (0.1, False),
     "measures.ascent_steps": (8, False),
     "measures.probes": (16, False),
-    "measures.lanczos_steps": (16, False),
+    "measures.lanczos_steps": (20, False),
     "measures.hessian_subset": (128, False),
     "measures.ntk_subset": (64, False),
     "history": (3, False),

@@ -47,6 +47,7 @@ LAYERS = (
         "epochs",
         "evaluation",
         "fit",
+        "function",
         "initialization",
         "input_noise",
         "losses",

@@ -111,6 +111,29 @@ def test_measured_afterwards_as_at_the_end_of_training_to_the_bit(trained, measu
     assert here(trained, *SOME.split(",")).complete == 8
 
 
+def test_measured_afterwards_the_steps_are_those_that_training_logged(tmp_path):
+    """A run of before these metrics has no value, and is known to have none."""
+    train(tmp_path, "model.width=32", "optimizer.lr=0.3", "stop.max_epochs=60", "dataset.train_size=96", "device=cpu")
+    (one,) = runs(tmp_path)
+    metrics = one.data.metrics
+    assert 0 < metrics["steps_at_loss/0.1"] < metrics["steps_at_loss/0.01"] == metrics[names.STEPS]
+    assert here(tmp_path, "optimization").measured == 1
+    (one,) = runs(tmp_path)
+    assert values(one)["measure/steps_to_loss"] == metrics["steps_at_loss/0.1"]
+    between = metrics["steps_at_loss/0.01"] - metrics["steps_at_loss/0.1"]
+    assert values(one)["measure/steps_between_losses"] == between
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        for table in ("metrics", "latest_metrics"):
+            database.execute(f"delete from {table} where key like 'steps_at_loss/%' or key like 'measure/steps%'")
+        database.execute("delete from tags where key = 'initdist.measures'")
+        database.commit()
+    assert here(tmp_path, "optimization").measured == 1
+    (one,) = runs(tmp_path)
+    assert not [key for key in values(one) if "steps" in key]
+    assert values(one)["measure/gradient_noise"] > 0
+    assert {"steps_to_loss", "steps_between_losses"} <= has(one).keys()
+
+
 def test_killed_at_any_time_and_started_again_it_ends_as_if_never_killed(trained, measured_in_training):
     """After one network's values, and after four: those are there, whole, and the rest are not."""
     for wanted in (1, 4):

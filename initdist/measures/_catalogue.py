@@ -22,10 +22,12 @@ Written by `python -m initdist.measures` from the registry in `initdist/measures
 groups and measures. Each is stored raw, as `measure/NAME` and, where it has layers, `measure/NAME/LAYER`.
 
 - Layers k = 1..d have trained weights W_k, initial weights Z_k and D_k = W_k - Z_k: convolutions reshaped to
-  (out, in * kernel), biases left out, times the multiplier of the NTK parametrization. theta is all that is trained.
-- m training samples, C classes, h hidden units a layer. A margin is f(x)_y - max_(j != y) f(x)_j against the label
-  trained on; gamma is the margin that `measures.margin` names: `p10` (the max(1, m // 10)-th smallest, the default),
-  `p5` or `median`.
+  (out, in * kernel), biases left out. theta is all that is trained.
+- m training samples, C classes, h hidden units of the widest layer, unless a note says otherwise. A margin is
+  f(x)_y - max_(j != y) f(x)_j against the label trained on; gamma is the margin that `measures.margin` names: `p10`
+  (the max(1, m // 10)-th smallest, the default), `p5` or `median`.
+- theta_k: the weight parameter of layer k as it is trained and stored. W_k = theta_k, but for `model.init=ntk`, where
+  the function uses W_k = sqrt(2 / fan_in) theta_k: fan_in is in * kernel, biases have no multiplier.
 - A measure that is undefined for a model is absent. With `model.output_scale` no product over layers is defined. Where
   gamma <= 0, what divides by it is +infinity (in MLflow 1.8e308).
 - gap: + where a larger value predicts a larger generalization gap, - where a smaller one. sizes: how the analysis makes
@@ -44,6 +46,7 @@ def catalogue() -> str:
             "orientation": m.orientation,
             "normalization": m.normalization,
             "options": list(m.options),
+            "version": m.version,
         }
         for m in _ordered()
     ]
@@ -71,6 +74,7 @@ def _table(members: list[Measure]) -> str:
     for one in members:
         sign = "+" if one.orientation > 0 else "-"
         options = ", ".join(f"`measures.{option}`" for option in one.options)
+        options += f"{', ' * bool(options)}version {one.version}" if one.version > 1 else ""
         formula = "`" + one.formula.replace("|", "\\|") + "`"
         rows.append([f"`{one.name}`", formula, one.source, one.needs.models, sign, one.normalization, options])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -20,7 +20,7 @@ from initdist.stack import Form, Parameters
 
 
 @dataclass(frozen=True)
-class _Use:
+class Use:
     """A layer, by the prefix of its parameters' names, and what went through it for each class and sample."""
 
     layer: nn.Module
@@ -34,7 +34,7 @@ def kernel(form: Form, parameters: Parameters, inputs: Tensor, classes: int) -> 
     used = {name: (p * form.multipliers.get(name, 1.0)).detach().requires_grad_() for name, p in parameters.items()}
     n = len(inputs)
     with torch.enable_grad():
-        uses, logits = _forward(form.module, used, inputs.repeat(classes, *[1] * (inputs.dim() - 1)))
+        uses, logits = forward(form.module, used, inputs.repeat(classes, *[1] * (inputs.dim() - 1)))
         own = logits.unflatten(0, (classes, n)).diagonal(dim1=0, dim2=2)  # [n, C]: the c-th output of the c-th copies
         gradients = torch.autograd.grad(own.sum(), [use.output for use in uses])
     total = torch.zeros(n, n, dtype=torch.float64, device=inputs.device)
@@ -44,14 +44,14 @@ def kernel(form: Form, parameters: Parameters, inputs: Tensor, classes: int) -> 
     return total if form.output_scale is None else form.output_scale**2 * total
 
 
-def _forward(module: nn.Module, used: Parameters, inputs: Tensor) -> tuple[list[_Use], Tensor]:
+def forward(module: nn.Module, used: Parameters, inputs: Tensor) -> tuple[list[Use], Tensor]:
     """Each layer that has parameters in its one use, and the logits; the whole module where it is not that simple."""
-    uses: list[_Use] = []
+    uses: list[Use] = []
     layers = {name: layer for name, layer in module.named_modules() if list(layer.parameters(recurse=False))}
 
     def watch(name: str) -> Any:
         def keep(layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
-            uses.append(_Use(layer, f"{name}." if name else "", given[0].detach(), output))
+            uses.append(Use(layer, f"{name}." if name else "", given[0].detach(), output))
 
         return keep
 
@@ -64,10 +64,10 @@ def _forward(module: nn.Module, used: Parameters, inputs: Tensor) -> tuple[list[
     names = [f"{use.prefix}{name}" for use in uses for name, _ in use.layer.named_parameters()]
     if sorted(names) == sorted(used):
         return uses, logits
-    return [_Use(module, "", inputs, logits)], logits
+    return [Use(module, "", inputs, logits)], logits
 
 
-def _factorized(use: _Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
+def _factorized(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
     """A linear layer's part of the kernel [n, n], from gradients [C, n, out] of the outputs."""
     n = gradients.shape[1]
     h = use.inputs[:n].double()
@@ -78,7 +78,7 @@ def _factorized(use: _Use, gradients: Tensor, used: Parameters, form: Form) -> T
     return d @ d.T * products
 
 
-def _formed(use: _Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
+def _formed(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
     """Any layer's part of the kernel [n, n], from gradients [C, n, ...] of its outputs; class by class."""
     own = {name: used[f"{use.prefix}{name}"].detach() for name, _ in use.layer.named_parameters()}
     total = torch.zeros(gradients.shape[1], gradients.shape[1], dtype=torch.float64, device=gradients.device)

@@ -1,4 +1,5 @@
-"""What a network must be for a measure to be defined: each need is met by fewer networks than the one before it.
+"""What a network must be for a measure to be defined. Chain, homogeneous, dense, two_layers: each is met by fewer
+networks than the one before it.
 
 With `model.output_scale` a network computes alpha (f_theta - f_theta0), which no product over the layers of f_theta
 describes: it is no chain.
@@ -47,6 +48,12 @@ def _relu(form: Form) -> bool:
     return any(isinstance(part, nn.ReLU) for part in _parts(form))
 
 
+def _convolutions(form: Form) -> bool:
+    """Whether there are convolutions; not where some are transposed, whose weights are [in, out, *kernel]."""
+    found = [part for part in _parts(form) if isinstance(part, nn.modules.conv._ConvNd)]
+    return bool(found) and not any(part.transposed for part in found)
+
+
 def _parts(form: Form) -> list[nn.Module]:
     return [part for part in form.module.modules() if not list(part.children())]
 
@@ -57,5 +64,7 @@ NEEDS = {
     "chain": Need("mlp, linear, cnn", _chain),
     "homogeneous": Need("mlp, linear, cnn with ReLU or identity", _homogeneous),
     "dense": Need("mlp, linear with ReLU or identity, from depth 1", _dense),
+    "convolutions": Need("cnn, resnet", _convolutions),
+    "convolution_chain": Need("cnn", lambda form: _chain(form) and _convolutions(form)),
     "two_layers": Need("mlp, linear with ReLU or identity, depth 1", _two_layers),
 }

@@ -6,12 +6,15 @@ Micro-batches are of fixed size, so that memory does not grow with the data and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import functional_call, grad, vmap
 
+from initdist import precision
+from initdist.evaluation import norm
+from initdist.measures._part import in_float32
 from initdist.measures._subject import Subject
 from initdist.stack import Parameters, Stack
 
@@ -48,12 +51,40 @@ def relu_flips(subject: Subject) -> tuple[list[Tensor], list[int]]:
     return flipped, sizes
 
 
-def path_sum(stack: Stack, input_shape: tuple[int, ...]) -> Tensor:
-    """Sum of outputs [N] with squared weights and no biases, at the all-ones input, in float64."""
-    squared = {name: p.double().square() if p.dim() > 2 else p.double() * 0 for name, p in _effective(stack).items()}
+def path_sum(stack: Stack, input_shape: tuple[int, ...], power: int = 2) -> Tensor:
+    """Sum of outputs [N] with weights |w|^power and no biases, at the all-ones input, in float64."""
+    raised = {
+        name: p.double().abs().pow(power) if p.dim() > 2 else p.double() * 0 for name, p in _effective(stack).items()
+    }
     ones = torch.ones(1, *input_shape, dtype=torch.float64, device=stack.device)
-    (sums,) = _each(lambda parameters: (functional_call(stack.form.module, parameters, (ones,)).sum(),), squared)
+    (sums,) = _each(lambda parameters: (functional_call(stack.form.module, parameters, (ones,)).sum(),), raised)
     return sums
+
+
+def radial_slopes(subject: Subject) -> Tensor:
+    """sum_i <theta, grad l_i>^2 [N] over the training samples, in float64. l_i is a sample's loss, not over alpha^2.
+
+    <theta, grad l_i> is the derivative of <theta, grad sum_j u_j l_j> by u_i: reverse differentiation twice, since
+    PyTorch's forward differentiation takes seconds to load.
+    """
+    stack = in_float32(subject.trained)
+
+    def slopes(parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        def weighted(at: Parameters, shares: Tensor) -> Tensor:
+            return (shares * subject.loss(stack.form.logits(at, reference, inputs), labels)).sum()
+
+        def along(shares: Tensor) -> Tensor:
+            found = grad(weighted)(parameters, shares)
+            return reduce(torch.add, ((found[name] * p).sum() for name, p in parameters.items()))
+
+        return (grad(along)(torch.ones_like(labels, dtype=inputs.dtype)),)
+
+    total = torch.zeros(len(stack), dtype=torch.float64, device=stack.device)
+    with precision.float32():
+        for inputs, labels in subject.slices():
+            (found,) = _each(slopes, stack.parameters, stack.reference, inputs, labels)
+            total += norm([found]).square()
+    return total
 
 
 def _active(stack: Stack, inputs: Tensor) -> tuple[Tensor, ...]:
@@ -82,7 +113,9 @@ def _effective(stack: Stack) -> Parameters:
     return {name: p * factors[name] if name in factors else p for name, p in stack.parameters.items()}
 
 
-def _each(function: Callable[..., tuple[Tensor, ...]], parameters: Parameters, *given: Tensor) -> tuple[Tensor, ...]:
+def _each(
+    function: Callable[..., tuple[Tensor, ...]], parameters: Parameters, *given: Tensor | Parameters
+) -> tuple[Tensor, ...]:
     """A function of one network's parameters and tensors, of every network of a stack.
 
     On a CPU one by one: there products with one row round differently for one network than for several.
@@ -90,8 +123,10 @@ def _each(function: Callable[..., tuple[Tensor, ...]], parameters: Parameters, *
     first = next(iter(parameters.values()))
     if first.device.type != "cpu":
         return vmap(function)(parameters, *given)
-    each = [
-        function({name: p[i] for name, p in parameters.items()}, *(tensor[i] for tensor in given))
-        for i in range(len(first))
-    ]
+    each = [function(*(_one(part, i) for part in (parameters, *given))) for i in range(len(first))]
     return tuple(torch.stack(part) for part in zip(*each, strict=True))
+
+
+def _one(part: Tensor | Parameters, i: int) -> Tensor | Parameters:
+    """The i-th network's tensors."""
+    return part[i] if isinstance(part, Tensor) else {name: p[i] for name, p in part.items()}

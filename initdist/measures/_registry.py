@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from initdist import names
+from initdist import catalogue, names
 from initdist.errors import ConfigError
 from initdist.measures._needs import NEEDS, Need
 from initdist.measures._subject import Subject
@@ -31,6 +31,7 @@ class Measure:
     needs: what a network must be for the measure to be defined.
     options: the fields of MeasuresConfig that its value depends on.
     history: whether it is computed along training too: where it needs no pass over data and no decomposition.
+    version: 1, and more by one with each change of its values; later ones are told in the tag `names.MEASURES`.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Measure:
     needs: Need = NEEDS["any"]
     options: tuple[str, ...] = ()
     history: bool = False
+    version: int = 1
 
     def defined(self, form: Form) -> bool:
         return self.needs.met(form)
@@ -64,6 +66,7 @@ def measure(
     needs: str = "any",
     options: Sequence[str] = (),
     history: bool = False,
+    version: int = 1,
 ) -> Callable[[Function], Function]:
     """Register a function under its own name. It returns [N], layer label -> [N], or both with the total under None.
 
@@ -83,7 +86,17 @@ def measure(
         if wrong := [option for option in options if option not in fields]:
             raise ValueError(f"measure {name}: options must be fields of MeasuresConfig, got {wrong}")
         REGISTRY[name] = Measure(
-            name, group, formula, source, orientation, function, normalization, NEEDS[needs], tuple(options), history
+            name=name,
+            group=group,
+            formula=formula,
+            source=source,
+            orientation=orientation,
+            function=function,
+            normalization=normalization,
+            needs=NEEDS[needs],
+            options=tuple(options),
+            history=history,
+            version=version,
         )
         return function
 
@@ -107,8 +120,11 @@ def expand(selection: Sequence[str]) -> list[str]:
 
 
 def options(selection: Sequence[str], config: MeasuresConfig) -> dict[str, dict[str, Any]]:
-    """Measure -> the options that its value is computed with, for the tag `names.MEASURES`."""
-    return {name: {key: getattr(config, key) for key in REGISTRY[name].options} for name in expand(selection)}
+    """Measure -> the options that its value is computed with, for the tag `names.MEASURES`; a version above 1 too."""
+    return {
+        one.name: catalogue.options(config, {"options": one.options, "version": one.version})
+        for one in map(REGISTRY.__getitem__, expand(selection))
+    }
 
 
 def compute(selection: Sequence[str], subject: Subject) -> dict[tuple[str, str | None], Tensor]:

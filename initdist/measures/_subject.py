@@ -36,6 +36,7 @@ class Subject:
     """A trained stack under measurement; the loss is the one that it was trained with.
 
     seeds: of the random draws that some measures are estimated from, one a network: its `seeds.init`.
+    crossings: for each network the metrics `steps_at_loss/...` of its training, others beside them; empty = not known.
     """
 
     trained: Stack
@@ -44,6 +45,7 @@ class Subject:
     loss: Loss = cross_entropy
     options: MeasuresConfig = field(default_factory=MeasuresConfig)
     seeds: Sequence[int] = ()
+    crossings: Sequence[Mapping[str, float]] = ()
     _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, function: Callable[[Subject], T]) -> T:

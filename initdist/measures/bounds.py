@@ -4,8 +4,8 @@ theorem's constants, with probability 1 - delta, delta = 0.05. Above 1 it says n
 
 All theorems are for networks without biases, with inputs x as the network sees them; a network with biases has the
 value of its weights alone, as a size, not as a guarantee. ||x|| is the root mean square over the training set, X the
-training inputs as a matrix, h the width (at least 2, as the logarithms need), d the number of layers, C of classes, m
-of training samples, s_k = ||W_k||_2. gamma <= 0: infinite.
+training inputs as a matrix, h the width of the widest hidden layer (at least 2, as the logarithms need), d the number
+of layers, C of classes, m of training samples, s_k = ||W_k||_2. gamma <= 0: infinite.
 
 None of the papers could be read. The constants of the full values are those of the public code of arXiv 1805.12076
 (bneyshabur/over-parametrization, measures.py) where it has them; what is recalled or derived instead is said in place.
@@ -76,11 +76,13 @@ def bartlett_full(subject: Subject) -> Tensor:
     source=_PAC_BAYES + ", theorem 1",
     needs="dense",
     options=("margin",),
+    version=2,
 )
 def neyshabur_2018(subject: Subject) -> Tensor:
-    """With the prior at the initialization: the theorem has W_k in place of D_k."""
+    """With the prior at the initialization: the theorem has W_k in place of D_k. h bounds every layer's outputs: it is
+    the largest of the widths and of C. Version 1 left C out, and was too small below a width of C."""
     scale = subject.input_norms[0] / subject.data.train_size
-    return over_margin(scale * _perturbation(subject, len(subject.weights) * _width(subject)), subject)
+    return over_margin(scale * _perturbation(subject, len(subject.weights) * _outputs(subject)), subject)
 
 
 @measure(
@@ -90,14 +92,15 @@ def neyshabur_2018(subject: Subject) -> Tensor:
     source=_PAC_BAYES + ", theorem 1 and its proof",
     needs="dense",
     options=("margin",),
+    version=2,
 )
 def neyshabur_2018_full(subject: Subject) -> Tensor:
-    """The theorem needs the largest input, not its root mean square. Lemma 1 with noise of the standard deviation
+    """h as in neyshabur_2018. The theorem needs the largest input, not its root mean square. Lemma 1 with noise of std
     gamma / (42 max||x|| d s^{d-1} sqrt(h ln(4 d h))), s the geometric mean of the s_k (42 and the logarithm as in the
     public code). The union bound over s is left out. The proof rescales the layers to norms of s each; with the prior
     at the initialization that rescaling would be part of the prior: this is the theorem's value, not a theorem."""
     m = subject.data.train_size
-    product = _perturbation(subject, 4 * len(subject.weights) * _width(subject))
+    product = _perturbation(subject, 4 * len(subject.weights) * _outputs(subject))
     divergence = (42 * subject.input_norms[1] * product / subject.gamma).square() / 2
     return full(4 * ((divergence + math.log(6 * m / DELTA)) / (m - 1)).sqrt(), subject)
 
@@ -151,13 +154,18 @@ def _perturbation(subject: Subject, inside: float) -> Tensor:
     """d sqrt(h ln(inside)) prod_k s_k sqrt(sum_k ||D_k||_F^2 / s_k^2) [N]."""
     product = sum_in_order(spectral.log() for spectral in subject.spectral_norms.values()).exp()
     moved = sum_in_order(ratios(subject.frobenius_distances, subject.spectral_norms).values()).sqrt()
-    return len(subject.weights) * math.sqrt(_width(subject) * math.log(inside)) * product * moved
+    return len(subject.weights) * math.sqrt(_outputs(subject) * math.log(inside)) * product * moved
 
 
 def _golowich_complexity(subject: Subject) -> Tensor:
     product = sum_in_order(frobenius.log() for frobenius in subject.frobenius_norms.values()).exp()
     depth = math.sqrt(2 * len(subject.weights) * math.log(2)) + 1
     return subject.input_norms[0] / subject.data.train_size * depth * product
+
+
+def _outputs(subject: Subject) -> int:
+    """The largest number of outputs of a layer, the C classes among them."""
+    return max(weight.shape[1] for weight in subject.weights.values())
 
 
 def _width(subject: Subject) -> int:

@@ -15,9 +15,12 @@ _NAGARAJAN = "arXiv 1901.01672"
 _JIANG = "arXiv 1912.02178, eq. "
 
 
-@measure(group="core", formula="of a layer ||D_k||_F", source=_NAGARAJAN, normalization="root", history=True)
+@measure(
+    group="core", formula="of a layer ||theta_k - theta_0,k||_F", source=_NAGARAJAN, normalization="root", history=True
+)
 def distance_from_init(subject: Subject) -> Values:
-    """The layers of the metric `distance_from_init`, which is their total with the biases, as parameters."""
+    """The layers of the metric `distance_from_init`, which is their total with the biases. Of the parameters as
+    they are trained: in the NTK parametrization, before the multiplier, it is ||D_k||_F sqrt(fan_in / 2)."""
     return {layer: norm([movement]) for layer, movement in subject.parameter_movements.items()}
 
 
@@ -38,9 +41,13 @@ def cosine_to_init(subject: Subject) -> Values:
     return (trained.square() + initial.square() - _distance(subject).square()) / (2 * trained * initial)
 
 
-@measure(group="core", formula="of a layer ||D_k||_F^2 / sum_l ||D_l||_F^2", source=_NAGARAJAN)
+@measure(
+    group="core",
+    formula="of a layer ||theta_k - theta_0,k||_F^2 / sum_l ||theta_l - theta_0,l||_F^2",
+    source=_NAGARAJAN,
+)
 def share_of_movement(subject: Subject) -> Values:
-    """Of the weights as parameters; 0 for a network whose weights have not moved."""
+    """Of the weights as they are trained, before any multiplier; 0 for a network whose weights have not moved."""
     squares = {layer: norm([movement]).square() for layer, movement in subject.parameter_movements.items()}
     total = sum_in_order(squares.values())
     return {layer: (square / total).where(total != 0, 0) for layer, square in squares.items()}

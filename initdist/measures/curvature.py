@@ -20,14 +20,18 @@ _NOTHING = 1e-6  # of the Hessian's scale, in float32
 
 @measure(
     group="curvature",
-    formula="tr H = E z^T H z over random signs z (Hutchinson)",
-    source="arXiv 1912.07145",
-    options=("hessian_subset", "probes"),
+    formula="tr H = tr Q^T H Q + E z^T P H P z over random signs z, P = 1 - Q Q^T, Q from Lanczos",
+    source="arXiv 2010.09649 with the space of Lanczos; by signs alone in arXiv 1912.07145",
+    options=("hessian_subset", "probes", "lanczos_steps"),
 )
 def hessian_trace(subject: Subject) -> Values:
-    """`hessian_trace/error` is the standard error over `measures.probes` random sign vectors z."""
-    found = over_parts(subject, 5, lambda part: _trace(part, subject))
-    return {None: found["trace"], "error": found["error"]}
+    """Hutchinson's estimate, for what is left of H outside of the space Q of `hessian_top`, whose part is exact: a few
+    large eigenvalues make most of the variance. `hessian_trace/error` is the standard error over `measures.probes` sign
+    vectors z. At the defaults (32, after 16 steps of Lanczos) it was 0.8 to 2.5 % of the trace for small networks of
+    each model on digits, 2 to 5 % for resnets, where large eigenvalues of both signs cancel; over 120 draws the value
+    was off from the exact one by 0.97 of it in root mean. 8 signs alone, the default before, missed by up to 37 %."""
+    found = subject.once(_spectrum)
+    return {None: found["trace"], "error": found["trace error"]}
 
 
 @measure(
@@ -37,22 +41,34 @@ def hessian_trace(subject: Subject) -> Values:
     options=("hessian_subset", "lanczos_steps"),
 )
 def hessian_top(subject: Subject) -> Values:
-    """From below. `hessian_top/error` is ||H v - lambda v||: so near to lambda there is an eigenvalue of H."""
-    found = over_parts(subject, subject.options.lanczos_steps + 5, lambda part: _top(part, subject))
-    return {None: found["top"], "error": found["error"]}
+    """From below. `hessian_top/error` is ||H v - lambda v||: so near to lambda there is an eigenvalue of H. For small
+    networks of each model on digits it was below 0.1 % of the largest eigenvalue after 16 steps, the default; after 8
+    up to 3 %, and the value up to 4 % too low."""
+    found = subject.once(_spectrum)
+    return {None: found["top"], "error": found["top error"]}
 
 
-def _trace(part: Part, subject: Subject) -> dict[str, Tensor]:
+def _spectrum(subject: Subject) -> dict[str, Tensor]:
+    """Trace and largest eigenvalue with their errors, each [N]: they share the steps of Lanczos."""
+    return over_parts(subject, subject.options.lanczos_steps + 5, lambda part: _of_part(part, subject))
+
+
+def _of_part(part: Part, subject: Subject) -> dict[str, Tensor]:
+    basis, inside, top = _lanczos(part, subject)
     samples = []
-    for probe in range(subject.options.probes):
-        signs = _noise.signs(part.trained, part.seeds, probe)
-        samples.append(_dot(_flat(signs), _flat(_product(part, subject, signs))))
-    values = torch.stack(samples, dim=1)
-    return {"trace": by_row(torch.mean, values), "error": standard_error(values)}
+    for probe in range(1, subject.options.probes + 1):  # the signs numbered 0 began the space: nothing of them is left
+        rest = _without(_flat(_noise.signs(part.trained, part.seeds, probe)), basis)
+        image = _product(part, subject, _unflat(rest, part.trained.parameters))
+        samples.append(_dot(rest, _flat(image)))
+    outside = torch.stack(samples, dim=1)
+    return {"trace": inside + by_row(torch.mean, outside), "trace error": standard_error(outside), **top}
 
 
-def _top(part: Part, subject: Subject) -> dict[str, Tensor]:
-    """Lanczos with full reorthogonalization, from a vector of random signs."""
+def _lanczos(part: Part, subject: Subject) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Lanczos with full reorthogonalization, from a vector of random signs.
+
+    An orthonormal basis Q [N, steps, p], with zeros where the space is complete; tr Q H Q^T [N]; the top, its error.
+    """
     stack = part.trained
     vector = _flat(_noise.signs(stack, part.seeds, 0))
     n, p = vector.shape
@@ -60,17 +76,19 @@ def _top(part: Part, subject: Subject) -> dict[str, Tensor]:
     basis = torch.zeros(n, steps, p, device=vector.device)
     diagonal: list[Tensor] = []
     beside: list[Tensor] = []
+    inside = torch.zeros(n, dtype=torch.float64, device=vector.device)
     for step in range(steps):
         basis[:, step] = vector
         image = _flat(_product(part, subject, _unflat(vector, stack.parameters)))
         along = _dot(vector, image)
+        inside = inside + along
         rest = _without(image, basis[:, : step + 1])
         length = _dot(rest, rest).sqrt()
         diagonal.append(along if step == 0 else along.where(beside[-1] != 0, diagonal[0]))
         beside.append(length.where(length > _NOTHING * torch.stack(diagonal).abs().amax(0), 0))
         # A space that the Hessian maps into itself is complete: zeros follow, and a value from within its spectrum.
         vector = (rest / column(length, rest)).where(column(beside[-1], rest) != 0, 0)
-    return _largest(torch.stack(diagonal, dim=1), torch.stack(beside, dim=1))
+    return basis, inside, _largest(torch.stack(diagonal, dim=1), torch.stack(beside, dim=1))
 
 
 def _largest(diagonal: Tensor, beside: Tensor) -> dict[str, Tensor]:
@@ -79,7 +97,7 @@ def _largest(diagonal: Tensor, beside: Tensor) -> dict[str, Tensor]:
     finite = matrix.isfinite().all(dim=(1, 2))
     values, vectors = torch.linalg.eigh(matrix.where(finite[:, None, None], 0))
     error = beside[:, -1] * vectors[:, -1, -1].abs()
-    return {"top": values[:, -1].where(finite, torch.nan), "error": error.where(finite, torch.nan)}
+    return {"top": values[:, -1].where(finite, torch.nan), "top error": error.where(finite, torch.nan)}
 
 
 def _product(part: Part, subject: Subject, along: Parameters) -> Parameters:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from initdist.evaluation import norm, sum_in_order
 from initdist.measures import Subject, Values, _passes, measure, with_total
+from initdist.measures._convolution import operator_norms
 from initdist.measures.core import log_prod_of_spec
 
 _JIANG = "arXiv 1912.02178, eq. "
@@ -63,6 +64,71 @@ def path_norm(subject: Subject) -> Tensor:
     """The sum over all paths from an input to an output of the product of their squared weights; pooling as in the
     network. Public code leaves the biases in, squared; here they are out, as everywhere but in distances of theta."""
     return _passes.path_sum(subject.trained, subject.data.shared.description.input_shape)
+
+
+@measure(
+    group="norms",
+    formula="sum_c f_{|W|}(1)_c: absolute weights, no biases, the all-ones input",
+    source="arXiv 1503.00036",
+    normalization="root",
+    needs="homogeneous",
+)
+def path_norm_l1(subject: Subject) -> Tensor:
+    """The sum over all paths from an input to an output of the product of their absolute weights, the l1 path norm;
+    pooling as in the network. The source could not be read."""
+    return _passes.path_sum(subject.trained, subject.data.shared.description.input_shape, power=1)
+
+
+@measure(
+    group="norms",
+    formula="1/m sum_i <theta, grad l_i>^2 over the training samples i",
+    source="arXiv 1711.01530",
+    normalization="square",
+)
+def fisher_rao(subject: Subject) -> Tensor:
+    """The Fisher-Rao norm, squared: theta^T I theta, I the empirical Fisher matrix of the loss trained on. For a
+    network of d weight layers without biases, with ReLU or identity, it is d^2 times the mean of <dl/df, f>^2. Of all
+    trained parameters; the multipliers of the NTK parametrization do not change it. The source could not be read, nor
+    eq. 45 of arXiv 1912.02178, where public code does not have it: it is recalled with a further factor (d + 1)^2."""
+    return _passes.radial_slopes(subject) / subject.data.train_size
+
+
+@measure(
+    group="norms",
+    formula="of a convolution max_w ||K(w)||_2 over the frequencies w, K(w) the Fourier transform of its kernel",
+    source="arXiv 1805.10408",
+    normalization="root",
+    needs="convolutions",
+)
+def spectral_norm_fft(subject: Subject) -> Values:
+    """The norm of the convolution as a linear map of images on a torus: the boundary is circular, where that of the
+    network is of zeros. `spectral_norm` is that of the kernel as a matrix, smaller or larger. With a stride, the
+    frequencies that it folds together side by side, over the root of their number; sizes that the stride does not
+    divide are rounded up. Without strides, as in the paper."""
+    return subject.once(operator_norms)
+
+
+@measure(
+    group="norms",
+    formula="sum_k ln ||W_k||^2, operator norms: spectral_norm_fft of convolutions, ||W_k||_2 of other layers",
+    source=_JIANG + "32, with the norms of arXiv 1805.10408",
+    normalization="log",
+    needs="convolution_chain",
+)
+def log_prod_of_spec_fft(subject: Subject) -> Tensor:
+    operators = {**subject.spectral_norms, **subject.once(operator_norms)}
+    return 2 * sum_in_order(operator.log() for operator in operators.values())
+
+
+@measure(
+    group="norms",
+    formula="ln d + log_prod_of_spec_fft / d",
+    source=_JIANG + "35, with the norms of arXiv 1805.10408",
+    normalization="log",
+    needs="convolution_chain",
+)
+def log_sum_of_spec_fft(subject: Subject) -> Tensor:
+    return log_sum(log_prod_of_spec_fft(subject), subject)
 
 
 @measure(

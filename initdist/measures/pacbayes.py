@@ -8,8 +8,11 @@ accuracy is the mean over the draws, the same ones for every s, each on `measure
 `pacbayes_sigma/error` is its Monte-Carlo standard error; 2 means that the network withstands more.
 
 Equation numbers are those of public code for arXiv 2010.11924, against which the formulas were checked; the paper's
-appendix could not be read. In the magnitude-aware bounds the noise is in proportion to |w_i|, as there, while their
-formula is the Kullback-Leibler divergence of noise in proportion to |w_i - w0_i|.
+appendix could not be read. In the magnitude-aware bounds the noise is in proportion to |w_i|, as there. Their formulas
+are those of that code too, and are of other noise: `pacbayes_mag_init` holds half the Kullback-Leibler divergence from
+a prior N(w_0, best variance) of noise in proportion to |w_i - w0_i|. In `pacbayes_mag_orig` the numerator is that of
+noise in proportion to |w_i| and a prior at the origin, but the denominator is still that of |w_i - w0_i|: it is the
+divergence of neither.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ the s of `pacbayes_sigma`, ln(m/s') that of `pacbayes_mag_sigma`.
 
 The magnitude-aware forms are those of public code for the paper, with ln(2p) in place of ln(2p/delta) as in eq. 51,
 and a box without epsilon, which alone can be larger than the plain one; they could not be checked against the paper.
+As in `pacbayes_mag_orig`, the denominator of `sharpness_mag_orig` keeps |w_i - w0_i|, with ||w|| in the numerator.
 """
 
 from __future__ import annotations

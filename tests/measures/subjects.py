@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -94,7 +95,14 @@ def trained(kind: str) -> Subject:
     values = {name: torch.stack([one.parameters[name] for one in ended]) for name in built.parameters}
     seeds = [config.seeds.init for config in chosen]
     given = data.build(chosen, CPU)
-    return Subject(Stack(built.form, values, built.reference), built, given, options=options(**CHEAP), seeds=seeds)
+    crossings = [planted(i) for i in range(len(chosen))]
+    trained = Stack(built.form, values, built.reference)
+    return Subject(trained, built, given, options=options(**CHEAP), seeds=seeds, crossings=crossings)
+
+
+def planted(i: int) -> dict[str, float]:
+    """Steps at the crossings of training losses, as if of the i-th network."""
+    return {"steps_at_loss/0.1": 20.0 + i, "steps_at_loss/0.01": 50.0 + 3 * i, "distance_at_loss/0.1": 1.5}
 
 
 def configs(kind: str) -> list[Config]:
@@ -109,11 +117,11 @@ def select(subject: Subject, *positions: int) -> Subject:
     keep = torch.tensor(positions)
     seeds = tuple(subject.seeds[i] for i in positions)
     parts = (subject.trained.select(keep), subject.initial.select(keep), subject.data.select(keep))
-    return Subject(*parts, subject.loss, subject.options, seeds)
+    return Subject(*parts, subject.loss, subject.options, seeds, [subject.crossings[i] for i in positions])
 
 
 def changed(subject: Subject, trained: Stack, initial: Stack) -> Subject:
-    return Subject(trained, initial, subject.data, subject.loss, subject.options, subject.seeds)
+    return dataclasses.replace(subject, trained=trained, initial=initial)
 
 
 def options(**chosen: Any) -> MeasuresConfig:

@@ -10,6 +10,7 @@ import torch
 
 from initdist import measures
 from initdist.measures import REGISTRY
+from tests.measures import searched
 from tests.measures.subjects import FOUR, HAND, parameters, samples, select, trained, two, value
 
 # m = 4, C = h = d = 2, gamma = 6, ||X||_F = 4, rms ||x|| = 2, max ||x||^2 = 8, L_gamma = 2 / 4, delta = 0.05.
@@ -112,6 +113,25 @@ def test_bounds_see_the_inputs_as_the_network_does() -> None:
     assert total == pytest.approx(inputs.norm().item())
     assert largest == pytest.approx(inputs.norm(dim=1).max().item())
     assert total / math.sqrt(64) == pytest.approx(8, rel=1e-4)
+
+
+def test_h_bounds_the_outputs_of_every_layer() -> None:
+    """Digits have ten classes, more than four units and fewer than sixteen: h = 10 and 16."""
+    for width, largest in ((4, 10), (16, 16)):
+        changes = {"model.width": width, "noise.level": 0.0, "optimizer.lr": 0.2, "stop.max_epochs": 100}
+        subject = searched.trained("mlp", 1, tuple(changes.items()))
+        assert subject.gamma.item() > 0
+        m, d, gamma = subject.data.train_size, 2, subject.gamma.item()
+        norms = [s.item() for s in subject.spectral_norms.values()]
+        moved = [f.item() for f in subject.frobenius_distances.values()]
+        sums = math.sqrt(sum((f / s) ** 2 for f, s in zip(moved, norms, strict=True)))
+        size = subject.input_norms[0].item() / math.sqrt(m)
+        term = size * d * math.sqrt(largest * math.log(d * largest)) * math.prod(norms) * sums / (gamma * math.sqrt(m))
+        assert value("neyshabur_2018", subject) == pytest.approx(term, rel=1e-6)
+        kl = (42 * subject.input_norms[1].item() * d * math.prod(norms) * sums / gamma) ** 2
+        kl *= largest * math.log(4 * d * largest) / 2
+        full = subject.margin_loss.item() + 4 * math.sqrt((kl + math.log(6 * m / DELTA)) / (m - 1))
+        assert value("neyshabur_2018_full", subject) == pytest.approx(full, rel=1e-6)
 
 
 def test_every_bound_is_tested_by_hand() -> None:

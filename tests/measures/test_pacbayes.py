@@ -140,6 +140,29 @@ def test_bounds_by_explicit_loops() -> None:
     )
 
 
+def test_of_the_magnitude_aware_bounds_one_alone_is_half_a_divergence() -> None:
+    """KL(N(w, e^2 + s^2 d_i^2) || N(ref, v)) summed by torch, at the v that makes it smallest, for d = w - w_0."""
+    subject = fresh(trained())
+    found = values(subject, "pacbayes")
+    for index in range(len(subject.trained)):
+        own, start = (
+            torch.cat([p[index].double().flatten() for p in one.parameters.values()])
+            for one in (subject.trained, subject.initial)
+        )
+        s = found["pacbayes_mag_sigma", None][index]
+        spread = (1e-6 + s**2 * (own - start).square()).sqrt()
+        rest = math.log(subject.data.train_size / s) + 10
+
+        def divergence(reference: torch.Tensor, own: torch.Tensor = own, spread: torch.Tensor = spread) -> float:
+            best = (spread.square() + (own - reference).square()).mean().sqrt()
+            normal = torch.distributions.Normal
+            return torch.distributions.kl_divergence(normal(own, spread), normal(reference, best)).sum().item()
+
+        init, orig = (found[f"pacbayes_mag_{name}", None][index] - rest for name in ("init", "orig"))
+        assert init == pytest.approx(divergence(start) / 2, rel=1e-6)
+        assert orig != pytest.approx(divergence(torch.zeros_like(own)) / 2, rel=1e-3)
+
+
 COUNTS = [0.1 * k for k in range(1, 21)]  # the samples, of class 1
 
 

@@ -17,7 +17,7 @@ NAMES = list(REGISTRY)
 DRAWN = {"draws", "probes", "lanczos_steps"}
 SETTLED = [name for name in NAMES if not DRAWN & set(REGISTRY[name].options)]
 # Measures of these groups share searches and passes: a selection each.
-SHARED = ("pacbayes", "curvature", "ntk")
+SHARED = ("pacbayes", "curvature", "ntk", "optimization")
 SELECTIONS = [*(name for name in NAMES if REGISTRY[name].group not in SHARED), *SHARED]
 CHAINS = ["mlp", "mlp, one hidden layer", "mlp, ntk", "linear", "cnn"]
 
@@ -64,7 +64,9 @@ def _permuted(one: Stack, weights: list[str], order: torch.Tensor) -> Stack:
 
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_a_measure_does_not_change_what_it_measures(selection: str) -> None:
-    subject = select(trained("mlp, one hidden layer"), 0, 1, 2)
+    kinds = ("mlp, one hidden layer", "cnn")
+    kind = next(one for one in kinds if selection in SHARED or REGISTRY[selection].defined(trained(one).trained.form))
+    subject = select(trained(kind), 0, 1, 2)
     before = {key: p.clone() for key, p in subject.trained.parameters.items()}
     origin = {key: p.clone() for key, p in subject.initial.parameters.items()}
     inputs = subject.data.train_slice(0, 64)[0].clone()
@@ -81,6 +83,7 @@ FACTOR = 4.0  # a power of 2, so that this is exact
 INVARIANT = {
     *(name for name in NAMES if name.startswith(("margin_", "path_norm", "log_")) and name != "log_spec_init_main"),
     *("function_distance", "sign_flips", "inverse_margin", "parameters", "fro_over_spec", "golowich", "golowich_full"),
+    "fisher_rao",
 } - {"path_norm_of_distance"}
 # What is the same besides where the initial network is rescaled as well, and with it the distance of each layer.
 RELATIVE = {
@@ -88,7 +91,13 @@ RELATIVE = {
     *("neyshabur_2019", "neyshabur_2019_unitwise", "neyshabur_2019_unitwise_full"),
 }
 # By which power of the factor a first layer's value grows: the others of these names fall by it.
-POWERS = {"spectral_norm": 1, "spectral_distance": 1, "distance_from_init": 1, "distance_l21": 1}
+POWERS = {
+    "spectral_norm": 1,
+    "spectral_norm_fft": 1,
+    "spectral_distance": 1,
+    "distance_from_init": 1,
+    "distance_l21": 1,
+}
 # Sums over the layers: (the measure, or its layers, that it sums up, to which power).
 TOTALS = {
     "frobenius_distance": ("distance_from_init", 2),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from initdist import catalogue as known
 from initdist import measures, names
 from initdist.errors import ConfigError
 from initdist.measures import REGISTRY, Subject
@@ -71,6 +72,20 @@ def test_an_unknown_selection_is_refused_with_the_nearest(given: str, near: str)
 def test_the_options_that_a_value_depends_on() -> None:
     config = MeasuresConfig(names=["param_norm", "inverse_margin"], margin="p5")
     assert measures.options(config.names, config) == {"param_norm": {}, "inverse_margin": {"margin": "p5"}}
+
+
+def test_a_change_of_values_is_a_new_version_and_older_runs_lack_it() -> None:
+    """Bounds that were measured before have the margin alone in their tag; what kept its values has no version."""
+    config = MeasuresConfig(names=["bounds", "param_norm"])
+    found = measures.options(config.names, config)
+    assert {name for name, own in found.items() if "version" in own} == {"neyshabur_2018", "neyshabur_2018_full"}
+    assert found["neyshabur_2018"] == {"margin": "p10", "version": 2}
+    assert found == known.selected(config)
+    before = {name: {"margin": "p10"} for name in found if name != "param_norm"} | {"param_norm": {}}
+    tags = {names.MEASURES: json.dumps(before)}
+    assert known.missing(found, tags) == ["neyshabur_2018", "neyshabur_2018_full"]
+    assert known.missing(found, {names.MEASURES: json.dumps(found)}) == []
+    assert "| `measures.margin`, version 2 |" in docs()
 
 
 def test_a_measure_the_registry_cannot_place_is_refused() -> None:

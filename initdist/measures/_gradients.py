@@ -1,0 +1,71 @@
+"""Gradients of single samples of one network: their squared lengths and their sum, without forming each of them.
+
+B samples. At a linear layer with inputs h and gradients d of its outputs a sample's gradient is d h^T, whose length is
+the product of theirs (Goodfellow 2015, arXiv 1510.01799). At other layers it is formed, for a few samples at a time.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vjp, vmap
+
+from initdist.losses import Loss
+from initdist.measures._kernel import Use, forward
+from initdist.stack import Form, Parameters
+
+FORMED = 2**24  # values of gradients that are formed at a time
+
+
+def moments(
+    form: Form, parameters: Parameters, reference: Parameters, loss: Loss, inputs: Tensor, labels: Tensor
+) -> tuple[Tensor, Parameters]:
+    """sum_i ||grad l_i||_2^2, in float64, and sum_i grad l_i of samples [B, ...].
+
+    Gradients in the parameters as they are trained, before multipliers.
+    """
+    factors = form.multipliers
+    used = {name: (p * factors.get(name, 1.0)).detach().requires_grad_() for name, p in parameters.items()}
+    with torch.enable_grad():
+        uses, logits = forward(form.module, used, inputs)
+        if form.output_scale is not None:
+            start = {name: p * factors.get(name, 1.0) for name, p in reference.items()}
+            logits = form.output_scale * (logits - functional_call(form.module, start, (inputs,)))
+        wanted = [*(use.output for use in uses), *used.values()]
+        found = torch.autograd.grad(loss(logits, labels).sum(), wanted)
+    total = torch.zeros((), dtype=torch.float64, device=inputs.device)
+    for use, gradient in zip(uses, found, strict=False):
+        factorizes = isinstance(use.layer, nn.Linear) and use.inputs.dim() == 2
+        total += (_factorized if factorizes else _formed)(use, gradient, used, form)
+    sums = zip(used, found[len(uses) :], strict=True)
+    return total, {name: gradient * factors.get(name, 1.0) for name, gradient in sums}
+
+
+def _factorized(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
+    """A linear layer's part of the sum, from gradients [B, out] of its outputs."""
+    lengths = _squares(use.inputs) * form.multipliers.get(f"{use.prefix}weight", 1.0) ** 2
+    if f"{use.prefix}bias" in used:
+        lengths += form.multipliers.get(f"{use.prefix}bias", 1.0) ** 2
+    return (_squares(gradients) * lengths).sum()
+
+
+def _formed(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
+    """Any layer's part of the sum, from gradients [B, ...] of its outputs."""
+    own = {name: used[f"{use.prefix}{name}"].detach() for name, _ in use.layer.named_parameters()}
+
+    def one(inputs: Tensor, gradient: Tensor) -> Parameters:
+        pull = vjp(lambda p: functional_call(use.layer, p, (inputs[None],)), own)[1]
+        found: Parameters = pull(gradient[None])[0]
+        return found
+
+    together = max(1, FORMED // sum(p.numel() for p in own.values()))
+    total = torch.zeros((), dtype=torch.float64, device=gradients.device)
+    for inputs, given in zip(use.inputs.split(together), gradients.split(together), strict=True):
+        for name, values in vmap(one)(inputs, given).items():
+            total += _squares(values).sum() * form.multipliers.get(f"{use.prefix}{name}", 1.0) ** 2
+    return total
+
+
+def _squares(rows: Tensor) -> Tensor:
+    """Squared lengths [B] of tensors [B, ...], in float64."""
+    return torch.linalg.vector_norm(rows.flatten(1), dim=1, dtype=torch.float64).square()

@@ -1,0 +1,234 @@
+"""The ladder in planted worlds: confounders never pass for more, real effects are found, intervals hold their truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from initdist import names
+from multirun_analysis.stats import analyze, league_table
+from multirun_analysis.stats.beyond import partial
+from multirun_analysis.stats.design import codes, configuration_means, find_design
+from multirun_analysis.stats.headline import headline
+from multirun_analysis.stats.intervals import correlation_interval
+from multirun_analysis.stats.regression import slopes
+from multirun_analysis.stats.standings import Estimate
+from multirun_analysis.stats.verdict import across
+
+WIDTH, SIZE = "model.width", "dataset.train_size"
+SIZES, WIDTHS = (160, 320, 640, 1280, 2560, 5120), (16, 32, 64, 128, 256, 512, 1024)
+QUICK = {"resamples": 0, "permutations": 0}
+
+World = Callable[[np.random.Generator, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def power_law(rng, n, w):
+    """Both follow n and width, and their noise has nothing in common."""
+    z = 0.03 * rng.normal(size=(2, len(n)))
+    width = (w / 16) ** -0.1
+    return 4 * (n / 160) ** 0.4 * width * np.exp(z[0]), 0.25 * (n / 160) ** -0.3 * width * np.exp(z[1])
+
+
+def linear(rng, n, w):
+    z = rng.normal(size=(2, len(n)))
+    return 4 + 3 * n / 5120 - w / 1024 + 0.05 * z[0], 0.25 - 0.1 * n / 5120 - 0.05 * w / 1024 + 0.004 * z[1]
+
+
+def saturated(rng, n, w):
+    """Each configuration has a distance and a gap of its own, which go together: no model of the axes has them."""
+    z = rng.normal(size=(2, len(n)))
+    own = np.cos(np.log2(n) * np.log2(w))
+    return 4 + own + 0.05 * z[0], 0.3 + 0.05 * own + 0.004 * z[1]
+
+
+def real(rng, n, w):
+    """Beside the confounder of `power_law` half of the gap's own variance is the distance's."""
+    z = rng.normal(size=(2, len(n)))
+    distance = 4 * (n / 160) ** 0.4 * (w / 16) ** -0.1 * np.exp(0.1 * z[0])
+    return distance, 0.25 * (n / 160) ** -0.3 * (w / 16) ** -0.1 * np.exp(0.05 * (z[0] + z[1]) / np.sqrt(2))
+
+
+def grid(sizes: Sequence[int], widths: Sequence[int], seeds: int) -> pd.DataFrame:
+    n, w, seed = (axis.ravel() for axis in np.meshgrid(sizes, widths, range(seeds), indexing="ij"))
+    return pd.DataFrame({SIZE: n, WIDTH: w, names.SEED: seed})
+
+
+def beyond(world: World, frame: pd.DataFrame, repeats: int, seed: int = 0) -> tuple[float, float, float]:
+    """Shares of repeats: partial correlation positive, slope across seeds positive, both, as the rung asks."""
+    design = find_design(frame, list(frame))
+    code = codes(frame, design.axes)
+    one = frame.iloc[np.unique(code, return_index=True)[1]].reset_index(drop=True)
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(repeats):
+        x, y = world(rng, frame[SIZE].to_numpy(float), frame[WIDTH].to_numpy(float))
+        means = [configuration_means(values[:, None], code)[:, 0] for values in (x, y)]
+        own = slopes(frame.assign(gap=y), design, "gap", x[:, None], [names.SEED])[0].across_seeds
+        found.append((partial(*means, one, design).verdict == "positive", across(own)[0] == "supported"))
+    first, second = np.array(found).T
+    return float(first.mean()), float(second.mean()), float((first & second).mean())
+
+
+@pytest.mark.parametrize("world", [power_law, linear, saturated])
+def test_a_confounder_is_not_beyond_the_hyperparameters(world: World) -> None:
+    assert beyond(world, grid(SIZES, WIDTHS, 4), 60)[2] <= 0.05
+
+
+def test_between_configurations_alone_a_saturated_confounder_would_pass() -> None:
+    """That is why the rung also asks for the slope across seeds, which no function of the axes can imitate."""
+    between, seeds, both = beyond(saturated, grid(SIZES[:4], WIDTHS[:6], 4), 40)
+    assert (between, both) == (1.0, pytest.approx(0.0, abs=0.05))
+    assert seeds <= 0.1
+
+
+def test_a_real_effect_is_found_beside_the_confounder() -> None:
+    assert beyond(real, grid(SIZES[:4], WIDTHS[:6], 5), 60)[2] >= 0.8
+
+
+def test_a_distance_made_of_the_hyperparameters_alone_reaches_no_rung_beyond() -> None:
+    frame = grid(SIZES, WIDTHS, 4)
+    rng = np.random.default_rng(0)
+    _, gap = power_law(rng, frame[SIZE].to_numpy(float), frame[WIDTH].to_numpy(float))
+    frame[names.DISTANCE] = 4 * (frame[SIZE] / 160) ** 0.4 * (frame[WIDTH] / 16) ** -0.1
+    (verdict,) = league_table(frame.assign(**{names.GAP: gap}), **QUICK).verdicts
+    assert verdict.reached is None or verdict.reached.name == "associated"
+    rung = verdict.rungs[1]
+    assert rung.verdict == "undecided"
+    assert "the hyperparameters leave nothing of it" in rung.reason
+
+
+def test_partial_correlation_holds_0_where_only_the_axes_are_shared() -> None:
+    """Axes exactly linear, or a power law: 95 % within what 300 repeats can tell."""
+
+    def exactly(rng, n, w):
+        z = rng.normal(size=(2, len(n)))
+        return 3 * np.log2(n) + 2 * np.log2(w) + 0.3 * z[0], -np.log2(n) + np.log2(w) + 0.3 * z[1]
+
+    frame = grid(SIZES, WIDTHS, 1)
+    design = find_design(frame, list(frame))
+    for world in (exactly, power_law):
+        rng, held = np.random.default_rng(1), []
+        for _ in range(300):
+            found = partial(*world(rng, frame[SIZE].to_numpy(float), frame[WIDTH].to_numpy(float)), frame, design)
+            held.append(found.low <= 0 <= found.high)
+        assert 0.92 <= np.mean(held) <= 0.98
+
+
+def test_partial_correlation_is_that_of_residuals_of_factors() -> None:
+    frame = grid((100, 200), (16, 32, 64), 1)
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(2, 6))
+    n = (frame[SIZE] == 200).to_numpy(float)
+    levels = [(frame[WIDTH] == w).to_numpy(float) for w in (32, 64)]
+    dummies = np.column_stack([np.ones(6), n, *levels])
+    rest = [values - dummies @ np.linalg.lstsq(dummies, values)[0] for values in (x, y)]
+    found = partial(x, y, frame, find_design(frame, list(frame)))
+    assert found.value == pytest.approx(np.corrcoef(*rest)[0, 1])
+    assert found.note == "6 configurations for 3 terms of the axes"
+
+
+def slope_world(rng, groups: int, widths: int, differ: float, share: float):
+    """Slopes 1 + differ z in each group; a share of each configuration's misfit is its width's."""
+    g, w = (axis.ravel() for axis in np.indices((groups, widths)))
+    x = -0.3 * w + 0.2 * rng.normal(size=len(g)) + 0.5 * g
+    misfit = np.sqrt(1 - share) * rng.normal(size=len(g)) + np.sqrt(share) * rng.normal(size=widths)[w]
+    return (1 + differ * rng.normal(size=groups))[g] * x - 1.5 * g + 0.5 * misfit, x, g, w
+
+
+@pytest.mark.parametrize(("groups", "widths"), [(3, 3), (4, 5), (6, 8)])
+@pytest.mark.parametrize(("differ", "share"), [(0.0, 0.0), (0.5, 0.0), (1.5, 0.0), (0.0, 0.9), (0.0, 1.0)])
+def test_the_headline_is_rarely_wrong_where_it_prints_an_interval(
+    groups: int, widths: int, differ: float, share: float
+) -> None:
+    rng, wrong = np.random.default_rng(3), 0
+    for _ in range(200):
+        found = headline(*slope_world(rng, groups, widths, differ, share))
+        wrong += found.interval is not None and not found.interval.low <= 1 <= found.interval.high
+    assert wrong / 200 <= 0.08
+
+
+def test_the_headline_says_why_there_is_no_interval() -> None:
+    rng = np.random.default_rng(4)
+    assert headline(*slope_world(rng, 2, 9, 0.0, 0.0)).note.startswith("2 groups are too few to say how slopes differ")
+    assert headline(*slope_world(rng, 1, 5, 0.0, 0.0)[:3]).note == "5 configurations, an interval needs 6"
+    shared = headline(*slope_world(rng, 4, 5, 0.0, 1.0))
+    assert shared.note.startswith("configurations of one width lie off the line together")
+    assert shared.note.endswith("needs 6 widths, there are 5")
+    assert headline(np.zeros(4), np.ones(4), np.arange(4) // 2).note.startswith("no group holds two configurations")
+
+
+def test_opposite_slopes_are_said_to_differ_not_to_be_none() -> None:
+    rng = np.random.default_rng(5)
+    g, w = (axis.ravel() for axis in np.indices((4, 8)))
+    x = w + 0.1 * rng.normal(size=32)
+    y = np.array([1.55, -1.35, 1.5, -1.4])[g] * x + 0.1 * rng.normal(size=32)
+    found = headline(y, x, g, w)
+    assert found.heterogeneous
+    assert (found.lowest, found.highest) == (pytest.approx(-1.4, abs=0.1), pytest.approx(1.55, abs=0.1))
+    assert found.verdict == "includes 0"
+
+
+def test_the_interval_over_groups_is_the_t_interval_of_their_slopes() -> None:
+    rng = np.random.default_rng(6)
+    y, x, g, _ = slope_world(rng, 5, 4, 2.0, 0.0)
+    own = [np.polyfit(x[g == k], y[g == k], 1)[0] for k in range(5)]
+    found = headline(y, x, g, None)
+    assert found.over == "groups"
+    assert found.slope == pytest.approx(np.mean(own))
+    half = 2.7764451 * np.std(own, ddof=1) / np.sqrt(5)  # t with 4 degrees of freedom
+    assert (found.interval.low, found.interval.high) == pytest.approx((np.mean(own) - half, np.mean(own) + half))
+
+
+def test_a_small_sweep_with_single_runs_beside_it_is_analyzed() -> None:
+    """It ended in a traceback: without one group there are fewer configurations than hyperparameters."""
+    frame = pd.DataFrame(
+        [(4, 2, 100, s) for s in (0, 1)] + [(8, 2, 100, s) for s in (0, 1)] + [(4, 2, 200, 0), (8, 1, 300, 0)],
+        columns=[WIDTH, "model.depth", SIZE, names.SEED],
+    )
+    rng = np.random.default_rng(7)
+    frame[names.DISTANCE], frame[names.GAP] = rng.uniform(1, 2, 6), rng.uniform(0.1, 0.3, 6)
+    frame[names.TRAIN_ERROR], frame[names.TEST_ERROR] = 0.0, frame[names.GAP]
+    results = analyze(frame, [WIDTH, "model.depth", SIZE, names.SEED], names.GAP)
+    assert results.headline.verdict == "undecided"
+    assert results.league.verdicts[0].rungs[2].verdict == "undecided"
+
+
+def test_where_every_pair_agrees_there_is_a_bound_that_holds() -> None:
+    found = correlation_interval(1.0, 0.0, 9, pairs=3)
+    assert (found.low, found.high) == (pytest.approx(2 * 0.05 ** (1 / 3) - 1), 1.0)
+    assert correlation_interval(-1.0, 0.0, 9, pairs=4).high == pytest.approx(1 - 2 * 0.05**0.25)
+    assert correlation_interval(1.0, 0.0, 5, pairs=2) == Estimate(
+        1.0, points=5, note="5 configurations, an interval needs 6"
+    )
+
+
+def test_each_quantity_is_ranked_once_and_ties_share_places() -> None:
+    frame = grid((100, 200), WIDTHS[:4], 3)
+    rng = np.random.default_rng(8)
+    frame[names.DISTANCE] = 5 - 0.5 * np.log2(frame[WIDTH]) + 0.01 * rng.normal(size=len(frame))
+    frame["measure/distance_over_sqrt_n"] = frame[names.DISTANCE] / np.sqrt(frame[SIZE])
+    for twin in ("one", "two"):
+        frame[f"measure/{twin}"] = -np.log2(frame[WIDTH]) + 0.001 * rng.normal(size=len(frame))
+    frame[names.GAP] = 0.3 - 0.02 * np.log2(frame[WIDTH])
+    table = league_table(frame, **QUICK)
+    assert [row.measure for row in table.rows] == [names.DISTANCE, "one", "two"]
+    assert {row.ranks["tau_within"] for row in table.rows} == {1}
+    few = league_table(frame[frame[SIZE] == 100], **QUICK)
+    assert (few.leaders, [row.ranks for row in few.rows]) == ({}, [{}, {}, {}])
+
+
+def test_other_measures_are_corrected_over_all_of_them_and_the_distance_is_not() -> None:
+    frame = grid(SIZES, WIDTHS[:5], 3)
+    rng = np.random.default_rng(9)
+    frame[names.DISTANCE] = rng.uniform(1, 2, len(frame))
+    frame[names.GAP] = rng.uniform(0.1, 0.2, len(frame))
+    for k in range(30):
+        frame[f"measure/useless{k}"] = rng.normal(size=len(frame))
+    table = league_table(frame, **QUICK)
+    assert not [
+        row.measure for row in table.rows if row.rungs[0].verdict != "undecided" and row.measure != names.DISTANCE
+    ]
+    lost = [row.rungs[0] for row in table.rows if "not after the correction over 30 measures" in row.rungs[0].reason]
+    assert all(rung.p > 0.05 for rung in lost)

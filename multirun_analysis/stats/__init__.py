@@ -111,11 +111,7 @@ def plain(value: Any) -> Any:
     """A result as JSON has it: dataclasses with their verdicts as objects, missing and infinite numbers as null."""
     if is_dataclass(value) and not isinstance(value, type):
         items = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-        extra = {
-            name: plain(getattr(value, name))
-            for name in ("verdict", "gain", "reached", "failed")
-            if hasattr(value, name)
-        }
+        extra = {name: plain(getattr(value, name)) for name in DERIVED if hasattr(value, name)}
         return items | extra
     if isinstance(value, pd.DataFrame):
         return [plain(row) for row in value.to_dict("records")]

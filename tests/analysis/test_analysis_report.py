@@ -92,7 +92,7 @@ def test_the_answer_comes_first_and_holds_the_numbers(outcome):
     assert "explanation" not in " ".join(result.lines)
     text = (out / "report.md").read_text()
     assert text.splitlines()[2] == "**" + re.sub(r"([\[\]])", r"\\\1", result.lines[0]) + "**"
-    assert "of the opposite sign" in text
+    assert "Pooled over groups the slope is" in text
     slopes = statistics["results"]["associations"][0]
     assert slopes["within"]["slope"] == pytest.approx(0.01, abs=0.002)
     assert slopes["headline"]["interval"]["low"] < 0.01 < slopes["headline"]["interval"]["high"]

@@ -27,7 +27,7 @@ LEFT = ("Configurations and runs", "Reproduce")
 HEAD = """# What the networks say about the paper
 
 Written by `make results`: {grids}.
-All measures of the literature were computed at the end of each training. What follows is what the analysis wrote on
+All measures were computed at the end of each training. What follows is what the analysis wrote on
 {machine}. The statistics and
 what their intervals mean: [statistics.md](statistics.md); the measures: [measures.md](measures.md).
 """
@@ -96,7 +96,7 @@ def main() -> None:
 
     head = HEAD.format(grids=chosen.grids, machine=described(machine("cpu")))
     statistics = json.loads((chosen.report / "statistics.json").read_text(encoding="utf-8"))
-    head += f"\n{verdicts(statistics['experiments'])}\n## What the distance explains\n"
+    head += f"\n{verdicts(statistics['experiments'])}\n## How far the evidence on the distance carries\n"
     text, shown = document((chosen.report / "report.md").read_text(encoding="utf-8"), head)
     shutil.rmtree(FIGURES, ignore_errors=True)
     for name in shown:

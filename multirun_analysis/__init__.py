@@ -1,4 +1,4 @@
-"""Query MLflow for trained networks, judge what explains their generalization gap, draw, report."""
+"""Query MLflow for trained networks, judge what goes with their generalization gap, draw, report."""
 
 from __future__ import annotations
 

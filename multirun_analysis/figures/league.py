@@ -16,11 +16,11 @@ from multirun_analysis.stats.standings import Estimate, LeagueTable, Standing
 
 NAME, TITLE = "league", "Measures with their intervals"
 MAXIMUM_ROWS = 30
-KEPT = (names.DISTANCE, "distance_over_sqrt_n")  # drawn whatever their place
+KEPT = (names.DISTANCE,)  # drawn whatever their place
 PANELS = {
     "tau_within": "Kendall's τ\nwithin groups",
     "psi": "granulated τ\n(Ψ)",
-    "partial": "partial rank correlation\ngiven the axes",
+    "partial": "partial correlation\ngiven the axes",
 }
 
 

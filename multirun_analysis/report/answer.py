@@ -16,6 +16,7 @@ from multirun_analysis.stats.standings import (
     CONTRADICTED,
     MOVES,
     PREDICTS,
+    SUPPORTED,
     Rung,
     Standing,
     Verdict,
@@ -56,22 +57,32 @@ def answer(results: Results) -> str:
             "Undecided: the experiment holds one configuration, so nothing can be compared. "
             "Vary the width, the sample size or the noise."
         )
-    found = judged(results)
-    target = labels.long(results.target)
-    first = results.headline
-    if found is None or first.interval is None:
-        return f"Undecided: {first.note or 'nothing can be compared'}. {_point(first)}".strip()
-    reached, failed = found.reached, found.failed
-    if reached is None and first.verdict == "negative":
+    found, first, target = judged(results), results.headline, labels.long(results.target)
+    if first.interval is None:
+        why = first.note or "nothing can be compared"
+        lead = f"{place(results)}, it is undecided whether the {target} goes with the distance: {why}"
+        return f"{lead}. {_point(results)}{_later(found)}".strip()
+    if first.heterogeneous:
+        lead = f"{place(results)}, the slopes of the {target} on the distance differ between groups, {_range(first)}"
+        mean = f"their mean is {numbers(results)}"
+        if first.verdict != "positive":
+            return f"{lead}; {mean}.{_later(found)}"
+        lead = f"{lead}; {mean}: farther from their initialization it is larger on average"
+    elif first.verdict == "positive":
+        lead = (
+            f"{place(results)}, networks farther from their initialization have a larger {target}: {numbers(results)}"
+        )
+    elif first.verdict == "negative":
         lead = f"{place(results)}, networks farther from their initialization have a smaller {target}"
-        return f"{lead}, against what the distance predicts: {numbers(results)}.{_differing(first)}"
-    if reached is None:
+        return f"{lead}, against what the distance predicts: {numbers(results)}.{_later(found)}"
+    else:
         lead = f"{place(results)}, no association of the {target} with the distance is shown"
-        return f"{lead}: {numbers(results)}.{_differing(first)}"
-    lead = f"{place(results)}, networks farther from their initialization have a larger {target}: {numbers(results)}"
-    if reached.name != ASSOCIATED:
-        lead += f". The distance {SAID[reached.name]} ({reached.reason})"
-    return f"{lead}{_but(failed)}.{_differing(first)}"
+        return f"{lead}: {numbers(results)}.{_later(found)}"
+    if found is None:
+        return f"{lead}."
+    if found.reached is not None and found.reached.name != ASSOCIATED:
+        lead += f". The distance {SAID[found.reached.name]} ({found.reached.reason})"
+    return f"{lead}{_but(found.failed)}.{_later(found)}"
 
 
 def judged(results: Results) -> Verdict | None:
@@ -99,18 +110,34 @@ def unit(results: Results) -> str:
 
 
 def _but(failed: Rung | None) -> str:
+    """The first rung that is not reached."""
     if failed is None:
         return ""
+    if failed.verdict == CONTRADICTED and failed.name == BEYOND:
+        return f". Given the hyperparameters the relation turns round: {failed.reason}"
     if failed.verdict == CONTRADICTED:
         return f". It does not hold that it {SAID[failed.name]}: {failed.reason}"
     return f". Whether it {SAID[failed.name]} is undecided: {failed.reason}"
 
 
-def _differing(first: Headline) -> str:
-    if not first.heterogeneous or first.lowest is None or first.highest is None:
+def _later(found: Verdict | None) -> str:
+    """Rungs that hold although one below them does not."""
+    if found is None or found.failed is None:
         return ""
+    above = found.rungs[found.rungs.index(found.failed) + 1 :]
+    held = [f"that it {SAID[rung.name]} ({rung.reason})" for rung in above if rung.verdict == SUPPORTED]
+    return (
+        f" By itself it is supported {' and '.join(held)}; without the rung below it that carries little."
+        if held
+        else ""
+    )
+
+
+def _range(first: Headline) -> str:
+    assert first.lowest is not None
+    assert first.highest is not None
     low, high = (labels.number(SCALE * end) for end in (first.lowest, first.highest))
-    return f" The groups' own slopes differ, from {low} to {high} (p = {first.differ:.2g}): the mean stands for none."
+    return f"from {low} to {high}" + ("" if first.differ is None else f" (p = {first.differ:.2g})")
 
 
 def verdict(results: Results) -> str:
@@ -185,10 +212,15 @@ def remarks(results: Results) -> list[str]:
     return [line for line in lines if line]
 
 
-def _point(first: Headline) -> str:
+def _point(results: Results) -> str:
+    first = results.headline
     if first.slope is None:
         return ""
-    return f"The slope of these points alone is {labels.number(SCALE * first.slope)} percentage points per unit."
+    if first.groups > 1:
+        what = f"The groups' slopes, {_range(first)} percentage points per unit of {unit(results)}, are"
+    else:
+        what = f"The slope, {labels.number(SCALE * first.slope)} percentage points per unit of {unit(results)}, is"
+    return f"{what} a description only."
 
 
 def _pooled(association: Association) -> str:
@@ -225,12 +257,11 @@ def _controlled(association: Association) -> str:
 
 
 def _hyperparameters(association: Association) -> str:
-    prediction = association.prediction
-    if prediction.r2 is None:
+    if association.prediction.r2 is None:
         return ""
-    text = f"The hyperparameters alone explain R² = {labels.number(prediction.r2, 2)} of the configuration means"
-    if prediction.gain is None:
-        return f"{text}; the distance's gain in unseen groups is undecided: {prediction.note}."
-    before, after = labels.number(prediction.left_out, 2), labels.number(prediction.left_out_both, 2)
-    gain = labels.number(prediction.gain, 2)
-    return f"{text}; of groups left out they predict {before}, with the distance {after} (gain {gain})."
+    text = f"A linear model of the hyperparameters has R² = {labels.number(association.prediction.r2, 2)} in sample"
+    beside = association.beside
+    if beside.gain is None or beside.alone is None or beside.both is None:
+        return f"{text}; what the distance adds in groups left out is undecided: {beside.note}."
+    both = f"{beside.alone:.3f}, and {beside.both:.3f} with the distance".replace("-", "−")
+    return f"{text}; in groups left out the best of several models has {both}."

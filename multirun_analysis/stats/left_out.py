@@ -33,6 +33,7 @@ class LeftOut:
     groups: int
     better: float | None = None
     interval: Interval | None = None
+    direction: float = 0.0  # of the measure in these fits: 1 as predicted in all groups, -1 the other way in all
     note: str = ""
 
     @property
@@ -42,10 +43,13 @@ class LeftOut:
 
     @property
     def verdict(self) -> str:
-        """positive | negative (the interval excludes 0) | includes 0 | undecided."""
+        """positive (better, as predicted) | negative (worse) | includes 0 | undecided."""
         if self.interval is None:
             return "undecided"
-        return "positive" if self.interval.low > 0 else "negative" if self.interval.high < 0 else "includes 0"
+        if self.interval.high < 0:
+            return "negative"
+        better = self.interval.low > 0 and self.gain is not None and self.gain > 0
+        return "positive" if better and self.direction > 0 else "includes 0"
 
 
 def left_out(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray) -> list[LeftOut]:
@@ -56,8 +60,8 @@ def left_out(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray) ->
         note = f"{number} groups, leaving one out needs {GROUPS}"
         return [LeftOut(None, None, number, note=note)] * x.shape[1]
     models = _models(one, design)
-    total = np.array([float(np.sum((y[groups == g] - y[groups != g].mean()) ** 2)) for g in np.unique(groups)])
     alone = _errors(models, y, groups, None)
+    total = np.array([float(np.sum((y[groups == g] - y[groups != g].mean()) ** 2)) for g in np.unique(groups)])
     return [_compared(alone, _errors(models, y, groups, column), total) for column in x.T]
 
 
@@ -72,20 +76,24 @@ def _models(one: pd.DataFrame, design: Design) -> list[np.ndarray]:
     return found
 
 
-def _errors(models: list[np.ndarray], y: np.ndarray, groups: np.ndarray, x: np.ndarray | None) -> np.ndarray | None:
+def _errors(
+    models: list[np.ndarray], y: np.ndarray, groups: np.ndarray, x: np.ndarray | None
+) -> tuple[np.ndarray, float] | None:
     """[G] squared errors of each group's prediction by the model that the others prefer; None where there is none."""
-    errors = []
+    errors, signs = [], []
     for group in np.unique(groups):
         train = groups != group
         fits = [fit for z in models for fit in _fits(z, y, x, train)]
         if not fits:
             return None
-        predicted = min(fits, key=lambda fit: fit[0])[1](~train)
-        errors.append(float(np.sum((y[~train] - predicted) ** 2)))
-    return np.array(errors)
+        _, predicted, last = min(fits, key=lambda fit: fit[0])
+        errors.append(float(np.sum((y[~train] - predicted(~train)) ** 2)))
+        signs.append(np.sign(last))
+    return np.array(errors), float(np.mean(signs))
 
 
-Fit = tuple[float, Callable[[np.ndarray], np.ndarray]]  # the corrected information criterion; rows -> predictions
+# The corrected information criterion; rows -> predictions; the coefficient of the last column.
+Fit = tuple[float, Callable[[np.ndarray], np.ndarray], float]
 
 
 def _fits(z: np.ndarray, y: np.ndarray, x: np.ndarray | None, train: np.ndarray) -> list[Fit]:
@@ -98,7 +106,7 @@ def _fits(z: np.ndarray, y: np.ndarray, x: np.ndarray | None, train: np.ndarray)
         logs = z if x is None else np.column_stack([z, np.log(x) if (x > 0).all() else x])
         target = np.log(np.where(y > 0, y, 1))  # of the group left out nothing is used
         if (fit := _fit(logs, target, train, float(np.log(y[train]).sum()))) is not None:
-            found.append((fit[0], _exponential(fit[1])))
+            found.append((fit[0], _exponential(fit[1]), fit[2]))
     return found
 
 
@@ -120,17 +128,21 @@ def _fit(columns: np.ndarray, y: np.ndarray, train: np.ndarray, jacobian: float)
     # Akaike's criterion with the correction of Hurvich & Tsai (1989), of the target itself on every scale.
     fitted = rows * math.log(max(square, 1e-300) / rows) + 2 * jacobian
     criterion = fitted + 2 * parameters * rows / (rows - parameters - 1)
-    return criterion, lambda chosen: mean + scaled[chosen] @ weights
+    last = float(weights[-1]) if varies.size and varies[-1] else 0.0
+    return criterion, lambda chosen: mean + scaled[chosen] @ weights, last
 
 
-def _compared(alone: np.ndarray | None, both: np.ndarray | None, total: np.ndarray) -> LeftOut:
+def _compared(
+    bare: tuple[np.ndarray, float] | None, beside: tuple[np.ndarray, float] | None, total: np.ndarray
+) -> LeftOut:
     number = len(total)
-    if alone is None or both is None or total.sum() <= 0:
+    if bare is None or beside is None or total.sum() <= 0:
         return LeftOut(None, None, number, note="too few configurations for so many hyperparameters")
+    (alone, _), (both, direction) = bare, beside
     found = LeftOut(1 - float(alone.sum() / total.sum()), 1 - float(both.sum() / total.sum()), number)
     tiny = 1e-12 * max(float(total.sum()), 1e-300)
     ratio = np.log((alone + tiny) / (both + tiny))
     note = "" if number >= MINIMUM else f"{number} groups, an interval needs {MINIMUM}"
     se = float(ratio.std(ddof=1) / np.sqrt(number))
     interval = t_interval(float(ratio.mean()), se, number - 1, number) if number >= MINIMUM else None
-    return LeftOut(found.alone, found.both, number, float(ratio.mean()), interval, note)
+    return LeftOut(found.alone, found.both, number, float(ratio.mean()), interval, direction, note)

@@ -131,7 +131,7 @@ def ranks(rows: Sequence[Standing], configurations: int) -> tuple[list[Standing]
     """The rows with their places under every statistic, and the leaders. Ties share the better place.
 
     A measure that ranks the networks as an earlier one does has that one's place and takes none. Under MINIMUM
-    configurations there are no places.
+    configurations, of the table or with the measure, there are no places.
     """
     if configurations < MINIMUM:
         return list(rows), {}
@@ -139,7 +139,7 @@ def ranks(rows: Sequence[Standing], configurations: int) -> tuple[list[Standing]
     leaders = {}
     for statistic in STATISTICS:
         sign = 1 if statistic in SMALLER_IS_BETTER else -1
-        scores = [row.score(statistic) for row in rows]
+        scores = [row.score(statistic) if row.configurations >= MINIMUM else None for row in rows]
         distinct = zip(rows, scores, strict=True)
         known = sorted(sign * score for row, score in distinct if score is not None and not row.same_as)
         for place, score in zip(places, scores, strict=True):

@@ -48,6 +48,7 @@ class Association:
     tau_within: Tau
     tau_pooled: Tau
     prediction: Prediction
+    beside: LeftOut  # the measure beside the best of several models of the hyperparameters, in groups left out
     unused: int  # configurations where the measure is missing or not finite
 
 
@@ -88,6 +89,7 @@ def associate(
         tau_within=kendall_within(x, y, groups),
         tau_pooled=kendall_within(x, y, np.zeros(len(table), dtype=np.int64)),
         prediction=found.prediction,
+        beside=found.left_out,
         unused=len(np.unique(codes(frame, design.axes))) - len(table),
     )
 
@@ -128,7 +130,7 @@ def _slopes(
         [headline(mean_y, column, groups, widths) for column in mean_x.T],
         fit_slopes(mean_y, mean_x, groups=groups, clusters=clusters),
         fit_slopes(mean_y, mean_x, controls=controls, clusters=clusters),
-        _across_seeds(rows, code, y, x, seed_columns),
+        _across_seeds(rows, design, code, y, x, seed_columns),
         _width_only(one, design, mean_y, mean_x, clusters),
         fit_slopes(mean_y, mean_x),
         predict(one, design, mean_y, mean_x),
@@ -150,17 +152,19 @@ def _by_group(
 
 
 def _across_seeds(
-    rows: pd.DataFrame, code: np.ndarray, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]
+    rows: pd.DataFrame, design: Design, code: np.ndarray, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]
 ) -> list[Slope]:
     """Networks of one configuration differ in their seeds only.
 
-    Configurations share seeds, and with them samples and what is easy or hard of these: seeds are clusters, and where
-    there are too few of them for that, each seed has an intercept of its own too.
+    Configurations of one data cell share a seed's samples, and with them what is easy or hard about these: seeds are
+    clusters, and where there are too few of them for that, each seed has an intercept of its own in each data cell.
     """
     clusters = codes(rows, seed_columns) if len(rows) <= CLUSTERED else None
-    seed = codes(rows, seed_columns)
-    number = int(seed.max(initial=-1)) + 1
-    shared = (seed[:, None] == np.arange(1, number)).astype(float) if 1 < number < MINIMUM and code.max() > 0 else None
+    number = len(np.unique(codes(rows, seed_columns)))
+    shared = None
+    if 1 < number < MINIMUM and code.max() > 0:
+        drawn = codes(rows, [*seed_columns, *(axis for axis in CLUSTERS if axis in design.axes)])
+        shared = (drawn[:, None] == np.arange(1, drawn.max() + 1)).astype(float)
     return fit_slopes(y, x, groups=code, controls=shared, clusters=clusters, unit="networks")
 
 

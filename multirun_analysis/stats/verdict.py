@@ -33,10 +33,9 @@ VERDICT = {"positive": SUPPORTED, "negative": CONTRADICTED}
 def rungs(row: Standing) -> tuple[Rung, ...]:
     """The ladder of one measure, each rung by itself."""
     associated, predicts = (VERDICT.get(item.verdict, UNDECIDED) for item in (row.headline, row.left_out))
-    first, second = between(row), across(row.across_seeds)
     return (
         Rung(ASSOCIATED, associated, _associated(row.headline), _p(row.headline.interval)),
-        Rung(BEYOND, _both(first[0], second[0]), f"{first[1]}; {second[1]}", _worst(row)),
+        beyond(row.partial, row.across_seeds),
         Rung(PREDICTS, predicts, _predicts(row), _p(row.left_out.interval)),
         Rung(MOVES, UNDECIDED, "no network here was trained with its distance moved by intervention"),
     )
@@ -56,56 +55,62 @@ def corrected(rows: Sequence[Standing], stated: Sequence[str]) -> list[Standing]
     return [replace(row, rungs=tuple(found)) for row, found in zip(rows, results, strict=True)]
 
 
-def between(row: Standing) -> tuple[str, str]:
-    """Verdict and words on the partial correlation between configurations."""
-    text = f"partial correlation given the hyperparameters {estimate(row.partial)}"
-    if row.partial.low is None:
-        text += f" (undecided: {row.partial.note})"
-    return VERDICT.get(row.partial.verdict, UNDECIDED), text
+def beyond(partial: Estimate, seeds: Slope) -> Rung:
+    """The rung that needs both: what the hyperparameters leave between configurations, and the slope across seeds.
+
+    Both on the predicted side support it, so the larger p value counts. One on the other side contradicts it, so twice
+    the smaller one counts.
+    """
+    first, second = _between(partial), _across(seeds)
+    words = f"{first[1]}; {second[1]}"
+    if first[0] == second[0] == SUPPORTED:
+        return Rung(BEYOND, SUPPORTED, words, max(first[2], second[2]))
+    against = [part[2] for part in (first, second) if part[0] == CONTRADICTED]
+    if against:
+        p = min(1.0, 2 * min(against))
+        return Rung(BEYOND, CONTRADICTED if p <= LEVEL else UNDECIDED, words, p)
+    return Rung(BEYOND, UNDECIDED, words, max(first[2], second[2]))
 
 
-def across(slope: Slope) -> tuple[str, str]:
-    """Verdict and words on the slope across seeds, which no function of the hyperparameters can imitate."""
+def _between(partial: Estimate) -> tuple[str, str, float]:
+    """Verdict, words and p value of the partial correlation between configurations."""
+    if partial.low is None or partial.p is None:
+        return UNDECIDED, f"partial correlation given the hyperparameters not known ({partial.note})", 1.0
+    text = f"partial correlation given the hyperparameters {estimate(partial)}"
+    return VERDICT.get(partial.verdict, UNDECIDED), text, partial.p
+
+
+def _across(slope: Slope) -> tuple[str, str, float]:
+    """Verdict, words and p value of the slope across seeds, which no function of the hyperparameters can imitate."""
     if slope.slope is None or slope.interval is None:
-        return UNDECIDED, f"across seeds undecided ({slope.note})"
+        return UNDECIDED, f"slope across seeds not known ({slope.note})", 1.0
     intervals = [item for item in (slope.interval, slope.clustered) if item is not None]
     widest = max(intervals, key=lambda item: item.high - item.low)
     verdict = SUPPORTED if widest.low > 0 else CONTRADICTED if widest.high < 0 else UNDECIDED
     effect = slope.effect if slope.effect is not None else 0.0
     scale = 100 * effect / slope.slope if slope.slope else 0.0
-    return verdict, (
+    words = (
         f"across seeds {number(100 * effect)} [{number(scale * widest.low)}, {number(scale * widest.high)}] percentage "
         f"points for one standard deviation"
     )
-
-
-def _both(first: str, second: str) -> str:
-    if CONTRADICTED in (first, second):
-        return CONTRADICTED
-    return SUPPORTED if first == second == SUPPORTED else UNDECIDED
-
-
-def _worst(row: Standing) -> float | None:
-    """p value of a rung that needs two: the larger one."""
-    partial, interval = row.partial.p, row.across_seeds.interval
-    clustered = row.across_seeds.clustered
-    if partial is None or interval is None:
-        return None
-    return max(partial, interval.p, clustered.p if clustered is not None else 0.0)
+    return verdict, words, widest.p
 
 
 def _associated(found: Headline) -> str:
     if found.slope is None or found.interval is None:
         return found.note
-    return f"{found.points} configurations in {found.groups} groups, interval over {found.over}"
+    groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
+    return f"{found.points} configurations in {groups}, interval over {found.over}"
 
 
 def _predicts(row: Standing) -> str:
     found = row.left_out
-    if found.gain is None:
+    if found.gain is None or found.alone is None or found.both is None:
         return found.note
-    words = f"R² in groups left out {number(found.alone)} by the hyperparameters alone, {number(found.both)} with it"
-    return f"{words} ({found.note})" if found.note else f"{words}, {found.groups} groups"
+    words = f"R² in groups left out {found.alone:.3f} by the hyperparameters alone, {found.both:.3f} with it"
+    if found.interval is not None and found.interval.low > 0 and found.direction < 0:
+        words += ", with the sign opposite to the predicted one"
+    return (f"{words} ({found.note})" if found.note else f"{words}, {found.groups} groups").replace("-", "−")
 
 
 def _p(interval: Interval | None) -> float | None:

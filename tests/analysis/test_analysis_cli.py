@@ -122,7 +122,8 @@ def test_a_list_needs_no_brackets_and_a_filter_no_plus(planted, tmp_path):
         in result.stdout
     )
     assert "Not logged to MLflow: a filter leaves part of the sweep out" in result.stdout
-    assert "Undecided: 2 groups are too few to say how slopes differ between groups" in result.stdout
+    assert "Within groups of equal n, it is undecided whether the generalization gap" in result.stdout
+    assert "goes with the distance: 2 groups are too few to say how slopes differ between groups" in result.stdout
 
 
 def test_a_second_call_says_that_nothing_has_changed(planted, tmp_path):

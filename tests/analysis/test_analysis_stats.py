@@ -133,15 +133,16 @@ def test_the_slope_across_seeds_is_that_of_deviations_from_the_configuration(wor
     frame, _, results = world
     keys = ["dataset.train_size", "noise.level", "model.width"]
     own = frame[[names.GAP, names.DISTANCE]]
-    # Four seeds are too few to be clusters: what a seed shares over all configurations is taken out too.
-    deviation = (
-        own - frame.groupby(keys)[list(own)].transform("mean") - frame.groupby(names.SEED)[list(own)].transform("mean")
+    # Four seeds are too few to be clusters: what a seed shares over all widths of a data cell is taken out too.
+    cell, all_own = ["dataset.train_size", "noise.level"], list(own)
+    by_configuration, by_seed, by_cell = (
+        frame.groupby(by)[all_own].transform("mean") for by in (keys, [*cell, names.SEED], cell)
     )
-    deviation += own.mean()
+    deviation = own - by_configuration - by_seed + by_cell
     expected = (deviation[names.GAP] @ deviation[names.DISTANCE]) / (deviation[names.DISTANCE] ** 2).sum()
     across = results.associations[0].across_seeds
     assert across.slope == pytest.approx(expected)
-    assert across.interval.df == 120 - 30 - 3 - 1
+    assert across.interval.df == 120 - 30 - 6 * 3 - 1
     assert (across.clusters, across.clustered) == (4, None)
 
 

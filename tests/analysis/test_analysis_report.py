@@ -85,8 +85,8 @@ def test_the_answer_comes_first_and_holds_the_numbers(outcome):
         "Within groups of equal n and p, the slopes of the generalization gap on the distance differ between groups, "
         f"from {ends[0]} to {ends[1]} (p = 0.047); their mean is {number(100 * found['slope'])} [{low}, {high}] "
         "percentage points per unit of distance/√n (95% interval over groups; 18 configurations in 6 groups): farther "
-        "from their initialization it is larger on average. Whether it says more than the hyperparameters do is undecided: "
-        "partial correlation given the hyperparameters "
+        "from their initialization it is larger on average. Whether it says more than the hyperparameters do is "
+        "undecided: partial correlation given the hyperparameters "
     )
     assert statistics["answer"] == result.lines[0]
     assert result.lines[0].startswith(expected)

@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 BIN := .venv/bin
 READY := .venv/.ready
 
-MAIN_JOB := -m model.width=64,256,1024 dataset.train_size=320,1280 'seed=range(0,3)' noise.level=0,0.25,0.5
+MAIN_JOB := -m model.width=64,256,1024 dataset.train_size=160,1280 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 .PHONY: help setup run test lint format bench gpu-bundle gpu-check results coverage faults analyze ui clean

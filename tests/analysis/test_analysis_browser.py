@@ -209,7 +209,7 @@ def test_the_page_can_be_read_without_its_script(browser, page, tmp_path):
     assert column(table, 1)[0]
     assert browser.find_element(By.CLASS_NAME, "lead").is_displayed()
     browser.find_element(By.TAG_NAME, "summary").click()
-    assert browser.find_element(By.CSS_SELECTOR, "details table").is_displayed()
+    assert browser.find_element(By.CSS_SELECTOR, "details[open] li, details[open] table").is_displayed()
 
 
 def test_what_is_folded_is_printed(browser):

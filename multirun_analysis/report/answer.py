@@ -33,7 +33,7 @@ SAID = {
 SCALE = 100  # targets are fractions, sentences speak of percentage points
 
 
-def interval(slope: Slope, scale: float = SCALE) -> str:
+def interval(slope: Slope | Headline, scale: float = SCALE) -> str:
     """`0.83 [0.55, 1.10]`, without brackets where undecided."""
     text = labels.number(None if slope.slope is None else scale * slope.slope)
     if slope.interval is None:
@@ -67,7 +67,7 @@ def answer(results: Results) -> str:
         mean = f"their mean is {numbers(results)}"
         if first.verdict != "positive":
             return f"{lead}; {mean}.{_later(found)}"
-        lead = f"{lead}; {mean}: farther from their initialization it is larger on average"
+        lead = f"{lead}; {mean}. So on average it is larger for networks farther from their initialization"
     elif first.verdict == "positive":
         lead = (
             f"{place(results)}, networks farther from their initialization have a larger {target}: {numbers(results)}"
@@ -94,14 +94,9 @@ def judged(results: Results) -> Verdict | None:
 def numbers(results: Results) -> str:
     """`1.33 [0.85, 1.82] percentage points per unit of distance (95% interval over groups; 9 configurations ...)`."""
     first = results.headline
-    assert first.slope is not None
-    text = labels.number(SCALE * first.slope)
-    if first.interval is not None:
-        text += f" [{labels.number(SCALE * first.interval.low)}, {labels.number(SCALE * first.interval.high)}]"
-    groups = labels.count(first.groups, "group")
-    return f"{text} percentage points per unit of {unit(results)} (95% interval over {first.over}; {first.points} " + (
-        f"configurations in {groups})"
-    )
+    rests_on = f"{first.points} configurations in {labels.count(first.groups, 'group')}"
+    per = f"percentage points per unit of {unit(results)}"
+    return f"{interval(first)} {per} (95% interval over {first.over}; {rests_on})"
 
 
 def unit(results: Results) -> str:
@@ -116,8 +111,8 @@ def _but(failed: Rung | None) -> str:
     if failed.verdict == CONTRADICTED and failed.name == BEYOND:
         return f". Given the hyperparameters the relation turns round: {failed.reason}"
     if failed.verdict == CONTRADICTED:
-        return f". It does not hold that it {SAID[failed.name]}: {failed.reason}"
-    return f". Whether it {SAID[failed.name]} is undecided: {failed.reason}"
+        return f". It does not hold that the distance {SAID[failed.name]}: {failed.reason}"
+    return f". Whether the distance {SAID[failed.name]} is undecided: {failed.reason}"
 
 
 def _later(found: Verdict | None) -> str:
@@ -152,14 +147,13 @@ def verdict(results: Results) -> str:
 
 def places(row: Standing, table: LeagueTable) -> str:
     """`place 1 of 12`, or `places 1-7 of 12`, which seven measures share; empty where there are none."""
-    first = row.ranks.get("tau_within")
-    if first is None:
+    found = table.places(row)
+    if found is None:
         return ""
-    ranked = [other for other in table.rows if "tau_within" in other.ranks and not other.same_as]
-    tied = sum(other.ranks["tau_within"] == first for other in ranked)
-    if tied < 2:
-        return f"place {first} of {len(ranked)}"
-    return f"places {first}–{first + tied - 1} of {len(ranked)}, shared by {tied} measures"
+    first, last, ranked = found
+    if first == last:
+        return f"place {first} of {ranked}"
+    return f"places {first}–{last} of {ranked}, shared by {last - first + 1} measures"
 
 
 def target_note(material: Material) -> str:

@@ -202,11 +202,11 @@ def _standing(row: Standing, table: LeagueTable) -> list[Cell]:
 
 def placed(row: Standing, table: LeagueTable) -> str:
     """`3`, or `1–7` where seven measures share these places."""
-    first = row.ranks.get("tau_within")
-    if first is None:
+    found = table.places(row)
+    if found is None:
         return "–"
-    tied = sum(other.ranks.get("tau_within") == first for other in table.rows if not other.same_as)
-    return str(first) if tied < 2 else f"{first}–{first + tied - 1}"
+    first, last, _ = found
+    return str(first) if first == last else f"{first}–{last}"
 
 
 def information(item: Information) -> str:

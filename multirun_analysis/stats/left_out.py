@@ -139,10 +139,10 @@ def _compared(
     if bare is None or beside is None or total.sum() <= 0:
         return LeftOut(None, None, number, note="too few configurations for so many hyperparameters")
     (alone, _), (both, direction) = bare, beside
-    found = LeftOut(1 - float(alone.sum() / total.sum()), 1 - float(both.sum() / total.sum()), number)
+    before, after = (1 - float(errors.sum() / total.sum()) for errors in (alone, both))
     tiny = 1e-12 * max(float(total.sum()), 1e-300)
     ratio = np.log((alone + tiny) / (both + tiny))
     note = "" if number >= MINIMUM else f"{number} groups, an interval needs {MINIMUM}"
     se = float(ratio.std(ddof=1) / np.sqrt(number))
     interval = t_interval(float(ratio.mean()), se, number - 1, number) if number >= MINIMUM else None
-    return LeftOut(found.alone, found.both, number, float(ratio.mean()), interval, direction, note)
+    return LeftOut(before, after, number, float(ratio.mean()), interval, direction, note)

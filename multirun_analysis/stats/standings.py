@@ -266,6 +266,14 @@ class LeagueTable:
             rows.append({"measure": row.measure, **scores, **intervals, "slope": row.within.effect, **ranks})
         return pd.DataFrame(rows)
 
+    def places(self, row: Standing) -> tuple[int, int, int] | None:
+        """The first and the last of the places that a measure shares by tau within groups, and how many there are."""
+        first = row.ranks.get(RESAMPLED[0])
+        if first is None:
+            return None
+        ranked = [other.ranks[RESAMPLED[0]] for other in self.rows if RESAMPLED[0] in other.ranks and not other.same_as]
+        return first, first + ranked.count(first) - 1, len(ranked)
+
     def standing(self, measure: str) -> Standing:
         """A measure's row. Raises KeyError that lists the measures if there is none."""
         for row in self.rows:

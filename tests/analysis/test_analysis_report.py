@@ -84,9 +84,9 @@ def test_the_answer_comes_first_and_holds_the_numbers(outcome):
     expected = (
         "Within groups of equal n and p, the slopes of the generalization gap on the distance differ between groups, "
         f"from {ends[0]} to {ends[1]} (p = 0.047); their mean is {number(100 * found['slope'])} [{low}, {high}] "
-        "percentage points per unit of distance/√n (95% interval over groups; 18 configurations in 6 groups): farther "
-        "from their initialization it is larger on average. Whether it says more than the hyperparameters do is "
-        "undecided: partial correlation given the hyperparameters "
+        "percentage points per unit of distance/√n (95% interval over groups; 18 configurations in 6 groups). So on "
+        "average it is larger for networks farther from their initialization. Whether the distance says more "
+        "than the hyperparameters do is undecided: partial correlation given the hyperparameters "
     )
     assert statistics["answer"] == result.lines[0]
     assert result.lines[0].startswith(expected)

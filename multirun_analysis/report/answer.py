@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.report.material import Material
 from multirun_analysis.stats import LeagueTable, Results
 from multirun_analysis.stats.claim_words import scope
 from multirun_analysis.stats.headline import Headline
-from multirun_analysis.stats.ols import Slope
+from multirun_analysis.stats.ols import Slope, constant
 from multirun_analysis.stats.regression import Association
 from multirun_analysis.stats.standings import (
     ASSOCIATED,
@@ -57,6 +59,11 @@ def answer(results: Results) -> str:
             "Undecided: the experiment holds one configuration, so nothing can be compared. "
             "Vary the width, the sample size or the noise."
         )
+    values = results.means[results.target].to_numpy(dtype=float)
+    if constant(values):
+        same = f"{labels.number(SCALE * values[0])} percentage points"
+        everywhere = f"all {labels.count(len(values), 'configuration')}"
+        return f"Undecided: the {labels.long(results.target)} is {same} in {everywhere}, so nothing can go with it."
     found, first, target = judged(results), results.headline, labels.long(results.target)
     if first.interval is None:
         why = first.note or "nothing can be compared"
@@ -96,7 +103,7 @@ def numbers(results: Results) -> str:
     first = results.headline
     rests_on = f"{first.points} configurations in {labels.count(first.groups, 'group')}"
     per = f"percentage points per unit of {unit(results)}"
-    return f"{interval(first)} {per} (95% interval over {first.over}; {rests_on})"
+    return f"{interval(first)} {per} (95% interval {first.basis}; {rests_on})"
 
 
 def unit(results: Results) -> str:
@@ -199,10 +206,8 @@ def remarks(results: Results) -> list[str]:
     association = results.judged
     lines = [_pooled(association), _clustered(association), _controlled(association), _hyperparameters(association)]
     if association.across_seeds.slope is not None:
-        verdict = association.across_seeds.verdict
-        lines.append(
-            f"Across seeds of the same configuration the slope is {interval(association.across_seeds)} ({verdict})."
-        )
+        seeds = replace(association.across_seeds, interval=association.across_seeds.widest)
+        lines.append(f"Across seeds of the same configuration the slope is {interval(seeds)} ({seeds.verdict}).")
     return [line for line in lines if line]
 
 

@@ -47,7 +47,8 @@ def partial(x: np.ndarray, y: np.ndarray, one: pd.DataFrame, design: Design) -> 
     basis = factors(one[use], design)
     own, target = _rest(x[use], basis), _rest(y[use], basis)
     if own is None or target is None:
-        return Estimate(None, points=points, note="the hyperparameters leave nothing of it")
+        what = "measure" if own is None else "target"
+        return Estimate(None, points=points, note=f"the hyperparameters determine the {what}")
     value = float(np.clip(own @ target, -1, 1))
     df = points - basis.shape[1] - 1 - 2
     if points < MINIMUM or df < 2:

@@ -12,6 +12,7 @@ from initdist import names
 from multirun_analysis.catalogue import Entry, entry
 from multirun_analysis.columns import OVER_SQRT_N
 from multirun_analysis.params import TRAIN_SIZE
+from multirun_analysis.stats.definitions import of_one_definition, recorded
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Candidates:
     entries: tuple[Entry, ...]
     values: np.ndarray
     unranked: tuple[str, ...]  # in the frame, but defined for no network
+    notes: tuple[str, ...] = ()  # on measures that some networks have with another definition
 
 
 def candidates(
@@ -40,13 +42,16 @@ def candidates(
         raise ValueError(f"measures must be among {', '.join(found)}, got {', '.join(unknown)}")
     entries = [entry(name, catalogue) for name in found if measures is None or name in measures]
     size = frame[TRAIN_SIZE].to_numpy(dtype=float)
-    columns = [oriented(frame[item.column].to_numpy(dtype=float), size, item) for item in entries]
+    options = recorded(frame)
+    single = [of_one_definition(item.name, frame[item.column].to_numpy(dtype=float), options) for item in entries]
+    columns = [oriented(values, size, item) for (values, _), item in zip(single, entries, strict=True)]
     empty = [np.isnan(column).all() for column in columns]
     kept = [column for column, nothing in zip(columns, empty, strict=True) if not nothing]
     return Candidates(
         tuple(item for item, nothing in zip(entries, empty, strict=True) if not nothing),
         np.column_stack(kept) if kept else np.empty((len(frame), 0)),
         tuple(item.name for item, nothing in zip(entries, empty, strict=True) if nothing),
+        tuple(note for _, note in single if note),
     )
 
 

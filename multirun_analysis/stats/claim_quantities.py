@@ -7,13 +7,29 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from initdist import names
 from multirun_analysis.catalogue import Entry
+from multirun_analysis.columns import OWN_GAP
+from multirun_analysis.params import NOISE_LEVEL
 from multirun_analysis.stats.blocked import CellEffect
 from multirun_analysis.stats.design import Design
 from multirun_analysis.stats.prestated import BOUNDS, Claim
 
 # D_k, u_j - z_j and w - w_0 stand for the way from the initialization in the catalogue's formulas.
 DISTANCES = re.compile(r"\bD_\w|\bu_j - z_j\b|\b(w|theta) - \1_0\b")
+
+
+def with_own_gap(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with each network's own generalization gap: under noise where its labels are noisy, else the clean one.
+
+    Without the columns that it takes there is none.
+    """
+    if names.GAP not in frame:
+        return frame
+    own = frame[names.GAP]
+    if names.GAP_NOISY in frame and NOISE_LEVEL in frame:
+        own = frame[names.GAP_NOISY].where(frame[NOISE_LEVEL] > 0).fillna(own)
+    return frame.assign(**{OWN_GAP: own})
 
 
 def quantities(claim: Claim, frame: pd.DataFrame, catalogue: Mapping[str, Entry]) -> list[str]:
@@ -43,7 +59,7 @@ def missing(claim: Claim, frame: pd.DataFrame, design: Design, quantities: Seque
             return "no bound with a distance from initialization in its formula is logged"
         return f"{claim.quantity} is not logged"
     if claim.while_falling and claim.while_falling not in frame:
-        return f"{claim.while_falling} is not logged"
+        return f"{names.GAP} is not logged"
     return ""
 
 

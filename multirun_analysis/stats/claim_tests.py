@@ -15,7 +15,7 @@ from multirun_analysis.closed_form import initial_norm
 from multirun_analysis.columns import NORM
 from multirun_analysis.params import is_seed, params_of
 from multirun_analysis.stats.blocked import SLOPE, CellEffect, cell_effects
-from multirun_analysis.stats.claim_quantities import defined, missing, quantities
+from multirun_analysis.stats.claim_quantities import defined, missing, quantities, with_own_gap
 from multirun_analysis.stats.claim_results import (
     CONTRADICTED,
     SUPPORTED,
@@ -65,6 +65,7 @@ def claims(
     seeds = [name for name in params if is_seed(name) and frame[name].nunique(dropna=False) > 1]
     if NORM not in frame and names.measure("param_norm") in frame:
         frame = frame.assign(**{NORM: np.sqrt(frame[names.measure("param_norm")])})
+    frame = with_own_gap(frame)
     return tuple(_test(claim, frame, design, seeds, catalogue) for claim in stated)
 
 
@@ -112,7 +113,7 @@ def _tested(claim: Claim, quantity: str, effect: CellEffect, falling: Blocked | 
     if not claim.while_falling:
         return _Tested(effect, quantity, p_for, p_against)
     if falling is None or not falling.tested:
-        return _Tested(effect, quantity, falling=falling, note=f"{claim.while_falling} cannot be tested here")
+        return _Tested(effect, quantity, falling=falling, note="the generalization gap cannot be tested here")
     # Both must hold, so the larger p counts. One that fails is enough against it: the smaller p, twice (Bonferroni).
     p_for, p_against = max(p_for, falling.p_below(0)), min(1.0, 2 * min(p_against, falling.p_above(0)))
     return _Tested(effect, quantity, p_for, p_against, falling)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.catalogue import Entry, read_catalogue
-from multirun_analysis.params import is_seed, params_of
+from multirun_analysis.params import NOISE_LEVEL, is_seed, params_of
 from multirun_analysis.stats.beyond import partial
 from multirun_analysis.stats.bits import paired_on_test_set
 from multirun_analysis.stats.candidates import Candidates, candidates
@@ -57,7 +57,7 @@ class _Data:
 
 def league_table(
     frame: pd.DataFrame,
-    target: str = names.GAP,
+    target: str | None = None,
     *,
     params: Sequence[str] | None = None,
     measures: Sequence[str] | None = None,
@@ -69,12 +69,14 @@ def league_table(
 ) -> LeagueTable:
     """Ranks every measure of `frame` (one row a network, as load_runs returns it) by how it goes with the target.
 
+    target: default the gap under noise where labels are noisy and every network has it, else the gap.
     params: the config columns (default: the frame's dotted columns and `seed`). measures: names, default all logged.
     group_axes: what comparisons within groups hold fixed, default data, noise and loss.
     resamples, permutations: default 1000 and 99, from 100 configurations on 400 and 39. Deterministic in `seed`.
     Raises ValueError for an unknown target or measure, or an empty frame.
     """
     catalogue = read_catalogue() if catalogue is None else catalogue
+    target = _default_target(frame) if target is None else target
     data = _prepare(frame, target, params, measures, group_axes, catalogue)
     number = len(data.y)
     resamples = (RESAMPLES if number < MANY else RESAMPLES_MANY) if resamples is None else resamples
@@ -101,6 +103,11 @@ def league_table(
     listed = {row.measure for row in table.rows}
     judged = [table.standing(name) for name in JUDGED if name in listed]
     return replace(table, verdicts=tuple(Verdict(row.measure, row.rungs) for row in judged))
+
+
+def _default_target(frame: pd.DataFrame) -> str:
+    noisy = NOISE_LEVEL in frame and bool((frame[NOISE_LEVEL] > 0).any())
+    return names.GAP_NOISY if noisy and names.GAP_NOISY in frame and frame[names.GAP_NOISY].notna().all() else names.GAP
 
 
 def _prepare(
@@ -253,6 +260,7 @@ def _notes(data: _Data, pairs: PairStatistics) -> list[str]:
     if fallback:
         number = f"{len(fallback)} measures are" if len(fallback) > 1 else "1 measure is"
         notes.append(f"{number} not in the catalogue, so taken with orientation +1 as recorded: {_listed(fallback)}.")
+    notes += data.found.notes
     if data.found.unranked:
         notes.append(f"Undefined for every network: {', '.join(data.found.unranked)}.")
     return notes

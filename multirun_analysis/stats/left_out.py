@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.stats.design import Design, codes, hyperparameters
-from multirun_analysis.stats.ols import MINIMUM, Interval, t_interval
+from multirun_analysis.stats.ols import MINIMUM, Interval, constant, t_interval
 
 GROUPS = 3  # groups from which one can be left out
 
@@ -59,6 +59,8 @@ def left_out(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray) ->
     if number < GROUPS:
         note = f"{number} groups, leaving one out needs {GROUPS}"
         return [LeftOut(None, None, number, note=note)] * x.shape[1]
+    if constant(y):
+        return [LeftOut(None, None, number, note="the target does not vary")] * x.shape[1]
     models = _models(one, design)
     alone = _errors(models, y, groups, None)
     total = np.array([float(np.sum((y[groups == g] - y[groups != g].mean()) ** 2)) for g in np.unique(groups)])

@@ -48,6 +48,12 @@ class Slope:
     note: str = ""
 
     @property
+    def widest(self) -> Interval | None:
+        """The wider of the plain and the clustered interval; None: there is neither."""
+        known = [item for item in (self.interval, self.clustered) if item is not None]
+        return max(known, key=lambda item: item.high - item.low) if known else None
+
+    @property
     def verdict(self) -> str:
         """positive | negative (the interval excludes 0) | includes 0 | undecided."""
         if self.interval is None or self.points < MINIMUM:
@@ -94,6 +100,8 @@ def fit_slopes(
     within_y, within_x = demean(y, codes), demean(x, codes)
     basis = _span(controls[informative], codes) if controls is not None else np.empty((points, 0))
     free_y, free_x = (values - basis @ (basis.T @ values) for values in (within_y, within_x))
+    if all(constant(y[codes == group]) for group in range(n_groups)):
+        return [Slope(None, points, n_groups, note="the target does not vary")] * x.shape[1]
     total, within, free = (np.sum(values**2, axis=0) for values in (x, within_x, free_x))
     varies = within > TINY**2 * np.maximum(total, TINY)
     usable = varies & (free > TINY * within)
@@ -123,6 +131,11 @@ def fit_slopes(
             note = f"{points} {unit} leave no degree of freedom"
         results.append(Slope(slope, points, n_groups, interval, *_clustered(slope, robust.get(k)), r2, effect, note))
     return results
+
+
+def constant(values: np.ndarray) -> bool:
+    """Whether all values are the same, to rounding."""
+    return float(np.ptp(values)) <= TINY * float(np.abs(values).max()) if len(values) else True
 
 
 def demean(values: np.ndarray, codes: np.ndarray) -> np.ndarray:

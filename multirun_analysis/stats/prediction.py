@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.stats.design import Design, codes, hyperparameters
-from multirun_analysis.stats.ols import independent
+from multirun_analysis.stats.ols import constant, independent
 
 MINIMUM_GROUPS = 3
 
@@ -54,8 +54,10 @@ def baseline_prediction(one: pd.DataFrame, design: Design, y: np.ndarray) -> Bas
     r2, adjusted = explained(y, z)
     groups = codes(one, design.group_axes)
     number = len(np.unique(groups))
-    left_out = leave_group_out(y, z, groups) if number >= MINIMUM_GROUPS else None
-    note = "" if left_out is not None else f"{number} groups for {z.shape[1]} hyperparameters"
+    left_out, note = None, "the target does not vary"
+    if not constant(y):
+        left_out = leave_group_out(y, z, groups) if number >= MINIMUM_GROUPS else None
+        note = "" if left_out is not None else f"{number} groups for {z.shape[1]} hyperparameters"
     return BaselinePrediction(tuple(labels), r2, adjusted, left_out, number, _leave_one_out(y, z), note)
 
 
@@ -80,6 +82,8 @@ def predict(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray) -> 
     if number < MINIMUM_GROUPS:
         note = f"leaving one group out needs {MINIMUM_GROUPS} groups, there are {number}"
         return [Prediction(r2, adjusted, None, None, None, number, note)] * x.shape[1]
+    if constant(y):
+        return [Prediction(None, None, None, None, None, number, "the target does not vary")] * x.shape[1]
     alone = leave_group_out(y, z, groups)
     measure, both = _beside(y, np.empty((len(y), 0)), x, groups), _beside(y, z, x, groups)
     return [
@@ -100,7 +104,7 @@ def explained(y: np.ndarray, z: np.ndarray) -> tuple[float | None, float | None]
     """R^2 of y on the columns of z [rows, columns] and an intercept, and adjusted R^2; None where undefined."""
     centred = y - y.mean()
     total = float(centred @ centred)
-    if total <= 0:
+    if constant(y):
         return None, None
     basis = independent(z - z.mean(axis=0))
     residual = centred - basis @ (basis.T @ centred)

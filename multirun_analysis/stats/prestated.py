@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from initdist import names
-from multirun_analysis.columns import NORM
+from multirun_analysis.columns import NORM, OWN_GAP
 from multirun_analysis.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
 
 BELOW, ABOVE = "below", "above"
@@ -130,7 +130,7 @@ CLAIMS = (
         ABOVE,
         0.0,
         "exponent of the bound in n",
-        while_falling=names.GAP,
+        while_falling=OWN_GAP,
         existential=True,
         correction="Holm over cells and bounds",
         source="arXiv 1902.04742",

@@ -125,9 +125,10 @@ def _slopes(
     clusters = codes(one, [axis for axis in CLUSTERS if axis in design.axes])
     controls = hyperparameters(one, design)[0]
     groups = codes(one, design.group_axes)
-    widths = codes(one, [WIDTH]) if WIDTH in design.within_axes else None
+    cells = codes(one, [axis for axis in CLUSTERS if axis in design.group_axes])
+    axes = {axis: codes(one, [axis]) for axis in design.within_axes}
     found = (
-        [headline(mean_y, column, groups, widths) for column in mean_x.T],
+        [headline(mean_y, column, groups, cells, axes) for column in mean_x.T],
         fit_slopes(mean_y, mean_x, groups=groups, clusters=clusters),
         fit_slopes(mean_y, mean_x, controls=controls, clusters=clusters),
         _across_seeds(rows, design, code, y, x, seed_columns),

@@ -82,10 +82,9 @@ def _between(partial: Estimate) -> tuple[str, str, float]:
 
 def _across(slope: Slope) -> tuple[str, str, float]:
     """Verdict, words and p value of the slope across seeds, which no function of the hyperparameters can imitate."""
-    if slope.slope is None or slope.interval is None:
+    widest = slope.widest
+    if slope.slope is None or slope.interval is None or widest is None:
         return UNDECIDED, f"slope across seeds not known ({slope.note})", 1.0
-    intervals = [item for item in (slope.interval, slope.clustered) if item is not None]
-    widest = max(intervals, key=lambda item: item.high - item.low)
     verdict = SUPPORTED if widest.low > 0 else CONTRADICTED if widest.high < 0 else UNDECIDED
     effect = slope.effect if slope.effect is not None else 0.0
     scale = 100 * effect / slope.slope if slope.slope else 0.0
@@ -100,7 +99,7 @@ def _associated(found: Headline) -> str:
     if found.slope is None or found.interval is None:
         return found.note
     groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
-    return f"{found.points} configurations in {groups}, interval over {found.over}"
+    return f"{found.points} configurations in {groups}, interval {found.basis}"
 
 
 def _predicts(row: Standing) -> str:

@@ -5,7 +5,7 @@
 One row of a world is a configuration: 4 sample sizes x 5 widths, or 5 x 10. Three measures follow what of the gap the
 axes do not determine with correlation 0, 0.5 and 0.9. In the world `plain` the sample size moves gap and measures
 oppositely; in `trend` the width moves both too. The truth of a slope is planted (in `trend` within groups: that of a
-very large sample); that of tau and Psi is the mean over four times as many other repeats, that of the partial
+very large sample; the slope has worlds of its own in slope_worlds.py); that of tau and Psi is the mean over four times as many other repeats, that of the partial
 correlation is planted. Where there is no interval it counts as right, since nothing is said. For
 tau over all pairs the levels of the axes are drawn anew too, since it is about any new configurations; the others are
 about new configurations on the grid's axes.
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from slope_worlds import WORLDS, World
 
 from multirun_analysis.stats.beyond import partial
 from multirun_analysis.stats.design import codes, find_design, hyperparameters
@@ -68,7 +69,7 @@ def intervals(grid: Grid, pairs: PairStatistics, x: np.ndarray, y: np.ndarray) -
     found = pairs.estimates(pairs.evaluate(x, y), x, y)
     results = {name: [(e.value, e.low, e.high) for e in found[name]] for name in ("tau_within", "psi")}
     results["partial"] = [(e.value, e.low, e.high) for e in (partial(one, y, grid.frame, design) for one in x.T)]
-    heads = [headline(y, one, groups, grid.width) for one in x.T]
+    heads = [headline(y, one, groups, axes={"model.width": grid.width}) for one in x.T]
     results["headline"] = [
         (h.slope, *((h.interval.low, h.interval.high) if h.interval else (-np.inf, np.inf))) for h in heads
     ]
@@ -145,17 +146,28 @@ def false_alarms(
     return dict(zip(("information", "information_pgdl"), np.mean(alarms, axis=0), strict=True))
 
 
+def headlines(world: World, repeats: int, seed: int = 7) -> tuple[float, float]:
+    """Share of repeats with an interval, and of these the share that holds the truth, which is 1 in each world."""
+    rng = np.random.default_rng(seed)
+    found = [headline(*world.draw(rng)).interval for _ in range(repeats)]
+    held = [item.low <= 1 <= item.high for item in found if item is not None]
+    return len(held) / repeats, float(np.mean(held)) if held else np.nan
+
+
 def main() -> None:
     """Prints percentages, one line a world, size and statistic."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=500, help="planted repeats (default 500)")
     repeats = parser.parse_args().repeats
     print(f"coverage of 95% intervals in {repeats} repeats, at correlation {', '.join(map(str, CORRELATIONS))}")
-    for world in TRENDS:
+    for kind in TRENDS:
         for configurations in SHAPES:
-            for name, share in coverage(configurations, world, repeats).items():
+            for name, share in coverage(configurations, kind, repeats).items():
                 percent = "  ".join(f"{100 * value:5.1f}" for value in share)
-                print(f"{world:6} {configurations:3} configurations  {name:17} {percent}", flush=True)
+                print(f"{kind:6} {configurations:3} configurations  {name:17} {percent}", flush=True)
+    for world in WORLDS:
+        printed, held = headlines(world, repeats)
+        print(f"headline: {world}: {100 * printed:5.1f} printed, of these {100 * held:5.1f} right", flush=True)
     for configurations in SHAPES:
         for missing in (0.0, 0.25):
             for name, share in false_alarms(configurations, repeats, missing=missing).items():

@@ -284,6 +284,40 @@ def test_totals_are_measures_and_layers_are_not():
     assert not next(item for item in found.entries if item.name == "carrier").known
 
 
+def test_values_of_another_definition_are_not_compared():
+    """Forty networks have version 2, the others version 1 or nothing recorded, which is the same."""
+    frame = world()
+    newer = np.arange(len(frame)) < 40
+    margin = np.arange(len(frame), dtype=float)
+    old = [json.dumps({"margin": {"draws": 10}}) if k % 2 else None for k in range(len(frame))]
+    text = np.where(newer, json.dumps({"margin": {"draws": 10, "version": 2}, "carrier": {}}), old)
+    frame = frame.assign(**{"measure/margin": margin, "measure_options": text})
+    found = candidates(frame, CATALOGUE)
+    place = [item.name for item in found.entries].index("margin")
+    assert np.array_equal(np.isnan(found.values[:, place]), ~newer)
+    others = len(frame) - 40
+    assert found.notes == (
+        f"margin is compared as version 2: {others} networks have it with another definition and take no part in it.",
+    )
+    same = json.dumps({"margin": {"draws": 10}})
+    more = frame.assign(measure_options=[same] * (len(frame) - 1) + [same.replace("10", "20")])
+    (note,) = candidates(more, CATALOGUE).notes
+    assert note == (
+        'margin is compared as options {"draws": 10}: 1 network has it with another definition and takes no part in it.'
+    )
+    table = league_table(more, resamples=0, permutations=0)
+    assert note in table.notes
+    assert table.standing("margin").undefined == 1
+
+
+def test_the_league_asks_for_the_gap_under_noise_where_labels_are_noisy():
+    frame = world().assign(**{names.GAP_NOISY: lambda rows: rows[names.GAP] + 0.1})
+    quick = {"resamples": 0, "permutations": 0}
+    assert league_table(frame, **quick).target == names.GAP_NOISY
+    assert league_table(frame[frame[NOISE] == 0], **quick).target == names.GAP
+    assert league_table(world(), **quick).target == names.GAP
+
+
 def test_the_catalogue_is_read_and_what_it_lacks_falls_back():
     catalogue = read_catalogue()
     assert catalogue["distance_from_init"].normalization == "root"

@@ -1,0 +1,56 @@
+"""One definition a measure: values of another version or of other options are not compared with each other."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+OPTIONS = "measure_options"  # column: JSON, measure -> the options and version of its value; or missing
+VERSION = "version"
+
+
+def recorded(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """For each network its measures' options; empty where none can be read."""
+    texts = frame[OPTIONS] if OPTIONS in frame else pd.Series([None] * len(frame))
+    codes, unique = pd.factorize(texts.where(texts.notna(), "").astype(str))
+    read = [_read(str(text)) for text in unique]
+    return [read[int(code)] for code in codes]
+
+
+def of_one_definition(measure: str, values: np.ndarray, options: Sequence[dict[str, Any]]) -> tuple[np.ndarray, str]:
+    """values [networks] with NaN where they have another definition than the one that counts, and a note on these.
+
+    What counts is the newest version, then the options that most networks have.
+    """
+    present = np.flatnonzero(~np.isnan(values))
+    keys = {int(k): _key(options[k].get(measure)) for k in present}
+    number = Counter(keys.values())
+    if len(number) < 2:
+        return values, ""
+    best = max(number, key=lambda key: (key[0], number[key], key[1]))
+    other = [k for k, key in keys.items() if key != best]
+    kept = values.copy()
+    kept[other] = np.nan
+    how = f"version {best[0]}" if len({key[0] for key in number}) > 1 else f"options {best[1]}"
+    count, take = ("1 network has", "takes") if len(other) == 1 else (f"{len(other)} networks have", "take")
+    return kept, f"{measure} is compared as {how}: {count} it with another definition and {take} no part in it."
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _key(options: Any) -> tuple[int, str]:
+    """Version, and the other options as text. Values recorded before there were versions have version 1."""
+    own = dict(options) if isinstance(options, dict) else {}
+    version = own.pop(VERSION, 1)
+    return version if isinstance(version, int) else 1, json.dumps(own, sort_keys=True)

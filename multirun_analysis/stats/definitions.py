@@ -28,7 +28,7 @@ def of_one_definition(measure: str, values: np.ndarray, options: Sequence[dict[s
     What counts is the newest version, then the options that most networks have.
     """
     present = np.flatnonzero(~np.isnan(values))
-    keys = {int(k): _key(options[k].get(measure)) for k in present}
+    keys = {k: _key(options[k].get(measure)) for k in present.tolist()}
     number = Counter(keys.values())
     if len(number) < 2:
         return values, ""

@@ -2,13 +2,14 @@
 
     python tests/analysis/coverage.py [--repeats 500]
 
-One row of a world is a configuration: 4 sample sizes x 5 widths, or 5 x 10. Three measures follow what of the gap the
-axes do not determine with correlation 0, 0.5 and 0.9. In the world `plain` the sample size moves gap and measures
-oppositely; in `trend` the width moves both too. The truth of a slope is planted (in `trend` within groups: that of a
-very large sample; the slope has worlds of its own in slope_worlds.py); that of tau and Psi is the mean over four times as many other repeats, that of the partial
-correlation is planted. Where there is no interval it counts as right, since nothing is said. For
-tau over all pairs the levels of the axes are drawn anew too, since it is about any new configurations; the others are
-about new configurations on the grid's axes.
+One row of a world is a configuration: 3 sample sizes x 3 widths, 4 x 5, or 5 x 10. Three measures follow what of the
+gap the axes do not determine with correlation 0, 0.5 and 0.9. In the world `plain` the sample size moves gap and
+measures oppositely; in `trend` the width moves both too. The truth of the slopes is planted (in `trend` within groups
+it is that of a very large sample), and so is that of the partial correlation. That of tau and Psi is the mean over four
+times as many other repeats. Where there is no interval it counts as right, since nothing is said.
+
+Tau over all pairs is about any new configurations, so the levels of the axes are drawn anew for it. The others are
+about new configurations on the grid's axes. The headline has worlds of its own as well (slope_worlds.py).
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ WORLDS = {
     World(3, 3, differ=1.0): 0.7,
     World(4, 5, differ=1.0): 0.7,
     World(6, 8, differ=1.0): 1.0,
+    World(3, 3, by_width=0.5): 0.0,
     World(4, 5, by_width=0.5): 0.0,
     World(6, 8, by_width=0.5): 1.0,
     World(6, 8, by_width=0.5, differ=0.5): 1.0,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from worlds import Planted, Store, metrics
 
 from initdist import names
+from multirun_analysis import load_runs
 from multirun_analysis.stats import analyze, league_table
 from multirun_analysis.stats.beyond import partial
 from multirun_analysis.stats.design import codes, configuration_means, find_design
@@ -107,6 +110,36 @@ def test_a_distance_made_of_the_hyperparameters_alone_reaches_no_rung_beyond() -
     rung = verdict.rungs[1]
     assert rung.verdict == "undecided"
     assert "the hyperparameters determine the measure" in rung.reason
+
+
+def stored(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The frame's networks as MLflow's client writes them and load_runs reads them."""
+    runs = []
+    for row in frame.to_dict("records"):
+        values = metrics(row[names.DISTANCE], row[names.GAP], width=row[WIDTH], n=row[SIZE])
+        values |= {name: value for name, value in row.items() if name.startswith(names.MEASURE)}
+        runs.append(Planted({WIDTH: row[WIDTH], SIZE: row[SIZE]}, values, row[names.SEED]))
+    store = Store(folder)
+    store.add(runs)
+    return load_runs(store.uri)
+
+
+def test_from_a_store_a_confounder_is_no_more_than_associated_and_ties_share_places(tmp_path: Path) -> None:
+    frame = grid((160, 640, 2560), (16, 64, 256), 3)
+    rng = np.random.default_rng(11)
+    frame[names.DISTANCE], frame[names.GAP] = power_law(rng, frame[SIZE].to_numpy(float), frame[WIDTH].to_numpy(float))
+    for twin in range(6):
+        frame[f"measure/twin{twin}"] = -np.log2(frame[WIDTH]) + 0.001 * rng.normal(size=len(frame))
+    runs = stored(frame, tmp_path)
+    table = league_table(runs, **QUICK)
+    (verdict,) = table.verdicts
+    assert verdict.reached is None or verdict.reached.name == "associated"
+    assert {table.places(table.standing(f"twin{twin}"))[0] for twin in range(6)} == {1}
+    first, last, _ = table.places(table.standing("twin0"))
+    assert last - first >= 5
+    few = league_table(runs[(runs[SIZE] == 160) & (runs[WIDTH] <= 64)], **QUICK)
+    assert few.leaders == {}
+    assert few.places(few.standing(names.DISTANCE)) is None
 
 
 def test_partial_correlation_holds_0_where_only_the_axes_are_shared() -> None:

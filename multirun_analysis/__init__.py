@@ -10,8 +10,8 @@ from multirun_analysis.errors import AnalysisError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from multirun_analysis.stats.claim_tests import claims
-    from multirun_analysis.stats.league import league_table
+    from multirun_analysis.stats.claims.tests import claims
+    from multirun_analysis.stats.league.table import league_table
 
 __all__ = ["AnalysisError", "claims", "league_table", "load_runs"]
 
@@ -19,11 +19,11 @@ __all__ = ["AnalysisError", "claims", "league_table", "load_runs"]
 def __getattr__(name: str) -> Any:
     """Statistics are imported when they are first asked for: the package itself imports nothing heavy."""
     if name == "league_table":
-        from multirun_analysis.stats.league import league_table
+        from multirun_analysis.stats.league.table import league_table
 
         return league_table
     if name == "claims":
-        from multirun_analysis.stats.claim_tests import claims
+        from multirun_analysis.stats.claims.tests import claims
 
         return claims
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -48,10 +48,10 @@ def load_runs(
     excluded: also return the runs that the analysis leaves out, with the reason in column `excluded`.
     Raises AnalysisError if the store, the experiment or the sweep cannot be read, or a condition is met by no network.
     """
-    from multirun_analysis.filters import flat, select
-    from multirun_analysis.query import read_networks
-    from multirun_analysis.selection import default_target, exclude
-    from multirun_analysis.store import default_uri
+    from multirun_analysis.runs.exclusions import default_target, exclude
+    from multirun_analysis.runs.read import read_networks
+    from multirun_analysis.runs.store import default_uri
+    from multirun_analysis.runs.where import flat, select
 
     networks = select(read_networks(tracking_uri or default_uri("."), experiment, sweep), flat(where or {}))
     networks = exclude(networks, target or default_target(networks), asked=target is not None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import cast
@@ -47,15 +49,32 @@ def _main(cfg: DictConfig) -> None:
     try:
         config = cast(AnalysisConfig, OmegaConf.to_object(cfg))
         validate(config)
-        from multirun_analysis.progress import shown
-        from multirun_analysis.run import analyze
+        from multirun_analysis.session import analyze
 
-        with shown() as tell:
+        with _shown() as tell:
             outcome = analyze(config, HydraConfig.get().runtime.cwd, tell)
     except AnalysisError as error:
         print(f"initdist-analyze: {error}", file=sys.stderr)
         sys.exit(2)
     print("\n".join(outcome.lines))
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[str], None]]:
+    """Tells what an analysis is doing, on standard error, if that is a terminal.
+
+    Yields the function that is told of each step: a spinner with the step and the seconds since the start.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+        yield lambda text: progress.update(task, description=text)
 
 
 if __name__ == "__main__":

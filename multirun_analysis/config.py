@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from initdist import names
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.store import masked
+from multirun_analysis.runs.store import masked
 
 FOLDER = "analysis"  # under conf/, a root of its own: beside conf/measures, `measures=` would choose a file there
 LISTS = ("measures", "group")
@@ -98,7 +98,7 @@ def ui_url(config: AnalysisConfig, uri: str) -> str:
 
 def command(config: AnalysisConfig, uri: str) -> str:
     """The shell line that makes the same analysis from anywhere; a password in the URI is masked."""
-    from multirun_analysis.filters import flat
+    from multirun_analysis.runs.where import flat
 
     experiments = config.experiments
     values: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""How params, metrics and numbers are written for readers: figures and report say the same."""
+"""Names of what an analysis computes, and how params, metrics and numbers are written for readers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from initdist import names
-from multirun_analysis.columns import NORM, OVER_SQRT_N
+
+OVER_SQRT_N = names.measure("distance_over_sqrt_n")
+NORM = "distance_from_origin"  # sqrt(measure/param_norm)
+OWN_GAP = "own_generalization_gap"  # under noise where the labels trained on are noisy, else the clean one
+HISTORIES = (names.DISTANCE, names.TRAIN_LOSS)
 
 SHORT = {
     "model.width": "width",

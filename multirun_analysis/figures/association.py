@@ -23,10 +23,10 @@ from multirun_analysis.figures.style import (
     named,
     palette,
 )
-from multirun_analysis.params import WIDTH
+from multirun_analysis.runs.params import WIDTH
 from multirun_analysis.stats import Results
 from multirun_analysis.stats.design import Design, codes
-from multirun_analysis.stats.regression import Association
+from multirun_analysis.stats.regression.association import Association
 
 NAME, TITLE = "gap_against_distance", "Gap against distance"
 

@@ -11,7 +11,7 @@ from multirun_analysis.figures.roles import roles
 from multirun_analysis.figures.scales import level_axis, log_y
 from multirun_analysis.figures.style import Drawing, legend, levels_of, marks, palette
 from multirun_analysis.figures.trend import BAND, LINE, markers_of, trend
-from multirun_analysis.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
+from multirun_analysis.runs.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
 from multirun_analysis.stats.design import Design
 
 

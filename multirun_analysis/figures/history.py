@@ -13,8 +13,8 @@ from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import roles
 from multirun_analysis.figures.scales import enough_ticks, log_y
 from multirun_analysis.figures.style import DASHES, Drawing, legend, levels_of, marks, palette
-from multirun_analysis.params import DEPTH, NOISE_LEVEL, TRAIN_SIZE, WIDTH
-from multirun_analysis.query import RUN_ID
+from multirun_analysis.runs.params import DEPTH, NOISE_LEVEL, TRAIN_SIZE, WIDTH
+from multirun_analysis.runs.read import RUN_ID
 from multirun_analysis.stats.design import Design, codes
 
 MAXIMUM_RUNS = 240

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.figures.style import MARKERS, Drawing, legend
-from multirun_analysis.stats.standings import Estimate, LeagueTable, Standing
+from multirun_analysis.stats.league.league_types import Estimate, LeagueTable, Standing
 
 NAME, TITLE = "league", "Measures with their intervals"
 MAXIMUM_ROWS = 30

@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.catalogue import read_catalogue
 from multirun_analysis.figures.association import dots
 from multirun_analysis.figures.panels import name_axes
 from multirun_analysis.figures.roles import MAXIMUM_STYLES, roles
 from multirun_analysis.figures.style import MARKERS, Drawing, legend, levels_of, marks, palette, wrapped
-from multirun_analysis.params import TRAIN_SIZE, WIDTH
-from multirun_analysis.stats.candidates import candidates
+from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH
+from multirun_analysis.stats.catalogue import read_catalogue
 from multirun_analysis.stats.design import Design, codes, configurations
-from multirun_analysis.stats.standings import LeagueTable, Standing
+from multirun_analysis.stats.league.candidates import candidates
+from multirun_analysis.stats.league.league_types import LeagueTable, Standing
 
 NAME, TITLE = "gap_against_measures", "Gap against each measure"
 MAXIMUM, COLUMNS = 12, 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multirun_analysis.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
+from multirun_analysis.runs.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
 from multirun_analysis.stats.design import Design
 
 MAXIMUM_STYLES = 12

@@ -7,14 +7,14 @@ import seaborn as sns
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.closed_form import initial_norm
-from multirun_analysis.columns import NORM
 from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import over_width
 from multirun_analysis.figures.scales import level_axis, log_y
 from multirun_analysis.figures.style import Drawing, legend, levels_of, marks, palette
 from multirun_analysis.figures.trend import BAND, LINE, markers_of, trend
-from multirun_analysis.params import WIDTH
+from multirun_analysis.labels import NORM
+from multirun_analysis.runs.params import WIDTH
+from multirun_analysis.stats.closed_form import initial_norm
 from multirun_analysis.stats.design import Design
 
 ONE_WIDTH = "the width does not vary (or moves together with another axis)"

@@ -1,4 +1,4 @@
-"""Results and figures -> runs.csv, statistics.json, figures, report.md, report.html."""
+"""Results and figures -> runs_table.csv, statistics.json, figures, report.md, report.html."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.query import INVALID, TEST_CORRECT
-from multirun_analysis.report import html, markdown, runs
-from multirun_analysis.report.answer import answer, claim_line, league_line, remarks, target_note, verdict
-from multirun_analysis.report.content import blocks
-from multirun_analysis.report.material import Material, Report, folder_of, summary
+from multirun_analysis.report import html, markdown, runs_table
+from multirun_analysis.report.inputs import Material, Report, folder_of, summary
 from multirun_analysis.report.rendering import Rendered, render
-from multirun_analysis.selection import MEANING
+from multirun_analysis.report.sections import blocks
+from multirun_analysis.report.sentences import answer, claim_line, league_line, remarks, target_note, verdict
+from multirun_analysis.runs.exclusions import MEANING
+from multirun_analysis.runs.read import INVALID, TEST_CORRECT
+from multirun_analysis.runs.store import masked
 from multirun_analysis.stats import plain
-from multirun_analysis.store import masked
 from multirun_analysis.uptodate import versions
 
 __all__ = [
@@ -59,7 +59,7 @@ def write(report: Report, out: Path) -> list[Path]:
     content = blocks(report)
     heading = f"Distance from initialization and generalization: {report.title}"
     texts = {
-        "runs.csv": _runs(report),
+        "runs_table.csv": _runs(report),
         "statistics.json": json.dumps(statistics(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         "report.md": markdown.render(heading, content),
         "report.html": html.render(heading, content, images),
@@ -104,7 +104,7 @@ def _runs(report: Report) -> str:
     for material in report.parts:
         frame = material.networks.frame.drop(columns=[INVALID, TEST_CORRECT])
         frame.insert(0, "experiment", material.networks.source.experiment)
-        frames.append(frame.assign(url=runs.addresses(material, report.ui_url)))
+        frames.append(frame.assign(url=runs_table.addresses(material, report.ui_url)))
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from multirun_analysis.report.document import (
+from multirun_analysis.report.blocks import (
     Badge,
     Block,
     Bullets,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from multirun_analysis.report.document import (
+from multirun_analysis.report.blocks import (
     Block,
     Bullets,
     Cell,

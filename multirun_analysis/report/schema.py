@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from multirun_analysis.query import Source
 from multirun_analysis.report import SCHEMA_VERSION
+from multirun_analysis.runs.read import Source
 from multirun_analysis.stats import DERIVED, Results
 
 NUMBER = {"type": ["number", "null"]}  # what is missing or infinite is null

@@ -9,12 +9,12 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.report.answer import SCALE, interval
-from multirun_analysis.report.document import Table
+from multirun_analysis.report.blocks import Table
+from multirun_analysis.report.sentences import SCALE, interval
 from multirun_analysis.stats import Results
 from multirun_analysis.stats.design import SEEDS
-from multirun_analysis.stats.ols import Slope
-from multirun_analysis.stats.regression import Association
+from multirun_analysis.stats.regression.association import Association
+from multirun_analysis.stats.regression.ols import Slope
 
 MAXIMUM_ROWS = 200
 UNIT = "Slopes in percentage points per unit of the measure, with 95% t intervals."

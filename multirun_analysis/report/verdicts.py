@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.report.document import Badge, Block, Bullets, Cell, Folded, Link, Table, Text
+from multirun_analysis.report.blocks import Badge, Block, Bullets, Cell, Folded, Link, Table, Text
 from multirun_analysis.stats import ClaimResult, LeagueTable
-from multirun_analysis.stats.claim_results import VERDICTS
-from multirun_analysis.stats.claim_words import limited, scope, sign
-from multirun_analysis.stats.ols import Interval, Slope
-from multirun_analysis.stats.standings import Estimate, Information, SignError, Standing
+from multirun_analysis.stats.claims.results import VERDICTS
+from multirun_analysis.stats.claims.words import limited, scope, sign
+from multirun_analysis.stats.league.league_types import Estimate, Information, SignError, Standing
+from multirun_analysis.stats.regression.ols import Interval, Slope
 
 KIND = {"supported": "yes", "contradicted": "no"}
 OURS = (names.DISTANCE,)

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from initdist import names
-from multirun_analysis.columns import NORM, OVER_SQRT_N
-from multirun_analysis.params import TRAIN_SIZE, WIDTH, is_seed
-from multirun_analysis.stats.claim_results import ClaimResult
-from multirun_analysis.stats.claim_tests import claims
+from multirun_analysis.labels import NORM, OVER_SQRT_N
+from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH, is_seed
+from multirun_analysis.stats.claims.results import ClaimResult
+from multirun_analysis.stats.claims.tests import claims
 from multirun_analysis.stats.design import Design, configurations, find_design
-from multirun_analysis.stats.headline import Headline
-from multirun_analysis.stats.league import league_table
-from multirun_analysis.stats.regression import Association, associate
-from multirun_analysis.stats.scaling import Scaling, scalings
-from multirun_analysis.stats.standings import LeagueTable
+from multirun_analysis.stats.league.league_types import LeagueTable
+from multirun_analysis.stats.league.table import league_table
+from multirun_analysis.stats.regression.association import Association, associate
+from multirun_analysis.stats.regression.headline import Headline
+from multirun_analysis.stats.regression.scaling import Scaling, scalings
 
 MEASURES = (names.DISTANCE, OVER_SQRT_N)
 DERIVED = ("verdict", "gain", "reached", "failed", "sentence")  # properties of results that belong to them

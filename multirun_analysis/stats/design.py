@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.params import WIDTH, is_seed
+from multirun_analysis.runs.params import WIDTH, is_seed
 
 # Within a group the architecture and the optimizer may move; data, noise, loss and all else stay fixed.
 WITHIN_PREFIXES = ("model.", "optimizer.")

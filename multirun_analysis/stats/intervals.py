@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import stdtrit
 
-from multirun_analysis.stats.ols import CONFIDENCE, MINIMUM
-from multirun_analysis.stats.standings import Difference, Estimate
+from multirun_analysis.stats.league.league_types import Difference, Estimate
+from multirun_analysis.stats.regression.ols import CONFIDENCE, MINIMUM
 
 COVERED = 20  # configurations from which coverage of an interval is claimed
 ALL_AGREE = "every pair agrees: a one-sided bound"

@@ -22,12 +22,12 @@ import numpy as np
 import pandas as pd
 from slope_worlds import WORLDS, World
 
-from multirun_analysis.stats.beyond import partial
 from multirun_analysis.stats.design import codes, find_design, hyperparameters
-from multirun_analysis.stats.headline import headline
-from multirun_analysis.stats.information import condition, informations
-from multirun_analysis.stats.ols import fit_slope
-from multirun_analysis.stats.ranking import PairStatistics
+from multirun_analysis.stats.league.beyond import partial
+from multirun_analysis.stats.ranks.information import condition, informations
+from multirun_analysis.stats.ranks.ranking import PairStatistics
+from multirun_analysis.stats.regression.headline import headline
+from multirun_analysis.stats.regression.ols import fit_slope
 
 CORRELATIONS = (0.0, 0.5, 0.9)
 SHAPES = {9: (3, 3), 20: (4, 5), 50: (5, 10)}

@@ -14,10 +14,10 @@ from worlds import STEPS, Planted, Store, metrics
 
 from initdist import names
 from multirun_analysis import stats
-from multirun_analysis.columns import HISTORIES
 from multirun_analysis.figures import Drawing, drawings, sampled_runs
-from multirun_analysis.query import Source, networks_of, read_histories, read_records
-from multirun_analysis.selection import exclude
+from multirun_analysis.labels import HISTORIES
+from multirun_analysis.runs.exclusions import exclude
+from multirun_analysis.runs.read import Source, networks_of, read_histories, read_records
 
 LONG = "a_folder_of_images_with_a_long_name_of_its_own"
 LEVELS = {"dataset.name": ("digits", "mnist"), "noise.level": (0.0, 0.4), "model.width": (16, 64, 256)}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from multirun_analysis.config import AnalysisConfig, Tracking
-from multirun_analysis.run import analyze
+from multirun_analysis.session import analyze
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install initdist[dev]")
 from selenium.webdriver.common.by import By  # noqa: E402

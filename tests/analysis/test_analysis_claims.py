@@ -16,15 +16,15 @@ from worlds import Planted, Store, metrics
 
 import multirun_analysis
 from initdist import names
-from multirun_analysis.catalogue import Entry, read_catalogue
-from multirun_analysis.closed_form import xavier_norm
 from multirun_analysis.config import AnalysisConfig, Tracking
-from multirun_analysis.run import analyze
+from multirun_analysis.session import analyze
 from multirun_analysis.stats import claims
-from multirun_analysis.stats.claim_quantities import holds_distance
-from multirun_analysis.stats.claim_results import ClaimResult
-from multirun_analysis.stats.prestated import CLAIMS, Claim
-from multirun_analysis.stats.seed_blocks import blocked, mean_of
+from multirun_analysis.stats.catalogue import Entry, read_catalogue
+from multirun_analysis.stats.claims.paper_claims import CLAIMS, Claim
+from multirun_analysis.stats.claims.quantities import holds_distance
+from multirun_analysis.stats.claims.results import ClaimResult
+from multirun_analysis.stats.claims.seed_blocks import blocked, mean_of
+from multirun_analysis.stats.closed_form import xavier_norm
 
 WIDTH, DEPTH, SIZE, NOISE = "model.width", "model.depth", "dataset.train_size", "noise.level"
 GROWS, FALLS = "measure/grows", "measure/falls"

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from initdist.paths import conf_dir
 from multirun_analysis import AnalysisError
 from multirun_analysis.config import FOLDER, register, unswept, validate
-from multirun_analysis.run import analyze
+from multirun_analysis.session import analyze
 
 WITHOUT_TORCH = (
     "import sys; from multirun_analysis.__main__ import main; main(); "

@@ -10,9 +10,10 @@ from mlflow.entities import Metric
 from worlds import Store, planted_slope
 
 from initdist import names
-from multirun_analysis import run, uptodate
+from multirun_analysis import session as run
+from multirun_analysis import uptodate
 from multirun_analysis.config import AnalysisConfig, Tracking
-from multirun_analysis.run import CURRENT, analyze
+from multirun_analysis.session import CURRENT, analyze
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from multirun_analysis.config import AnalysisConfig, Tracking
 from multirun_analysis.report.schema import schema
-from multirun_analysis.run import analyze
+from multirun_analysis.session import analyze
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 

@@ -21,7 +21,7 @@ from multirun_analysis.figures import Drawing, theme
 from multirun_analysis.figures.panels import grid, panels_of
 from multirun_analysis.figures.scales import CUT, ZERO, level_axis, log_y
 from multirun_analysis.figures.style import legend, marks, palette, wrapped
-from multirun_analysis.params import params_of
+from multirun_analysis.runs.params import params_of
 from multirun_analysis.stats.design import find_design
 
 EVERY = {

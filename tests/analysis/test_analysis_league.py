@@ -13,10 +13,10 @@ import statsmodels.api as sm
 
 import multirun_analysis
 from initdist import names
-from multirun_analysis.catalogue import Entry, entry, read_catalogue
-from multirun_analysis.closed_form import xavier_norm
 from multirun_analysis.stats import claims, league_table, plain
-from multirun_analysis.stats.candidates import candidates, oriented
+from multirun_analysis.stats.catalogue import Entry, entry, read_catalogue
+from multirun_analysis.stats.closed_form import xavier_norm
+from multirun_analysis.stats.league.candidates import candidates, oriented
 
 WIDTH, SIZE, NOISE = "model.width", "dataset.train_size", "noise.level"
 QUICK = {"resamples": 200, "permutations": 39}

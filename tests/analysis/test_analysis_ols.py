@@ -7,7 +7,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats as scipy_stats
 
-from multirun_analysis.stats.ols import MINIMUM, fit_slope, fit_slopes
+from multirun_analysis.stats.regression.ols import MINIMUM, fit_slope, fit_slopes
 
 
 def planted(seed=0, groups=5, each=6, slope=1.5, controls=2):

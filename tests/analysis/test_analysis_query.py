@@ -12,9 +12,11 @@ import pytest
 
 import multirun_analysis
 from initdist import names
-from multirun_analysis import AnalysisError, client, load_runs, query, sqlite
-from multirun_analysis.query import read_histories, read_networks, read_records
-from multirun_analysis.selection import counts, counts_by_cell, exclude, require_some, with_unconverged
+from multirun_analysis import AnalysisError, load_runs
+from multirun_analysis.runs import client, sqlite
+from multirun_analysis.runs import read as query
+from multirun_analysis.runs.exclusions import counts, counts_by_cell, exclude, require_some, with_unconverged
+from multirun_analysis.runs.read import read_histories, read_networks, read_records
 
 
 def excluded(messy):

@@ -12,13 +12,19 @@ import pytest
 from coverage import CORRELATIONS, coverage, false_alarms
 from scipy.stats import kendalltau
 
-from multirun_analysis.stats.bits import paired_on_test_set
 from multirun_analysis.stats.design import find_design
-from multirun_analysis.stats.information import condition, informations
 from multirun_analysis.stats.intervals import differences_from_leader, holm
-from multirun_analysis.stats.pairs import linearized, multinomial_weights, pairs_within, tau_b, variance
-from multirun_analysis.stats.ranking import PairStatistics
-from multirun_analysis.stats.sign_error import certainty, environments, mcnemar_certainty, seed_pairs, sign_errors
+from multirun_analysis.stats.ranks.information import condition, informations
+from multirun_analysis.stats.ranks.paired_errors import paired_on_test_set
+from multirun_analysis.stats.ranks.pairs import linearized, multinomial_weights, pairs_within, tau_b, variance
+from multirun_analysis.stats.ranks.ranking import PairStatistics
+from multirun_analysis.stats.ranks.sign_errors import (
+    certainty,
+    environments,
+    mcnemar_certainty,
+    seed_pairs,
+    sign_errors,
+)
 
 WIDTH, SIZE = "model.width", "dataset.train_size"
 

@@ -20,16 +20,16 @@ from scipy.stats import ttest_1samp
 from initdist import names
 from initdist.paths import conf_dir
 from multirun_analysis import AnalysisError, figures
-from multirun_analysis.closed_form import initial_norm, xavier_norm
 from multirun_analysis.config import FOLDER, AnalysisConfig, Tracking, command, register, validate
 from multirun_analysis.figures.panels import panels_of
 from multirun_analysis.figures.style import t_bands
 from multirun_analysis.labels import cell, number, term, value
 from multirun_analysis.report import Material, html, markdown
-from multirun_analysis.report.content import blocks
-from multirun_analysis.report.document import Bullets, Code, Heading, Table, Text
-from multirun_analysis.run import Outcome, analyze
+from multirun_analysis.report.blocks import Bullets, Code, Heading, Table, Text
+from multirun_analysis.report.sections import blocks
+from multirun_analysis.session import Outcome, analyze
 from multirun_analysis.stats import derived
+from multirun_analysis.stats.closed_form import initial_norm, xavier_norm
 from multirun_analysis.uptodate import MANIFEST
 
 

@@ -14,10 +14,10 @@ from worlds import Planted, Store, metrics
 from initdist import names
 from multirun_analysis import AnalysisError, load_runs
 from multirun_analysis.config import AnalysisConfig, Tracking
-from multirun_analysis.query import Networks, Source, read_networks
-from multirun_analysis.run import analyze
-from multirun_analysis.selection import counts, default_target, exclude, left_out, require_some
-from multirun_analysis.targets import why_default
+from multirun_analysis.runs.exclusions import counts, default_target, exclude, left_out, require_some
+from multirun_analysis.runs.read import Networks, Source, read_networks
+from multirun_analysis.runs.targets import why_default
+from multirun_analysis.session import analyze
 
 
 def labels(level: float, width: int = 64, seed: int = 0) -> Planted:

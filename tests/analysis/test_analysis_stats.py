@@ -13,13 +13,13 @@ from scipy.stats import t as student
 from worlds import Planted, planted_slope
 
 from initdist import names
-from multirun_analysis.params import typed, unparsable
+from multirun_analysis.runs.params import typed, unparsable
 from multirun_analysis.stats import NORM, OVER_SQRT_N, analyze, plain
 from multirun_analysis.stats.design import codes, configurations, find_design, hyperparameters
-from multirun_analysis.stats.prediction import explained, leave_group_out
-from multirun_analysis.stats.rank import kendall_within
-from multirun_analysis.stats.regression import slopes
-from multirun_analysis.stats.scaling import scalings
+from multirun_analysis.stats.ranks.kendall import kendall_within
+from multirun_analysis.stats.regression.association import slopes
+from multirun_analysis.stats.regression.prediction import explained, leave_group_out
+from multirun_analysis.stats.regression.scaling import scalings
 
 
 def frame_of(runs: list[Planted]) -> tuple[pd.DataFrame, list[str]]:

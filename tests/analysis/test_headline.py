@@ -8,9 +8,9 @@ import pytest
 from slope_worlds import DEPTH, WIDTH, WORLDS, World
 
 from initdist import names
-from multirun_analysis.report.answer import answer
+from multirun_analysis.report.sentences import answer
 from multirun_analysis.stats import analyze
-from multirun_analysis.stats.headline import headline
+from multirun_analysis.stats.regression.headline import headline
 
 SIZE = "dataset.train_size"
 

@@ -13,13 +13,13 @@ from worlds import Planted, Store, metrics
 from initdist import names
 from multirun_analysis import load_runs
 from multirun_analysis.stats import analyze, league_table
-from multirun_analysis.stats.beyond import partial
 from multirun_analysis.stats.design import codes, configuration_means, find_design
 from multirun_analysis.stats.intervals import correlation_interval
-from multirun_analysis.stats.ols import Interval, Slope
-from multirun_analysis.stats.regression import slopes
-from multirun_analysis.stats.standings import Estimate
-from multirun_analysis.stats.verdict import beyond as rung_beyond
+from multirun_analysis.stats.league.beyond import partial
+from multirun_analysis.stats.league.ladder import beyond as rung_beyond
+from multirun_analysis.stats.league.league_types import Estimate
+from multirun_analysis.stats.regression.association import slopes
+from multirun_analysis.stats.regression.ols import Interval, Slope
 
 WIDTH, SIZE = "model.width", "dataset.train_size"
 SIZES, WIDTHS = (160, 320, 640, 1280, 2560, 5120), (16, 32, 64, 128, 256, 512, 1024)

@@ -1,0 +1,70 @@
+"""What a report is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multirun_analysis import labels
+from multirun_analysis.report.rendering import Rendered
+from multirun_analysis.runs.read import Networks
+from multirun_analysis.stats import Results
+
+
+@dataclass(frozen=True)
+class Material:
+    """One experiment. asked_target: whether the user named the target. folder: its figures' place under figures/."""
+
+    networks: Networks
+    counts: Mapping[str, int]
+    by_cell: Sequence[dict[str, Any]]
+    results: Results
+    drawings: Sequence[Rendered]
+    asked_target: bool = True
+    folder: str = ""
+
+    @property
+    def title(self) -> str:
+        """Names the experiment or the sweep."""
+        source = self.networks.source
+        return f"{source.experiment}, sweep {source.sweep}" if source.sweep else source.experiment
+
+    def picture(self, name: str) -> str:
+        """A figure's path under figures/ without extension."""
+        return f"{self.folder}/{name}" if self.folder else name
+
+
+@dataclass(frozen=True)
+class Report:
+    """Experiments side by side, mostly one. command: the shell line that makes it again; ui_url: the MLflow UI.
+
+    comparison: the figure of several experiments; where: the filter, config key -> what was asked for.
+    """
+
+    parts: Sequence[Material]
+    command: str
+    ui_url: str
+    where: Mapping[str, Any]
+    comparison: Rendered | None = None
+
+    @property
+    def title(self) -> str:
+        return " and ".join(part.title for part in self.parts)
+
+
+def folder_of(experiment: str, place: int, several: bool) -> str:
+    """A folder name for an experiment's figures; empty where there is one experiment."""
+    return f"{place + 1}-{re.sub(r'[^A-Za-z0-9]+', '-', experiment).strip('-') or 'experiment'}" if several else ""
+
+
+def summary(material: Material) -> str:
+    """One sentence on what was analyzed."""
+    source = material.networks.source
+    used, frame = len(material.networks.used), material.networks.frame
+    configurations = labels.count(len(material.results.means), "configuration")
+    text = f"{used:,} of {labels.count(len(frame), 'run')} used, {configurations}"
+    varied = [labels.short(axis) for axis in material.results.design.axes]
+    text += f"; varied: {', '.join(varied) or 'nothing but seeds'}."
+    return f"{text} {source.filtered:,} further runs do not meet the filter." if source.filtered else text

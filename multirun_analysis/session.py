@@ -1,0 +1,211 @@
+"""One analysis from the store to the files: the composition of query, statistics, figures and report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from multirun_analysis import uptodate
+from multirun_analysis.config import AnalysisConfig, command, ui_url
+from multirun_analysis.errors import AnalysisError
+from multirun_analysis.labels import HISTORIES
+from multirun_analysis.runs.read import Networks, Source, networks_of, quiet, read_histories, read_records
+from multirun_analysis.runs.records import Records, Tell
+from multirun_analysis.runs.store import default_uri, one_line, open_client
+from multirun_analysis.runs.where import axes_of, flat, measures_of, require_known, select
+from multirun_analysis.second import Second
+
+if TYPE_CHECKING:
+    from multirun_analysis.report import Material, Rendered, Report
+
+ARTIFACTS = "analysis"  # folder of the files among the sweep's artifacts
+CURRENT = "Nothing has changed since this report was written (refresh=true writes it anew)"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """lines: what to tell the user. report: None where the one in `out` was current."""
+
+    report: Report | None
+    files: list[Path]
+    lines: list[str]
+
+
+def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -> Outcome:
+    """directory: where relative paths and the default store lie. Raises AnalysisError."""
+    uri = config.tracking.uri or default_uri(directory)
+    out = Path(directory) / config.out
+    manifest = None if config.refresh else uptodate.load(out)
+    with closing(Second()) as helper:
+        if manifest is None:  # there is no report that could still be current
+            helper.start()
+        records = {name: read_records(uri, name, tell) for name in config.experiments}
+        key = uptodate.key(_settings(config, uri), [found.digest() for found in records.values()])
+        if manifest is not None and _current(manifest, key, uri, out):
+            files = [out / name for name in manifest.files]
+            return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
+        helper.start()
+        return _anew(config, uri, records, out, key, tell, helper)
+
+
+def _anew(
+    config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell, helper: Second
+) -> Outcome:
+    from multirun_analysis import report
+    from multirun_analysis.figures import drawings, league, sampled_runs
+
+    several = len(records) > 1
+    where = flat(config.where)
+    chosen = [_networks(config, uri, name, found) for name, found in records.items()]
+    source, unlogged = chosen[0].source, _unlogged([networks.source for networks in chosen])
+    if not unlogged:
+        helper.submit(_opened, uri)
+    report.prepare(out)
+    uptodate.discard(out)
+    parts, sampled, read = [], [], []
+    for place, networks in enumerate(chosen):
+        folder = report.folder_of(networks.source.experiment, place, several)
+        results = _statistics(config, networks, tell)
+        tell("reading histories")
+        runs = sampled_runs(networks.used, results.design)
+        histories = read_histories(uri, runs, HISTORIES)
+        sampled += runs
+        read.append(histories)
+        tasks = drawings(networks.used, results, histories)
+        drawn = []
+        for number, image in enumerate(report.render(tasks, helper), start=1):
+            tell(f"figure {number} of {len(tasks)}")
+            drawn.append(image)
+        parts.append(_material(config, networks, results, drawn, folder))
+    comparison = None
+    if several:
+        tables = {p.networks.source.experiment: p.results.league for p in parts if p.results.league}
+        (comparison,) = report.render([partial(league, tables)], helper)
+    whole = report.Report(parts, command(config, uri), ui_url(config, uri), where, comparison)
+    tell("writing the report")
+    files = report.write(whole, out)
+    tell("logging to MLflow")
+    logged, note = True, unlogged
+    if not unlogged:
+        logged, note = helper.call(_log, source.parent_run, source.sweep, files, uri, out)
+    lines = [*_lines(whole), note]
+    digest = uptodate.history_digest(read)
+    uptodate.save(
+        out, uptodate.Manifest(key, tuple(sampled), digest, uptodate.digests(files, out), tuple(lines), logged)
+    )
+    return Outcome(whole, files, [*lines, f"Report: {out / 'report.html'}"])
+
+
+def _settings(config: AnalysisConfig, uri: str) -> dict[str, Any]:
+    return {"command": command(config, uri), "uri": uri, "ui_url": ui_url(config, uri)}
+
+
+def _current(manifest: uptodate.Manifest, key: str, uri: str, out: Path) -> bool:
+    if manifest.key != key or not manifest.logged or not uptodate.intact(manifest, out):
+        return False
+    return uptodate.history_digest([read_histories(uri, manifest.history_runs, HISTORIES)]) == manifest.histories
+
+
+def _networks(config: AnalysisConfig, uri: str, experiment: str, records: Records) -> Networks:
+    """The networks asked for, with why each that is left out is.
+
+    Raises AnalysisError if none is left; of several experiments it names the one.
+    """
+    try:
+        return _selected(config, uri, experiment, records)
+    except AnalysisError as error:
+        name = f"tracking.experiment={experiment}"
+        if len(config.experiments) == 1 or name in str(error):
+            raise
+        raise AnalysisError(f"{name}: {error}") from None
+
+
+def _selected(config: AnalysisConfig, uri: str, experiment: str, records: Records) -> Networks:
+    from multirun_analysis.runs.exclusions import default_target, exclude, require_some
+
+    networks = networks_of(records, Source(uri, experiment, sweep=config.sweep))
+    networks = select(networks, flat(config.where))
+    target = config.target or default_target(networks)
+    networks = exclude(networks, target, asked=config.target is not None)
+    require_some(networks, target)
+    if config.measures is not None:
+        require_known("measures", config.measures, measures_of(networks.used), "measures of these networks")
+    if config.group is not None:
+        require_known("group", config.group, axes_of(networks), "config keys that vary among these networks")
+    return networks
+
+
+def _statistics(config: AnalysisConfig, networks: Networks, tell: Tell) -> Any:
+    from multirun_analysis import stats
+    from multirun_analysis.runs.exclusions import default_target, with_unconverged
+
+    tell(f"statistics of {len(networks.used):,} networks")
+    return stats.analyze(
+        networks.used,
+        networks.params,
+        config.target or default_target(networks),
+        with_unconverged(networks),
+        measures=config.measures,
+        group_axes=config.group,
+    )
+
+
+def _material(
+    config: AnalysisConfig, networks: Networks, results: Any, drawings: Sequence[Rendered], folder: str
+) -> Material:
+    from multirun_analysis import report
+    from multirun_analysis.runs.exclusions import counts, counts_by_cell
+
+    asked = config.target is not None
+    return report.Material(networks, counts(networks), counts_by_cell(networks), results, drawings, asked, folder)
+
+
+def _lines(whole: Report) -> list[str]:
+    from multirun_analysis import report
+    from multirun_analysis.runs.exclusions import left_out
+
+    lines = []
+    for part in whole.parts:
+        lead = f"{part.networks.source.experiment}: " if len(whole.parts) > 1 else ""
+        lines.append(lead + report.answer(part.results))
+        told = {
+            "": report.verdict(part.results),
+            "Claims: ": report.claim_line(part.results),
+            "Measures by tau within groups: ": report.league_line(part.results),
+        }
+        lines += [f"{head}{text}" for head, text in told.items() if text]
+        lines.append(report.summary(part))
+        if part.counts:
+            lines.append("Left out: " + left_out(part.networks, part.results.target))
+    return lines
+
+
+def _unlogged(sources: Sequence[Source]) -> str:
+    """Why a report of these belongs to no run in MLflow; empty where it belongs to the sweep's."""
+    if len(sources) > 1 or sources[0].parent_run is None:
+        return "Not logged to MLflow: the networks are not those of exactly one sweep"
+    return "Not logged to MLflow: a filter leaves part of the sweep out" if sources[0].filtered else ""
+
+
+def _opened(uri: str) -> None:
+    """Ahead of time: to import MLflow and to open a store takes longer than to log to it."""
+    with suppress(AnalysisError):
+        open_client(uri)
+
+
+def _log(run: str, sweep: str | None, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
+    """Logs the files to the run of the sweep. False if that failed; and what to tell of it."""
+    from mlflow.exceptions import MlflowException
+
+    client = open_client(uri)
+    try:
+        for file in files:
+            folder = file.relative_to(out).parent.as_posix()
+            client.log_artifact(run, str(file), ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}")
+    except (MlflowException, OSError) as error:
+        return False, f"Not logged to the run of sweep {sweep}: {one_line(error)}"
+    return True, f"Logged to the run of sweep {sweep} under {ARTIFACTS}/"

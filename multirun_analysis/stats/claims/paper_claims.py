@@ -1,0 +1,138 @@
+"""The claims of arXiv 1901.01672 (C7: of its sequel 1902.04742) as tests stated before any result: data only.
+
+Estimand (a), this grid: seeds are the replicates, blocked across cells; the levels of the axis are fixed. A cell holds
+all other axes fixed. One-sided t tests at 5% (seed_blocks.py), Holm over the cells of a claim. A claim is supported
+only if every cell of the grid is tested and supports it; one that says "can" needs a single cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from initdist import names
+from multirun_analysis.labels import NORM, OWN_GAP
+from multirun_analysis.runs.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
+
+BELOW, ABOVE = "below", "above"
+LOG_LOG, LOG_LINEAR, ENDS = "exponent", "log slope", "difference of ends"
+LEVEL = 0.05
+DEPTHS, START, THRESHOLD = "depths", "start", "threshold"
+GRID = "this grid: seeds are replicates, levels fixed"
+BOUNDS = "bounds"  # the catalogue's group: a claim is tested for each logged one with a distance in its formula
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The claim holds in a cell if the effect of the axis on the quantity lies below (or above) the margin.
+
+    effect: `exponent` = slope of log quantity on log axis; `log slope` = slope of log quantity on the axis;
+    `difference of ends` = quantity at the axis' largest level less that at its smallest. while_falling: a second
+    quantity whose own effect must lie below 0 in the same cell (intersection-union: the larger p counts).
+    margin and effects are in `unit`: the quantity times `scale`. clause: what the statement says of the data it was
+    tested on (claim_words.py): the depths, what the initialization's norm does, the threshold. existential: the claim
+    says that it can be so, for some quantity in some cell.
+    """
+
+    id: str
+    statement: str
+    quantity: str
+    axis: str
+    effect: str
+    side: str
+    margin: float
+    unit: str
+    while_falling: str = ""
+    clause: str = ""
+    existential: bool = False
+    scale: float = 1.0
+    estimand: str = GRID
+    correction: str = "Holm over cells"
+    source: str = "arXiv 1901.01672"
+    figure: str = ""
+
+
+CLAIMS = (
+    Claim(
+        "C1a",
+        "The distance from initialization does not grow with width.",
+        names.DISTANCE,
+        WIDTH,
+        LOG_LOG,
+        BELOW,
+        0.05,
+        "exponent of the distance in width",
+        clause=DEPTHS,
+        figure="distance_against_width",
+    ),
+    Claim(
+        "C1b",
+        "The distance from initialization shrinks with width.",
+        names.DISTANCE,
+        WIDTH,
+        LOG_LOG,
+        BELOW,
+        0.0,
+        "exponent of the distance in width",
+        figure="distance_against_width",
+    ),
+    Claim(
+        "C2",
+        "The distance from the origin grows with width.",
+        NORM,
+        WIDTH,
+        LOG_LOG,
+        ABOVE,
+        0.0,
+        "exponent of the distance from the origin in width",
+        clause=START,
+        figure="norm_against_width",
+    ),
+    Claim(
+        "C3",
+        "The distance from initialization grows with the number of training samples.",
+        names.DISTANCE,
+        TRAIN_SIZE,
+        LOG_LOG,
+        ABOVE,
+        0.0,
+        "exponent of the distance in n",
+    ),
+    Claim(
+        "C4",
+        "The distance from initialization grows with the fraction of corrupted labels.",
+        names.DISTANCE,
+        NOISE_LEVEL,
+        LOG_LINEAR,
+        ABOVE,
+        0.0,
+        "log of the distance per unit of the noise level",
+    ),
+    Claim(
+        "C5",
+        "The test error does not grow with width.",
+        names.TEST_ERROR,
+        WIDTH,
+        ENDS,
+        BELOW,
+        0.5,
+        "test error at the largest width less that at the smallest, in percentage points",
+        clause=THRESHOLD,
+        scale=100.0,
+        figure="errors_against_width",
+    ),
+    Claim(
+        "C7",
+        "Bounds built on the distance from initialization can grow with the number of training samples while the gap "
+        "falls.",
+        BOUNDS,
+        TRAIN_SIZE,
+        LOG_LOG,
+        ABOVE,
+        0.0,
+        "exponent of the bound in n",
+        while_falling=OWN_GAP,
+        existential=True,
+        correction="Holm over cells and bounds",
+        source="arXiv 1902.04742",
+    ),
+)

@@ -1,0 +1,227 @@
+"""Pre-stated claims against a grid: supported, contradicted or undecided, with numbers. Estimand (a), this grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from initdist import names
+from multirun_analysis.labels import NORM
+from multirun_analysis.runs.params import is_seed, params_of
+from multirun_analysis.stats.catalogue import Entry, read_catalogue
+from multirun_analysis.stats.claims.paper_claims import ABOVE, BOUNDS, CLAIMS, LEVEL, LOG_LOG, Claim
+from multirun_analysis.stats.claims.quantities import defined, missing, quantities, with_own_gap
+from multirun_analysis.stats.claims.results import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    UNTESTED,
+    BoundResult,
+    CellTest,
+    ClaimResult,
+    count,
+)
+from multirun_analysis.stats.claims.seed_blocks import Blocked, mean_of
+from multirun_analysis.stats.claims.seed_effects import SLOPE, CellEffect, cell_effects
+from multirun_analysis.stats.claims.words import sentence, statement
+from multirun_analysis.stats.closed_form import initial_norm
+from multirun_analysis.stats.design import Design, find_design
+from multirun_analysis.stats.intervals import holm
+from multirun_analysis.stats.regression.ols import Interval
+
+PER_DOUBLING = 100 * math.log(2)  # from a fraction per unit of ln n to percentage points per doubling of n
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """A cell before Holm. p_for, p_against: None where it cannot be tested."""
+
+    effect: CellEffect
+    quantity: str
+    p_for: float | None = None
+    p_against: float | None = None
+    falling: Blocked | None = None
+    note: str = ""
+
+
+def claims(
+    frame: pd.DataFrame,
+    *,
+    params: Sequence[str] | None = None,
+    catalogue: Mapping[str, Entry] | None = None,
+    stated: Sequence[Claim] = CLAIMS,
+) -> tuple[ClaimResult, ...]:
+    """Tests the pre-stated claims on `frame` (one row a network, as load_runs returns it), in their order.
+
+    A claim whose axis does not vary, or whose quantity was not logged, is undecided and says so.
+    """
+    params = params_of(frame) if params is None else params
+    catalogue = read_catalogue() if catalogue is None else catalogue
+    design = find_design(frame, params)
+    seeds = [name for name in params if is_seed(name) and frame[name].nunique(dropna=False) > 1]
+    if NORM not in frame and names.measure("param_norm") in frame:
+        frame = frame.assign(**{NORM: np.sqrt(frame[names.measure("param_norm")])})
+    frame = with_own_gap(frame)
+    return tuple(_test(claim, frame, design, seeds, catalogue) for claim in stated)
+
+
+def _test(
+    claim: Claim, frame: pd.DataFrame, design: Design, seeds: Sequence[str], catalogue: Mapping[str, Entry]
+) -> ClaimResult:
+    tried = quantities(claim, frame, catalogue)
+    if why := missing(claim, frame, design, tried):
+        return _undecided(claim, frame, why)
+    fallen = {}
+    if claim.while_falling:
+        found = cell_effects(frame, design, claim.axis, claim.while_falling, seeds, SLOPE)
+        fallen = {_key(item): item.found for item in found}
+    effects = [
+        (name, item)
+        for name in tried
+        for item in defined(frame, name, cell_effects(frame, design, claim.axis, name, seeds, claim.effect), claim)
+    ]
+    strays = tuple(item.cell for name, item in effects if item.stray and name == tried[0])
+    raw = [_tested(claim, name, item, fallen.get(_key(item))) for name, item in effects if not item.stray]
+    if not any(item.effect.found for item in raw):
+        reasons = list(dict.fromkeys(item.note for item in raw))
+        return _undecided(claim, frame, f"no cell can be tested ({'; '.join(reasons) or 'no seed has two levels'})")
+    return _result(claim, frame, raw, strays)
+
+
+def _undecided(claim: Claim, frame: pd.DataFrame, why: str) -> ClaimResult:
+    said = statement(claim, frame, (), np.arange(len(frame)))
+    return ClaimResult(claim, UNDECIDED, said, f"{claim.id} undecided: {why}.", note=why)
+
+
+def _key(effect: CellEffect) -> tuple[str, ...]:
+    """The cell as text, since a missing value does not equal itself."""
+    return tuple(map(str, effect.cell.values()))
+
+
+def _tested(claim: Claim, quantity: str, effect: CellEffect, falling: Blocked | None) -> _Tested:
+    found = effect.found
+    if effect.note or found is None:
+        return _Tested(effect, quantity, falling=falling, note=effect.note)
+    margin = claim.margin / claim.scale
+    p_for, p_against = found.p_below(margin), found.p_above(margin)
+    if claim.side == ABOVE:
+        p_for, p_against = p_against, p_for
+    if not claim.while_falling:
+        return _Tested(effect, quantity, p_for, p_against)
+    if falling is None or not falling.tested:
+        return _Tested(effect, quantity, falling=falling, note="the generalization gap cannot be tested here")
+    # Both must hold, so the larger p counts. One that fails is enough against it: the smaller p, twice (Bonferroni).
+    p_for, p_against = max(p_for, falling.p_below(0)), min(1.0, 2 * min(p_against, falling.p_above(0)))
+    return _Tested(effect, quantity, p_for, p_against, falling)
+
+
+def _result(
+    claim: Claim, frame: pd.DataFrame, raw: list[_Tested], strays: tuple[dict[str, object], ...]
+) -> ClaimResult:
+    tested = [item for item in raw if item.p_for is not None]
+    adjusted_for = holm([item.p_for for item in tested if item.p_for is not None])
+    adjusted_against = holm([item.p_against for item in tested if item.p_against is not None])
+    p_values = {id(item): both for item, *both in zip(tested, adjusted_for, adjusted_against, strict=True)}
+    cells = tuple(_cell(claim, frame, item, *p_values.get(id(item), (None, None))) for item in raw)
+    counts = count(cells)
+    result = ClaimResult(
+        claim,
+        _verdict(claim, counts),
+        statement(claim, frame, cells, np.array([item.effect.row for item in raw])),
+        cells=cells,
+        tested=len(tested),
+        counts=counts,
+        strays=strays,
+    )
+    result = _bounds(result) if claim.quantity == BOUNDS else _overall(result, tested or raw)
+    return replace(result, sentence=sentence(result))
+
+
+def _verdict(claim: Claim, counts: Mapping[str, int]) -> str:
+    whole = sum(counts.values())
+    if claim.existential:
+        return SUPPORTED if counts[SUPPORTED] else CONTRADICTED if counts[CONTRADICTED] == whole else UNDECIDED
+    return CONTRADICTED if counts[CONTRADICTED] else SUPPORTED if counts[SUPPORTED] == whole else UNDECIDED
+
+
+def _cell(claim: Claim, frame: pd.DataFrame, item: _Tested, p_for: float | None, p_against: float | None) -> CellTest:
+    verdict, found = UNTESTED, item.effect.found
+    if p_for is not None and p_against is not None:
+        verdict = SUPPORTED if p_for <= LEVEL else CONTRADICTED if p_against <= LEVEL else UNDECIDED
+    limit = None if found is None else _limit(claim, found)
+    return CellTest(
+        item.quantity,
+        item.effect.cell,
+        None if found is None else claim.scale * found.effect,
+        _scaled(None if found is None else found.interval(), claim.scale),
+        limit,
+        p_for,
+        p_against,
+        verdict,
+        0 if found is None else len(found.seeds),
+        item.effect.incomplete,
+        tuple(float(level) for level in item.effect.levels),
+        item.effect.set_aside,
+        None if item.falling is None else PER_DOUBLING * item.falling.effect,
+        _scaled(None if item.falling is None else item.falling.interval(), PER_DOUBLING),
+        _reference(claim, frame, item.effect) if claim.quantity == NORM else None,
+        item.note,
+    )
+
+
+def _limit(claim: Claim, found: Blocked) -> float | None:
+    """The one-sided limit on the margin's side of the effect, in the claim's unit."""
+    limit = found.limit(lower=claim.scale * found.effect > claim.margin)
+    return None if limit is None else claim.scale * limit
+
+
+def _scaled(interval: Interval | None, scale: float) -> Interval | None:
+    if interval is None:
+        return None
+    return replace(interval, se=scale * interval.se, low=scale * interval.low, high=scale * interval.high)
+
+
+def _reference(claim: Claim, frame: pd.DataFrame, effect: CellEffect) -> float | None:
+    """The exponent of the initialization's norm, in closed form, over the cell's own levels."""
+    if effect.found is None or claim.effect != LOG_LOG:
+        return None
+    row = frame.iloc[effect.row].to_dict()
+    norms = np.array([initial_norm({**row, claim.axis: level}) for level in effect.levels])
+    if not np.isfinite(norms).all():
+        return None
+    dose = np.log(effect.levels) - np.log(effect.levels).mean()
+    return float(dose @ np.log(norms) / (dose @ dose))
+
+
+def _overall(result: ClaimResult, over: list[_Tested]) -> ClaimResult:
+    """Mean and range over the same cells: those tested, or all where none is."""
+    found, scale = [item.effect.found for item in over if item.effect.found is not None], result.claim.scale
+    mean, effects = mean_of(found), [scale * item.effect for item in found]
+    return replace(
+        result,
+        overall=scale * mean.effect,
+        overall_interval=_scaled(mean.interval() if result.tested else None, scale),
+        overall_limit=_limit(result.claim, mean) if result.tested else None,
+        smallest=min(effects),
+        largest=max(effects),
+    )
+
+
+def _bounds(result: ClaimResult) -> ClaimResult:
+    parts = []
+    for name in dict.fromkeys(cell.quantity for cell in result.cells):
+        own = tuple(cell for cell in result.cells if cell.quantity == name)
+        counts = count(own)
+        tested = [cell for cell in own if cell.verdict != UNTESTED]
+        effects, falling = [cell.effect for cell in tested], [cell.falling for cell in tested]
+        parts.append(BoundResult(name, _verdict(result.claim, counts), counts, _ends(effects), _ends(falling)))
+    return replace(result, bounds=tuple(parts))
+
+
+def _ends(values: Sequence[float | None]) -> tuple[float, ...]:
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known else ()

@@ -1,0 +1,199 @@
+"""A claim's statement and its verdict in words, made from the data and the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from initdist import names
+from multirun_analysis import labels
+from multirun_analysis.runs.params import DEPTH
+from multirun_analysis.stats.claims.paper_claims import BELOW, BOUNDS, DEPTHS, START, THRESHOLD, Claim
+from multirun_analysis.stats.claims.results import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    UNTESTED,
+    BoundResult,
+    CellTest,
+    ClaimResult,
+    other_side,
+)
+from multirun_analysis.stats.claims.seed_blocks import MINIMUM_SEEDS
+from multirun_analysis.stats.regression.ols import Interval
+
+STOP_REASON = "stop_reason"  # the column of load_runs
+NAMED = 3  # cells named one by one; more are counted
+
+
+def statement(claim: Claim, frame: pd.DataFrame, cells: Sequence[CellTest], rows: np.ndarray) -> str:
+    """The claim with what it says of these data. rows [cells]: one network of each cell of the grid."""
+    text = claim.statement.removesuffix(".")
+    if claim.clause == DEPTHS and DEPTH in frame:
+        text += _depths(sorted({float(item) for item in frame[DEPTH].iloc[rows].dropna()}))
+    if claim.clause == START and cells and all((cell.reference or 0.0) > 0 for cell in cells):
+        text += ", as the norm of the initialization does"
+    if claim.clause == THRESHOLD and STOP_REASON in frame and (frame[STOP_REASON] == names.STOP_THRESHOLD).all():
+        text += " while the training loss is at the threshold"
+    return f"{text}."
+
+
+def _depths(depths: Sequence[float]) -> str:
+    written = [labels.value(item) for item in depths]
+    if not written:
+        return ""
+    return f", at {'depths' if len(written) > 1 else 'depth'} {_listed(written)}"
+
+
+def sentence(result: ClaimResult) -> str:
+    """The verdict, the cells it rests on, the effects with their limit and interval, and what was not tested."""
+    parts = [_bounds(result)] if result.claim.quantity == BOUNDS else [_counts(result), _effects(result)]
+    parts += [_one_sided(result), _references(result), _untested(result), _set_aside(result), _strays(result)]
+    return " ".join(part for part in parts if part)
+
+
+def limited(limit: float, effect: float) -> str:
+    """A one-sided limit: `< 0.05` if the effect lies below it, else `> 0.05`."""
+    return f"{'<' if effect <= limit else '>'} {labels.number(limit)}"
+
+
+def sign(claim: Claim) -> str:
+    """`<` for a claim that the effect lies below its margin."""
+    return "<" if claim.side == BELOW else ">"
+
+
+def scope(result: ClaimResult) -> str:
+    """`1 of 4 cells tested`."""
+    return f"{result.tested} of {labels.count(len(result.cells), 'cell')} tested"
+
+
+def _counts(result: ClaimResult) -> str:
+    head = f"{result.claim.id} {result.verdict} ({scope(result)})"
+    if not result.tested:
+        return f"{head}."
+    said = f"supported in {result.counts[SUPPORTED]}, contradicted in {result.counts[CONTRADICTED]}"
+    said += f", open in {result.counts[UNDECIDED]}" if result.counts[UNDECIDED] else ""
+    return f"{head}: {said} (one-sided tests at 5%, Holm's correction over cells)."
+
+
+def _effects(result: ClaimResult) -> str:
+    claim = result.claim
+    if result.overall is None or result.smallest is None or result.largest is None:
+        return ""
+    number = result.tested or sum(cell.effect is not None for cell in result.cells)
+    kind = "tested" if result.tested else "untested"
+    text = f"{claim.unit[0].upper()}{claim.unit[1:]}: "
+    text += f"mean {_number(result.overall)} over the {number} {kind} cells" if number > 1 else _number(result.overall)
+    if result.overall_limit is not None and result.overall_interval is not None:
+        text += f", one-sided 95% limit {limited(result.overall_limit, result.overall)}"
+        text += f", two-sided 95% interval {_interval(result.overall_interval)}"
+    if number > 1:
+        text += f"; range over the same cells {_number(result.smallest)} to {_number(result.largest)}"
+    return f"{text}; margin {labels.value(claim.margin)}."
+
+
+def _one_sided(result: ClaimResult) -> str:
+    """Where a two-sided interval includes the margin that the one-sided test rejects, it is said."""
+    margin = result.claim.margin
+    cells = [
+        cell
+        for cell in result.cells
+        if cell.verdict in (SUPPORTED, CONTRADICTED)
+        and (_includes(cell.interval, margin) or _includes(cell.falling_interval, 0.0))
+    ]
+    places = []
+    if cells:
+        places.append("the cell" if len(result.cells) == 1 else labels.count(len(cells), "decided cell"))
+    if len(result.cells) > 1 and result.verdict == SUPPORTED and _includes(result.overall_interval, margin):
+        places.append("the mean over cells")
+    if not places:
+        return ""
+    where = " and in ".join(places)
+    return f"In {where} the two-sided 95% interval includes {labels.value(margin)}; the one-sided test at 5% decides."
+
+
+def _includes(interval: Interval | None, margin: float) -> bool:
+    return interval is not None and interval.low <= margin <= interval.high
+
+
+def _references(result: ClaimResult) -> str:
+    found = [cell.reference for cell in result.cells if cell.reference is not None]
+    return f"The initialization alone: {_range(found)}." if found else ""
+
+
+def _untested(result: ClaimResult) -> str:
+    """Which cells were not tested, why, and which of them go the other way."""
+    cells = [cell for cell in result.cells if cell.verdict == UNTESTED]
+    if not cells:
+        return ""
+    against = [cell.effect for cell in cells if cell.effect is not None and other_side(result.claim, cell.effect)]
+    reasons = pd.Series([cell.note for cell in cells]).value_counts()
+    said = [f"{number} ({reason})" if len(reasons) > 1 else f"{reason}" for reason, number in reasons.items()]
+    text = f"Not tested: {_cells(cells)}: {', '.join(said)}."
+    if against:
+        where = "There" if len(cells) == 1 else f"In {len(against)} of them"
+        text += f" {where} the effect lies on the other side of the margin ({_range(against)}, untested)."
+    return text
+
+
+def _cells(cells: Sequence[CellTest]) -> str:
+    if len(cells) > NAMED:
+        return labels.count(len(cells), "cell")
+    return f"{labels.count(len(cells), 'cell')} ({'; '.join(dict.fromkeys(labels.cell(c.cell) for c in cells))})"
+
+
+def _set_aside(result: ClaimResult) -> str:
+    levels = sorted({level for cell in result.cells for level in cell.set_aside})
+    if not levels:
+        return ""
+    axis, written = labels.short(result.claim.axis), _listed([labels.value(level) for level in levels])
+    return f"Levels that half of a cell's seeds or fewer have are left out: {axis} {written}."
+
+
+def _strays(result: ClaimResult) -> str:
+    if not result.strays:
+        return ""
+    named = "; ".join(labels.cell(cell) for cell in result.strays[:NAMED])
+    more = ", ..." if len(result.strays) > NAMED else ""
+    number, axis = labels.count(len(result.strays), "cell"), labels.short(result.claim.axis)
+    return f"Not counted: {number} with one level of {axis} and fewer than {MINIMUM_SEEDS} seeds ({named}{more})."
+
+
+def _bounds(result: ClaimResult) -> str:
+    """C7: bound by bound, the gap's own change with each."""
+    head = f"{result.claim.id} {result.verdict} ({scope(result)}, counting those of each bound)"
+    if not result.tested:
+        return f"{head}."
+    found, whole = [part for part in result.bounds if part.verdict == SUPPORTED], len(result.bounds)
+    head += f": {len(found)} of {labels.count(whole, 'bound')} with a distance in {'its' if whole == 1 else 'their'} "
+    head += f"formula {'grows' if len(found) == 1 else 'grow'} with {labels.short(result.claim.axis)} while the gap "
+    head += "falls in at least one cell (one-sided tests at 5%, Holm's correction over cells and bounds)."
+    return " ".join([head, *(_bound(part, result) for part in result.bounds if part.effects)])
+
+
+def _bound(part: BoundResult, result: ClaimResult) -> str:
+    where = f"{part.counts[SUPPORTED]} of {labels.count(sum(part.counts.values()), 'cell')}"
+    text, axis = f"{part.quantity.removeprefix(names.MEASURE)}: so in {where}, ", labels.short(result.claim.axis)
+    text += f"exponent {_range(part.effects)}, gap {_range(part.falling)} percentage points per doubling of {axis}"
+    own = [c for c in result.cells if c.quantity == part.quantity and c.verdict != UNTESTED]
+    rising = sum(c.falling is not None and c.falling > 0 for c in own)
+    return f"{text}, it rises in {labels.count(rising, 'cell')}." if rising else f"{text}."
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = _number(min(values)), _number(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _interval(interval: Interval) -> str:
+    return f"[{_number(interval.low)}, {_number(interval.high)}]"
+
+
+def _number(value: float) -> str:
+    return labels.number(value)
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -1,0 +1,120 @@
+"""What of a measure and of the target the hyperparameters leave, and how the two go together.
+
+The hyperparameters enter as factors, one column a level, so that any curve of an axis is theirs; then two axes
+together, as far as enough degrees of freedom are left. What is positive is taken as it is or as its logarithm, on
+whichever scale they explain it better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtr, stdtrit
+
+from multirun_analysis.stats.design import LOG_AXES, Design
+from multirun_analysis.stats.intervals import COVERED
+from multirun_analysis.stats.league.league_types import Estimate
+from multirun_analysis.stats.regression.ols import CONFIDENCE, MINIMUM, TINY, independent
+
+LEFT = 12  # degrees of freedom that terms of two axes must leave
+
+
+def factors(one: pd.DataFrame, design: Design) -> np.ndarray:
+    """[rows, rank] orthonormal basis of the hyperparameters' columns, centred. one: the axes, a row a configuration."""
+    columns = [column for axis in design.axes for column in _levels(one[axis])]
+    basis = _basis(columns, len(one))
+    for term in _pairs(one, design):
+        wider = _basis([*columns, *term], len(one))
+        if len(one) - 1 - wider.shape[1] >= LEFT:
+            columns, basis = [*columns, *term], wider
+    return basis
+
+
+def partial(x: np.ndarray, y: np.ndarray, one: pd.DataFrame, design: Design) -> Estimate:
+    """Correlation of what the hyperparameters leave of x and y [rows], with an interval on Fisher's z scale.
+
+    As wide as makes it exclude 0 just where the t test of the correlation does. Rows where one is not finite are left
+    out.
+    """
+    use = np.isfinite(x) & np.isfinite(y)
+    points = int(use.sum())
+    if points < 3:
+        return Estimate(None, points=points, note=f"{points} configurations")
+    basis = factors(one[use], design)
+    own, target = _rest(x[use], basis), _rest(y[use], basis)
+    if own is None or target is None:
+        what = "measure" if own is None else "target"
+        return Estimate(None, points=points, note=f"the hyperparameters determine the {what}")
+    value = float(np.clip(own @ target, -1, 1))
+    df = points - basis.shape[1] - 1 - 2
+    if points < MINIMUM or df < 2:
+        return Estimate(value, points=points, note=f"{points} configurations for {basis.shape[1]} terms of the axes")
+    t = float(stdtrit(df, 0.5 + CONFIDENCE / 2))
+    scaled = value * math.sqrt(df / max(1 - value**2, 1e-12))
+    p = 2 * float(stdtr(df, -abs(scaled)))
+    half, centre = math.atanh(t / math.sqrt(df + t * t)), math.atanh(max(-1 + 1e-12, min(1 - 1e-12, value)))
+    return Estimate(value, math.tanh(centre - half), math.tanh(centre + half), points, covered=points >= COVERED, p=p)
+
+
+def _rest(values: np.ndarray, basis: np.ndarray) -> np.ndarray | None:
+    """Of unit length; None where nothing is left."""
+    best = None
+    for scaled, jacobian in _scales(values):
+        centred = scaled - scaled.mean()
+        residual = centred - basis @ (basis.T @ centred)
+        square = float(residual @ residual)
+        if square <= TINY * max(float(centred @ centred), TINY):
+            return None
+        # The likelihood of normal errors on this scale (Box & Cox 1964), without what all scales have in common.
+        likelihood = -len(values) / 2 * math.log(square) + jacobian
+        if best is None or likelihood > best[0]:
+            best = likelihood, residual / math.sqrt(square)
+    return None if best is None else best[1]
+
+
+def _scales(values: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
+    yield values, 0.0
+    if (values > 0).all():
+        yield np.log(values), -float(np.log(values).sum())
+
+
+def _basis(columns: list[np.ndarray], rows: int) -> np.ndarray:
+    if not columns:
+        return np.empty((rows, 0))
+    matrix = np.column_stack(columns)
+    return independent(matrix - matrix.mean(axis=0))
+
+
+def _levels(values: pd.Series) -> list[np.ndarray]:
+    codes, levels = pd.factorize(values, use_na_sentinel=False)
+    return [(codes == level).astype(float) for level in range(1, len(levels))]
+
+
+def _score(values: pd.Series, axis: str) -> np.ndarray | None:
+    """An axis as one number; None where it is none."""
+    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
+        return None
+    numbers = values.to_numpy(dtype=float)
+    scaled = np.log(numbers) if axis in LOG_AXES and (numbers > 0).all() else numbers
+    return np.asarray(scaled - scaled.mean())
+
+
+def _pairs(one: pd.DataFrame, design: Design) -> Iterator[list[np.ndarray]]:
+    """Terms of two axes, few columns first: number times number, number times levels, levels times levels."""
+    pairs = list(combinations(design.axes, 2))
+    scores = {axis: _score(one[axis], axis) for axis in design.axes}
+    for a, b in pairs:
+        first, second = scores[a], scores[b]
+        if first is not None and second is not None:
+            yield [first * second]
+    for a, b in pairs:
+        for number, levels in ((a, b), (b, a)):
+            score = scores[number]
+            if score is not None:
+                yield [score * column for column in _levels(one[levels])]
+    for a, b in pairs:
+        yield [column * other for column in _levels(one[a]) for other in _levels(one[b])]

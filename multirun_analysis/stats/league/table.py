@@ -1,0 +1,271 @@
+"""The league table: every logged measure under every statistic. Estimand (b), new configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from initdist import names
+from multirun_analysis.runs.params import NOISE_LEVEL, is_seed, params_of
+from multirun_analysis.stats.catalogue import Entry, read_catalogue
+from multirun_analysis.stats.design import Design, codes, configuration_means, find_design
+from multirun_analysis.stats.league.beyond import partial
+from multirun_analysis.stats.league.candidates import Candidates, candidates
+from multirun_analysis.stats.league.ladder import corrected, rungs
+from multirun_analysis.stats.league.league_types import (
+    RESAMPLED,
+    Baseline,
+    Information,
+    LeagueTable,
+    SignError,
+    Standing,
+    Verdict,
+)
+from multirun_analysis.stats.ranks.information import Conditioned, condition, informations
+from multirun_analysis.stats.ranks.paired_errors import paired_on_test_set
+from multirun_analysis.stats.ranks.pairs import multinomial_weights, signs
+from multirun_analysis.stats.ranks.ranking import PairStatistics, granulated, paired_differences, ranks, same_ranking
+from multirun_analysis.stats.ranks.sign_errors import Environments, certainty, environments, seed_pairs, sign_errors
+from multirun_analysis.stats.regression.association import CLUSTERED, slopes
+from multirun_analysis.stats.regression.prediction import baseline_prediction
+
+RESAMPLES, PERMUTATIONS = 1000, 99
+MANY = 100  # configurations from which fewer resamples and permutations are drawn
+RESAMPLES_MANY, PERMUTATIONS_MANY = 400, 39
+LISTED = 4  # names in a note
+JUDGED = (names.DISTANCE,)  # what was stated about before any result
+
+
+@dataclass(frozen=True)
+class _Data:
+    """networks: axes, seeds, target; code [networks]: configuration; means: one row a configuration."""
+
+    frame: pd.DataFrame
+    design: Design
+    target: str
+    seeds: tuple[str, ...]
+    code: np.ndarray
+    y: np.ndarray  # [configurations]
+    found: Candidates
+    x: np.ndarray  # [configurations, measures]
+    conditioned: Conditioned | None  # None: one configuration
+    environments: Environments
+
+
+def league_table(
+    frame: pd.DataFrame,
+    target: str | None = None,
+    *,
+    params: Sequence[str] | None = None,
+    measures: Sequence[str] | None = None,
+    group_axes: Sequence[str] | None = None,
+    catalogue: Mapping[str, Entry] | None = None,
+    resamples: int | None = None,
+    permutations: int | None = None,
+    seed: int = 0,
+) -> LeagueTable:
+    """Ranks every measure of `frame` (one row a network, as load_runs returns it) by how it goes with the target.
+
+    target: default the gap under noise where labels are noisy and every network has it, else the gap.
+    params: the config columns (default: the frame's dotted columns and `seed`). measures: names, default all logged.
+    group_axes: what comparisons within groups hold fixed, default data, noise and loss.
+    resamples, permutations: default 1000 and 99, from 100 configurations on 400 and 39. Deterministic in `seed`.
+    Raises ValueError for an unknown target or measure, or an empty frame.
+    """
+    catalogue = read_catalogue() if catalogue is None else catalogue
+    target = _default_target(frame) if target is None else target
+    data = _prepare(frame, target, params, measures, group_axes, catalogue)
+    number = len(data.y)
+    resamples = (RESAMPLES if number < MANY else RESAMPLES_MANY) if resamples is None else resamples
+    permutations = (PERMUTATIONS if number < MANY else PERMUTATIONS_MANY) if permutations is None else permutations
+    pairs = PairStatistics.of(data.frame, data.design, data.code)
+    weights = multinomial_weights(number, resamples, seed)
+    rows, leaders = ranks(corrected(_rows(data, pairs, permutations, seed), JUDGED), number)
+    rows = paired_differences(rows, leaders, pairs, data.x, data.y, weights)
+    order = sorted(range(len(rows)), key=lambda k: _place(rows[k], last=len(rows) + 1))
+    table = LeagueTable(
+        target,
+        data.design,
+        number,
+        len(frame),
+        tuple(rows[k] for k in order),
+        _baseline(data, pairs),
+        leaders,
+        (),
+        resamples,
+        permutations,
+        data.found.unranked,
+        tuple(_notes(data, pairs)),
+    )
+    listed = {row.measure for row in table.rows}
+    judged = [table.standing(name) for name in JUDGED if name in listed]
+    return replace(table, verdicts=tuple(Verdict(row.measure, row.rungs) for row in judged))
+
+
+def _default_target(frame: pd.DataFrame) -> str:
+    noisy = NOISE_LEVEL in frame and bool((frame[NOISE_LEVEL] > 0).any())
+    return names.GAP_NOISY if noisy and names.GAP_NOISY in frame and frame[names.GAP_NOISY].notna().all() else names.GAP
+
+
+def _prepare(
+    frame: pd.DataFrame,
+    target: str,
+    params: Sequence[str] | None,
+    measures: Sequence[str] | None,
+    group_axes: Sequence[str] | None,
+    catalogue: Mapping[str, Entry],
+) -> _Data:
+    if target not in frame:
+        raise ValueError(f"target must be a column of the frame, got {target!r}")
+    frame = frame[np.isfinite(frame[target].to_numpy(dtype=float))].reset_index(drop=True)
+    if frame.empty:
+        raise ValueError(f"the frame must hold a network with a finite {target}, it holds none")
+    params = params_of(frame) if params is None else params
+    design = find_design(frame, params, group_axes)
+    seeds = tuple(name for name in params if is_seed(name) and frame[name].nunique(dropna=False) > 1)
+    found = candidates(frame, catalogue, measures)
+    code = codes(frame, design.axes)
+    y = frame[target].to_numpy(dtype=float)
+    return _Data(
+        frame,
+        design,
+        target,
+        seeds,
+        code,
+        configuration_means(y[:, None], code)[:, 0],
+        found,
+        configuration_means(found.values, code),
+        condition(frame, design, target) if code.max() > 0 else None,
+        environments(frame, design),
+    )
+
+
+def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> list[Standing]:
+    values = data.found.values
+    estimates = pairs.estimates(pairs.evaluate(data.x, data.y), data.x, data.y)
+    signs_made, signs_test = _sign_errors(data, values)
+    information = _informations(data, values, permutations, seed)
+    one = data.frame.drop_duplicates(list(data.design.axes)) if data.design.axes else data.frame.iloc[:1]
+    fitted = slopes(data.frame, data.design, data.target, values, data.seeds)
+    rows: list[Standing] = []
+    for k, item in enumerate(data.found.entries):
+        fit = fitted[k]
+        rows.append(
+            Standing(
+                item.name,
+                item.column,
+                item.group,
+                item.formula,
+                item.source,
+                item.orientation,
+                item.normalization,
+                item.known,
+                int((~np.isnan(data.x[:, k])).sum()),
+                int(np.isnan(values[:, k]).sum()),
+                int(np.isposinf(values[:, k]).sum()),
+                fit.headline,
+                fit.within,
+                fit.controlled,
+                fit.pooled,
+                fit.across_seeds,
+                fit.width_only,
+                estimates["tau"][k],
+                estimates["tau_within"][k],
+                granulated(estimates, k),
+                partial(data.x[:, k], data.y, one, data.design),
+                *information[k],
+                signs_made[k],
+                signs_test[k],
+                fit.prediction,
+                fit.left_out,
+                same_as=same_ranking(data.found, k),
+            )
+        )
+    return [replace(row, rungs=rungs(row)) for row in rows]
+
+
+def _informations(
+    data: _Data, values: np.ndarray, permutations: int, seed: int
+) -> list[tuple[Information, Information]]:
+    if data.conditioned is None:
+        nothing = Information(None, note="needs two configurations")
+        return [(nothing, nothing)] * values.shape[1]
+    return informations(data.conditioned, values, permutations, seed)
+
+
+def _sign_errors(data: _Data, values: np.ndarray) -> tuple[list[SignError], list[SignError]]:
+    """By the target and the test set's size, and by test errors paired on the shared test set."""
+    found = data.environments
+    first, second, _ = seed_pairs(found)
+    y = data.frame[data.target].to_numpy(dtype=float)
+    size = _test_size(data.frame)
+    if size is None:
+        made = [SignError(None, None, None, note="the number of test samples is not recorded")] * values.shape[1]
+    else:
+        t = np.minimum(size[first], size[second])
+        weight = certainty(y[first] - y[second], np.nan_to_num(t, nan=0.0))
+        made = sign_errors(found, data.design, values, signs(y[first], y[second]), weight)
+    return made, _sharper(data, found, values)
+
+
+def _sharper(data: _Data, found: Environments, values: np.ndarray) -> list[SignError]:
+    paired = paired_on_test_set(data.frame, found, data.design)
+    if isinstance(paired, str):
+        return [SignError(None, None, None, note=paired)] * values.shape[1]
+    return sign_errors(found, data.design, values, *paired)
+
+
+def _test_size(frame: pd.DataFrame) -> np.ndarray | None:
+    if "test_size" not in frame:
+        return None
+    size = pd.to_numeric(frame["test_size"], errors="coerce").to_numpy(dtype=float)
+    return None if np.isnan(size).all() else size
+
+
+def _place(row: Standing, last: int) -> tuple[int, int, str]:
+    """By rank; those that are judged before others at the same one."""
+    judged = JUDGED.index(row.measure) if row.measure in JUDGED else len(JUDGED)
+    return row.ranks.get(RESAMPLED[0], last), judged, row.measure
+
+
+def _baseline(data: _Data, pairs: PairStatistics) -> Baseline:
+    one = data.frame.drop_duplicates(list(data.design.axes)) if data.design.axes else data.frame.iloc[:1]
+    result = baseline_prediction(one, data.design, data.y)
+    x = result.predicted[:, None]
+    estimates = pairs.estimates(pairs.evaluate(x, data.y), x, data.y)
+    return Baseline(
+        result.labels,
+        result.r2,
+        result.r2_adjusted,
+        result.left_out,
+        result.groups,
+        estimates["tau"][0],
+        estimates["tau_within"][0],
+        granulated(estimates, 0),
+        result.note,
+    )
+
+
+def _notes(data: _Data, pairs: PairStatistics) -> list[str]:
+    notes = pairs.notes()
+    if data.conditioned is not None:
+        notes += data.conditioned.notes
+    notes += data.environments.notes(data.design)
+    if len(data.frame) > CLUSTERED:
+        notes.append(f"Slopes across seeds: no cluster-robust interval beyond {CLUSTERED:,} networks.")
+    fallback = [item.name for item in data.found.entries if not item.known]
+    if fallback:
+        number = f"{len(fallback)} measures are" if len(fallback) > 1 else "1 measure is"
+        notes.append(f"{number} not in the catalogue, so taken with orientation +1 as recorded: {_listed(fallback)}.")
+    notes += data.found.notes
+    if data.found.unranked:
+        notes.append(f"Undefined for every network: {', '.join(data.found.unranked)}.")
+    return notes
+
+
+def _listed(names_of: Sequence[str]) -> str:
+    rest = len(names_of) - LISTED
+    return ", ".join(names_of[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,175 @@
+"""The association of the target with one measure, within groups first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multirun_analysis.runs.params import WIDTH
+from multirun_analysis.stats.design import Design, codes, configuration_means, configurations, hyperparameters
+from multirun_analysis.stats.ranks.kendall import Tau, kendall_within
+from multirun_analysis.stats.regression.headline import Headline, headline
+from multirun_analysis.stats.regression.left_out import LeftOut, left_out
+from multirun_analysis.stats.regression.ols import MINIMUM, Slope, fit_slope, fit_slopes
+from multirun_analysis.stats.regression.prediction import Prediction, predict
+
+CLUSTERED = 2_000  # networks up to which the slope across seeds has a clustered repetition
+MINIMUM_IN_GROUP = 3  # configurations for a group's own interval
+CLUSTERS = ("dataset.name", "dataset.train_size", "noise.name", "noise.level")  # cells that share misfit
+
+
+@dataclass(frozen=True)
+class GroupSlope:
+    """One group's own slope over its configurations."""
+
+    group: dict[str, Any]
+    slope: Slope
+    tau: Tau
+
+
+@dataclass(frozen=True)
+class Association:
+    """All slopes are of the target on the measure, on configuration means but for across_seeds (networks)."""
+
+    target: str
+    measure: str
+    headline: Headline  # the mean over groups of their slopes, with an interval that holds
+    within: Slope  # one slope, an intercept for each group
+    groups: tuple[GroupSlope, ...]
+    controlled: Slope  # all axes as linear controls, log width too
+    controls: tuple[str, ...]
+    across_seeds: Slope  # an intercept for each configuration
+    width_only: Slope  # all axes but width fixed: confounded with width itself
+    pooled: Slope  # one intercept: a description
+    tau_within: Tau
+    tau_pooled: Tau
+    prediction: Prediction
+    beside: LeftOut  # the measure beside the best of several models of the hyperparameters, in groups left out
+    unused: int  # configurations where the measure is missing or not finite
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """The part of an association that the league table shows."""
+
+    headline: Headline
+    within: Slope
+    controlled: Slope
+    across_seeds: Slope
+    width_only: Slope
+    pooled: Slope
+    prediction: Prediction
+    left_out: LeftOut
+
+
+def associate(
+    frame: pd.DataFrame, design: Design, target: str, measure: str, seed_columns: Sequence[str]
+) -> Association:
+    """frame: one row a network. Only networks where both target and measure are finite take part."""
+    finite = np.isfinite(frame[[target, measure]].to_numpy(dtype=float)).all(axis=1)
+    table = configurations(frame[finite], design)
+    y, x = (table[column].to_numpy(dtype=float) for column in (target, measure))
+    groups = codes(table, design.group_axes)
+    found = slopes(frame, design, target, frame[[measure]].to_numpy(dtype=float), seed_columns)[0]
+    return Association(
+        target,
+        measure,
+        headline=found.headline,
+        within=found.within,
+        groups=tuple(_by_group(table, design, y, x, groups)),
+        controlled=found.controlled,
+        controls=tuple(hyperparameters(table, design)[1]),
+        across_seeds=found.across_seeds,
+        width_only=found.width_only,
+        pooled=found.pooled,
+        tau_within=kendall_within(x, y, groups),
+        tau_pooled=kendall_within(x, y, np.zeros(len(table), dtype=np.int64)),
+        prediction=found.prediction,
+        beside=found.left_out,
+        unused=len(np.unique(codes(frame, design.axes))) - len(table),
+    )
+
+
+def slopes(
+    frame: pd.DataFrame, design: Design, target: str, values: np.ndarray, seed_columns: Sequence[str]
+) -> list[Slopes]:
+    """For each measure of values [networks, K], over the networks where it and the target are finite.
+
+    Measures that are finite for the same networks share one factorization of fixed effects, controls and clusters.
+    """
+    y = frame[target].to_numpy(dtype=float)
+    base = frame[[*design.axes, *seed_columns]]
+    shared: dict[bytes, list[int]] = {}
+    finite = np.isfinite(values) & np.isfinite(y)[:, None]
+    for k, use in enumerate(finite.T):
+        shared.setdefault(use.tobytes(), []).append(k)
+    results: dict[int, Slopes] = {}
+    for columns in shared.values():
+        use = finite[:, columns[0]]
+        found = _slopes(base[use], design, y[use], values[use][:, columns], seed_columns)
+        results.update(zip(columns, found, strict=True))
+    return [results[k] for k in range(values.shape[1])]
+
+
+def _slopes(
+    rows: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]
+) -> list[Slopes]:
+    """rows: axes and seeds of the networks; y [networks] and x [networks, K] all finite."""
+    code = codes(rows, design.axes)
+    one = rows.iloc[np.unique(code, return_index=True)[1]]
+    mean_y, mean_x = configuration_means(y[:, None], code)[:, 0], configuration_means(x, code)
+    clusters = codes(one, [axis for axis in CLUSTERS if axis in design.axes])
+    controls = hyperparameters(one, design)[0]
+    groups = codes(one, design.group_axes)
+    cells = codes(one, [axis for axis in CLUSTERS if axis in design.group_axes])
+    axes = {axis: codes(one, [axis]) for axis in design.within_axes}
+    found = (
+        [headline(mean_y, column, groups, cells, axes) for column in mean_x.T],
+        fit_slopes(mean_y, mean_x, groups=groups, clusters=clusters),
+        fit_slopes(mean_y, mean_x, controls=controls, clusters=clusters),
+        _across_seeds(rows, design, code, y, x, seed_columns),
+        _width_only(one, design, mean_y, mean_x, clusters),
+        fit_slopes(mean_y, mean_x),
+        predict(one, design, mean_y, mean_x),
+        left_out(one, design, mean_y, mean_x),
+    )
+    return [Slopes(*items) for items in zip(*found, strict=True)]
+
+
+def _by_group(
+    table: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, groups: np.ndarray
+) -> list[GroupSlope]:
+    results = []
+    for group in np.unique(groups):
+        rows = np.flatnonzero(groups == group)
+        values = {axis: table[axis].iloc[rows[0]] for axis in design.group_axes}
+        slope = fit_slope(y[rows], x[rows], minimum=MINIMUM_IN_GROUP)
+        results.append(GroupSlope(values, slope, kendall_within(x[rows], y[rows], groups[rows])))
+    return results
+
+
+def _across_seeds(
+    rows: pd.DataFrame, design: Design, code: np.ndarray, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]
+) -> list[Slope]:
+    """Networks of one configuration differ in their seeds only.
+
+    Configurations of one data cell share a seed's samples, and with them what is easy or hard about these: seeds are
+    clusters, and where there are too few of them for that, each seed has an intercept of its own in each data cell.
+    """
+    clusters = codes(rows, seed_columns) if len(rows) <= CLUSTERED else None
+    number = len(np.unique(codes(rows, seed_columns)))
+    shared = None
+    if 1 < number < MINIMUM and code.max() > 0:
+        drawn = codes(rows, [*seed_columns, *(axis for axis in CLUSTERS if axis in design.axes)])
+        shared = (drawn[:, None] == np.arange(1, drawn.max() + 1)).astype(float)
+    return fit_slopes(y, x, groups=code, controls=shared, clusters=clusters, unit="networks")
+
+
+def _width_only(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> list[Slope]:
+    if WIDTH not in design.axes:
+        return [Slope(None, 0, 0, note="the width does not vary")] * x.shape[1]
+    return fit_slopes(y, x, groups=codes(one, design.others(WIDTH)), clusters=clusters)

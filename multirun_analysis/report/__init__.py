@@ -1,4 +1,4 @@
-"""Results and figures -> runs_table.csv, statistics.json, figures, report.md, report.html."""
+"""Results and figures -> runs.csv, statistics.json, figures, report.md, report.html."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def write(report: Report, out: Path) -> list[Path]:
     content = blocks(report)
     heading = f"Distance from initialization and generalization: {report.title}"
     texts = {
-        "runs_table.csv": _runs(report),
+        "runs.csv": _runs(report),
         "statistics.json": json.dumps(statistics(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         "report.md": markdown.render(heading, content),
         "report.html": html.render(heading, content, images),

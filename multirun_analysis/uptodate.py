@@ -100,7 +100,7 @@ def versions() -> dict[str, str]:
 def _code() -> str:
     """SHA-256 of this package's sources and of what it knows about measures."""
     package = Path(__file__).resolve().parent
-    files = [*sorted(package.rglob("*.py")), *sorted(package.rglob("*.js")), *sorted(package.rglob("*.css"))]
+    files = [file for kind in ("py", "js", "css", "html") for file in sorted(package.rglob(f"*.{kind}"))]
     found = hashlib.sha256()
     for file in [*files, measure_catalogue()]:
         if file.is_file():

@@ -22,7 +22,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Bullets:
-    items: Sequence[str]
+    lines: Sequence[str]
 
 
 @dataclass(frozen=True)

@@ -325,12 +325,12 @@ def _runs(folder: Path) -> dict[str, Found]:
 def main(arguments: Iterable[str]) -> None:
     name, device, file = arguments
     sys.path.insert(0, str(HERE))
-    from initdist import sources
+    from initdist import provenance
 
     def keep(found: Found) -> None:
         """Written beside and moved: whoever ends this process finds the one or the other."""
         beside = Path(f"{file}.part")
-        beside.write_text(json.dumps(found | {"code": sources.code()}))
+        beside.write_text(json.dumps(found | {"code": provenance.code()}))
         beside.replace(file)
 
     keep(globals()[name](device, keep))

@@ -2,15 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from initdist import mkl
-
-__version__ = "0.1.0"
+from initdist import cores
+from initdist.provenance import VERSION as __version__
 
 if TYPE_CHECKING:
     from initdist.api import NetworkResult, measure_runs, network_configs, train_networks
     from initdist.restore import load_data, load_network
 
-mkl.settle()  # before torch computes anything
+cores.settle_products()  # before torch computes anything
 
 __all__ = [
     "NetworkResult",

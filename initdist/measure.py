@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import __version__, cores, measure_config, mistakes, names, pool, records, remeasure, signals, tracking
+from initdist import cores, measure_config, mistakes, names, pool, provenance, records, remeasure, signals, tracking
 from initdist.counts import Measurements
 from initdist.errors import UserError
 from initdist.events import Event, Failed, Measured, MeasureTask, Refused
@@ -35,7 +35,7 @@ measure_config.register()
 def main() -> None:
     """Console entry."""
     if sys.argv[1:] == ["--version"]:
-        print(f"initdist {__version__}")
+        print(f"initdist {provenance.VERSION}")
         return
     sys.argv[1:] = [in_full(argument) for argument in sys.argv[1:]]
     with mistakes.in_one_line("initdist", partial(mistakes.keys, MeasureConfig)):

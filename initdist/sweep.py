@@ -16,7 +16,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from initdist import claims, cores, names, records, remeasure, sources, stops, tracking
+from initdist import (
+    claims,
+    cores,
+    names,
+    provenance,
+    records,
+    remeasure,
+    stops,
+    tracking,
+)
 from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
@@ -148,7 +157,7 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
     identities = [network.identity for network in networks]
     before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
     _warn_of_codes(
-        {sources.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were, trained"
+        {provenance.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were, trained"
     )
     sweep = tracking.sweep_id(identities)
     run_id = tracking.asked(

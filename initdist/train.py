@@ -20,7 +20,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import __version__, compose, mistakes, patience, pool, signals
+from initdist import (
+    compose,
+    mistakes,
+    pool,
+    provenance,
+    retry,
+    signals,
+)
 from initdist.errors import ConfigError, UserError
 from initdist.paths import conf_dir
 
@@ -41,7 +48,7 @@ class Refused(CompactHydraException):
 def main() -> None:
     """Console entry."""
     if sys.argv[1:] == ["--version"]:
-        print(f"initdist {__version__}")
+        print(f"initdist {provenance.VERSION}")
     else:
         signals.heed()
         try:
@@ -56,7 +63,7 @@ def _main(cfg: DictConfig) -> None:
     from initdist.tracking import TrackingError
 
     try:
-        with patience.full_disk_named():
+        with retry.full_disk_named():
             run(cfg)
     except (UserError, TrackingError, OmegaConfBaseException) as error:
         if isinstance(error, OmegaConfBaseException):
@@ -151,7 +158,7 @@ def _train(todo: Sequence[Network], base: Path, writer: Writer, title: str) -> N
                     network, outcome = todo[event.network], records.outcome(event, files)
                     folder = base / network.identity
                     keep = partial(unwritten.keep, folder, outcome)
-                    patience.stored(keep, configs[0].tracking.patience, folder)
+                    retry.stored(keep, configs[0].tracking.patience, folder)
                     writer.finish(network.identity, outcome, partial(unwritten.forget, folder))
                 case Failed():
                     for i in event.networks:

@@ -28,8 +28,8 @@ from initdist import (
     memory,
     optim,
     outline,
-    patience,
-    sources,
+    provenance,
+    retry,
     stack,
     training,
     weights,
@@ -48,7 +48,7 @@ CUDA_MEMORY_SHARE = 0.4
 # Convolutions of several networks are one with groups, which costs more for each the more there are.
 CUDA_CONVOLUTIONS = 32
 
-CODE = sources.code()  # at the import: what is edited later is not what trains here
+CODE = provenance.code()  # at the import: what is edited later is not what trains here
 
 
 def serve(connection: Connection, device: str) -> None:
@@ -243,7 +243,7 @@ def _train_stack(
         position = members[event.result.network]
         if task.weight_files:
             file, seconds = Path(task.weight_files[position]), configs[0].tracking.patience
-            patience.stored(partial(weights.save, event.parameters, event.result.theta0, file), seconds, file)
+            retry.stored(partial(weights.save, event.parameters, event.result.theta0, file), seconds, file)
         own = task.networks[position], codes[event.result.network]
         connection.send(replace(event.result, network=own[0], code=own[1], device=_model(device)))
         left.remove(position)
@@ -265,6 +265,6 @@ def _keep(file: Path, state: State, code: str) -> None:
     try:
         checkpoint.save(file, file.parent.name, replace(state, record=state.record | {"code": code}))
     except OSError as error:
-        if not patience.is_full(error):
+        if not retry.is_full(error):
             raise
         print(f"initdist: no checkpoint {file}: {error.strerror}. Its training goes on", file=sys.stderr, flush=True)

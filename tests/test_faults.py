@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from initdist import names, plan, records, sources, tracking, worker
+from initdist import (
+    names,
+    plan,
+    provenance,
+    records,
+    tracking,
+    worker,
+)
 from initdist.datasets import images
 from initdist.events import Failed, Task
 from tests import command
@@ -218,7 +225,7 @@ def test_runs_carry_the_code_that_trained_them_and_an_edit_in_a_sweep_is_said(tm
         file.write("# edited while the sweep ran\n")
     printed, _ = process.communicate(timeout=300)
     assert "2 finished" in printed
-    assert {one.data.tags[names.CODE] for one in runs(folder)} == {sources.code()}
+    assert {one.data.tags[names.CODE] for one in runs(folder)} == {provenance.code()}
     printed, _ = start(folder, "-m", "model.width=16", "seed=0,1,2", *LONG, **here).communicate(timeout=300)
     codes = {one.data.tags[names.CODE] for one in runs(folder)}
     assert len(codes) == 2

@@ -14,7 +14,7 @@ import pytest
 import torch
 from helpers import assert_same, blobs, dataset, train
 
-from initdist import mkl
+from initdist import cores
 
 THREADS = (1, 2, 4)
 HERE = Path(__file__).parent
@@ -91,7 +91,7 @@ def test_widths_depths_and_batches_of_one(model: str, width: int) -> None:
     ("maker", "given", "mode"),
     [
         ("GenuineIntel", None, None),
-        ("AuthenticAMD", None, mkl.MODE),
+        ("AuthenticAMD", None, cores.MODE),
         ("AuthenticAMD", "COMPATIBLE", "COMPATIBLE"),
     ],
 )
@@ -99,8 +99,8 @@ def test_the_mode_of_mkl_is_chosen_where_it_is_needed(monkeypatch, maker, given,
     monkeypatch.delenv("MKL_CBWR", raising=False)
     if given is not None:
         monkeypatch.setenv("MKL_CBWR", given)
-    monkeypatch.setattr(mkl, "processor", lambda: f"vendor_id : {maker}")
-    mkl.settle()
+    monkeypatch.setattr(cores, "processor", lambda: f"vendor_id : {maker}")
+    cores.settle_products()
     assert os.environ.get("MKL_CBWR") == mode
 
 

@@ -58,13 +58,13 @@ class FusedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
-        from initdist import patience, pool, sweep
+        from initdist import pool, retry, sweep
         from initdist.errors import UserError
         from initdist.jobs import describe
         from initdist.tracking import TrackingError
 
         try:
-            with patience.full_disk_named():
+            with retry.full_disk_named():
                 jobs = self._jobs(arguments)
                 networks = list({n.identity: n for job in jobs for n in job.networks}.values())
                 config = networks[0].config

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from initdist import names
-from initdist.patience import patiently
+from initdist.retry import patiently
 from initdist.tracking import in_sqlite
 from initdist.tracking.records import Network, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags

@@ -238,7 +238,8 @@ def numerics(device: str, keep: Callable[[Found], None]) -> Found:
     import setting
     import torch
 
-    from initdist import schema, training
+    from initdist import training
+    from initdist.config import schema
 
     width, networks, epochs = (256, 64, 30) if device == "cuda" else (8, 4, 5)
     kinds = {

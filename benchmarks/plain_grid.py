@@ -21,7 +21,7 @@ from torch import nn
 from initdist import cores, data, measures, models, names, network_configs, rng, stack, training
 
 if TYPE_CHECKING:
-    from initdist.schema import Config
+    from initdist.config.schema import Config
 
 WIDTHS, LEVELS, SEEDS = (64, 128, 256), (0.0, 0.1, 0.25, 0.5, 1.0), range(10)
 CPU = torch.device("cpu")
@@ -102,7 +102,7 @@ def _track(
     from mlflow.entities import Metric, Param
     from safetensors.torch import save_file
 
-    from initdist import config
+    from initdist.config import identity
 
     uri, experiment = tracked
     client = MlflowClient(uri)
@@ -110,7 +110,7 @@ def _track(
     now = int(time.time() * 1e3)
     points = [*history, (last, final)]
     metrics = [Metric(name, value, now, step) for step, values in points for name, value in values.items()]
-    params = [Param(key, str(value)) for key, value in config.params(one).items()]
+    params = [Param(key, str(value)) for key, value in identity.params(one).items()]
     client.log_batch(run.info.run_id, metrics, params)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / names.WEIGHTS_FILE

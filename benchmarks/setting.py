@@ -18,7 +18,7 @@ except ImportError:
     sys.modules["omegaconf"] = ModuleType("omegaconf")
     sys.modules["omegaconf"].MISSING = "???"  # type: ignore[attr-defined]
 
-from initdist import registry, schema
+from initdist.config import registry, schema
 from initdist.datasets import Arrays, Description
 from initdist.models import cnn, mlp
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initdist import names
+from initdist.config.schema import Config
 from initdist.counts import Measurements
-from initdist.schema import Config
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,12 +39,13 @@ def network_configs(*overrides: str) -> list[Config]:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from initdist import compose, config
+    from initdist import compose
+    from initdist.config import expansion
     from initdist.paths import conf_dir
 
     compose.register()
     with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return config.networks(hydra_compose("config", overrides=list(overrides)))
+        return expansion.networks(hydra_compose("config", overrides=list(overrides)))
 
 
 def train_networks(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from initdist import mistakes, models, schema
+from initdist import mistakes, models
+from initdist.config import schema
 from initdist.paths import default_tracking_uri
 
 GROUPS = {

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initdist import datasets, input_noise, noise, registry, rng
+from initdist import datasets, input_noise, noise, rng
+from initdist.config import registry
+from initdist.config.schema import Config, DatasetConfig
 from initdist.datasets import Description
 from initdist.errors import ConfigError
 from initdist.input_noise import InputNoise
-from initdist.schema import Config, DatasetConfig
 
 # Samples that are made ready at a time; memory that a stack's ready training inputs may take.
 BLOCK = 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from initdist.schema import Config
+from initdist.config.schema import Config
 
 # On a CPU: so many stacks for each process, as long as so many networks are in each of them. Larger stacks train hardly
 # faster.

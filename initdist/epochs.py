@@ -11,10 +11,10 @@ from torch import Tensor
 
 from initdist import rng
 from initdist.capture import Graphs, Step
+from initdist.config.schema import StopConfig
 from initdist.data import StackData
 from initdist.losses import Loss
 from initdist.optim import Optimizer
-from initdist.schema import StopConfig
 from initdist.stack import Parameters, Stack
 
 # The gradient of a larger batch is taken in parts of this many samples, so that memory does not grow with the batch.

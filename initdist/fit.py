@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from initdist import capture, names, stops
+from initdist.config.schema import StopConfig
 from initdist.data import StackData
 from initdist.epochs import Epochs, Live, epoch_orders
 from initdist.evaluation import share_with_margin, train_metrics
 from initdist.losses import Loss
 from initdist.optim import Optimizer
-from initdist.schema import StopConfig
 from initdist.stack import Stack
 
 # So large a share of a stack's networks must have ended before it shrinks. On CUDA every new shape is captured anew,

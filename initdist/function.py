@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from initdist import initialization
-from initdist.schema import ModelConfig
+from initdist.config.schema import ModelConfig
 
 
 class Function(nn.Module):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from initdist import rng
-from initdist.schema import Config, ModelConfig
+from initdist.config.schema import Config, ModelConfig
 
 Shape = tuple[int, ...]
 Draw = Callable[[np.random.Generator, Shape, float], np.ndarray]  # stream, shape, scale -> float32 values

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from initdist import rng
-from initdist.schema import Config
+from initdist.config.schema import Config
 
 TEST = 1 << 40  # test samples have indices of their own, above those of the training pool
 

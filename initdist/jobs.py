@@ -10,10 +10,10 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
+from initdist.config.schema import STACKABLE
 from initdist.counts import counted
 from initdist.errors import ConfigError
 from initdist.plan import Network
-from initdist.schema import STACKABLE
 
 
 @dataclass(frozen=True)

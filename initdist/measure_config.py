@@ -8,9 +8,10 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig
 
-from initdist import compose, config, selection
-from initdist.rules import at_least, matching, option
-from initdist.schema import MeasuresConfig, is_device
+from initdist import compose, selection
+from initdist.config import expansion
+from initdist.config.rules import at_least, matching, option
+from initdist.config.schema import MeasuresConfig, is_device
 
 
 @dataclass
@@ -51,4 +52,4 @@ def register() -> None:
 
 def resolved(cfg: DictConfig) -> MeasureConfig:
     """The settings of a composed config. Raises ConfigError that names key, rule and value."""
-    return config.resolved(cfg, MeasureConfig)
+    return expansion.resolved(cfg, MeasureConfig)

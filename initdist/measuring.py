@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from initdist import data, datasets, measures, memory, names, precision, stack, weights
+from initdist.config.schema import Config
 from initdist.errors import UserError
 from initdist.events import Measured, Measurement, MeasureTask, Refused
 from initdist.losses import LOSSES
 from initdist.measures import Subject
-from initdist.schema import Config
 from initdist.stack import Parameters, Stack
 
 

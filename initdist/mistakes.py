@@ -13,7 +13,7 @@ from typing import get_type_hints
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import registry
+from initdist.config import registry
 
 FULL = "HYDRA_FULL_ERROR"  # with it Hydra raises what it would print over several lines
 GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from initdist import models
-from initdist.schema import ModelConfig
+from initdist.config.schema import ModelConfig
 
 LARGE = 50_000_000  # values; a product copies those of its layer
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from initdist import config as configs
-from initdist import datasets, models, names, registry
+from initdist import datasets, models, names
+from initdist.config import expansion, identity, registry
+from initdist.config.schema import STACKABLE, Config
 from initdist.datasets import Description
 from initdist.errors import ConfigError
-from initdist.schema import STACKABLE, Config
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Network:
 
     @property
     def name(self) -> str:
-        return configs.run_name(self.config)
+        return identity.run_name(self.config)
 
 
 def networks(cfg: DictConfig) -> list[Network]:
     """The networks of a composed, unresolved config, without repetitions. Raises UserError before anything is done."""
-    return list({network.identity: network for network in map(network, configs.networks(cfg))}.values())
+    return list({network.identity: network for network in map(network, expansion.networks(cfg))}.values())
 
 
 def network(config: Config) -> Network:
@@ -39,12 +39,12 @@ def network(config: Config) -> Network:
     _check_measures(config.measures.names)
     data = datasets.describe(config.dataset)
     models.check(config.model, data.input_shape)
-    return Network(config, configs.identity(config, data.fingerprint), data)
+    return Network(config, identity.identity(config, data.fingerprint), data)
 
 
 def shape(config: Config) -> tuple[tuple[str, Any], ...]:
     """What networks of one stack have in common: every result-affecting leaf that is not stackable."""
-    leaves = configs.result_leaves(config)
+    leaves = identity.result_leaves(config)
     return tuple((key, value) for key, value in leaves.items() if key not in STACKABLE)
 
 

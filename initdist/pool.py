@@ -21,9 +21,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from initdist import cores, division
+from initdist.config.schema import Config, NumericsConfig
 from initdist.errors import DeviceError, UserError
 from initdist.events import Done, Event, Failed, Measured, MeasureTask, Refused, Result, Task
-from initdist.schema import Config, NumericsConfig
 
 _COMPILERS = ("g++", "clang++", "c++")
 _METHOD = "forkserver" if sys.platform == "linux" else "spawn"

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from initdist.schema import NumericsConfig
+from initdist.config.schema import NumericsConfig
 
 Function = Callable[..., tuple[Tensor, ...]]
 

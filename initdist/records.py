@@ -9,12 +9,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from initdist import config as configs
 from initdist import names, tracking
+from initdist.config import identity
+from initdist.config.schema import Config
 from initdist.errors import ConfigError
 from initdist.events import Measurement, Result
 from initdist.plan import Network
-from initdist.schema import Config
 
 
 def network(planned: Network) -> tracking.Network:
@@ -27,7 +27,7 @@ def network(planned: Network) -> tracking.Network:
     return tracking.Network(
         identity=planned.identity,
         name=planned.name,
-        params=configs.params(planned.config),
+        params=identity.params(planned.config),
         tags={
             names.INPUT_SHAPE: "x".join(map(str, data.input_shape)),
             names.CLASSES: str(data.classes),

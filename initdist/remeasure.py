@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from initdist import catalogue, names, plan, restore, selection, tracking
-from initdist.config import check_rules
+from initdist.config.schema import STACKABLE, Config, MeasuresConfig
+from initdist.config.validation import check_rules
 from initdist.counts import counted, duration
 from initdist.errors import ConfigError, DeviceError, UserError
 from initdist.measure_config import MeasureConfig
 from initdist.paths import default_tracking_uri
-from initdist.schema import STACKABLE, Config, MeasuresConfig
 
 
 @dataclass(frozen=True)

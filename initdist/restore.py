@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from initdist import compose, models, names
-from initdist import config as configs
+from initdist.config import expansion
+from initdist.config.schema import Config, LossConfig, StopConfig
 from initdist.errors import ConfigError, UserError
 from initdist.paths import default_tracking_uri
-from initdist.schema import Config, LossConfig, StopConfig
 from initdist.tracking.store import client, sqlite_path
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def from_params(params: Mapping[str, str]) -> Config:
         for key, value in {**_neutral(groups), **params}.items():
             OmegaConf.update(typed, key, None if value == "None" else value)
         assert isinstance(typed, DictConfig)
-        (config,) = configs.networks(typed)
+        (config,) = expansion.networks(typed)
     except (KeyError, OmegaConfBaseException) as error:
         raise ConfigError(f"the run's params are no config of this version: {error}") from error
     return config

@@ -7,7 +7,8 @@ from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import cache
 from typing import Any
 
-from initdist import compose, models, names, schema
+from initdist import compose, models, names
+from initdist.config import schema
 
 
 @cache

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 
 from initdist import cores, initialization, models, outline, precision
+from initdist.config.schema import Config, ModelConfig, NumericsConfig
 from initdist.losses import Loss
 from initdist.recording import Recorded
-from initdist.schema import Config, ModelConfig, NumericsConfig
 
 Parameters = dict[str, Tensor]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from initdist import names
-from initdist.schema import StopConfig
+from initdist.config.schema import StopConfig
 
 # The training loss is not held against a level while the epoch's mean batch loss exceeds this multiple of it.
 CHECK_FACTOR = 10.0

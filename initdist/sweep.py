@@ -26,11 +26,11 @@ from initdist import (
     stops,
     tracking,
 )
+from initdist.config.schema import TrackingConfig
 from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
 from initdist.plan import Network
-from initdist.schema import TrackingConfig
 
 FILE = "sweep.json"
 

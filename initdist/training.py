@@ -15,27 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from initdist import (
-    data,
-    evaluation,
-    measures,
-    measuring,
-    models,
-    names,
-    optim,
-    precision,
-    registry,
-    stack,
-    stops,
-    weights,
-)
+from initdist import data, evaluation, measures, measuring, models, names, optim, precision, stack, stops, weights
 from initdist.checkpoint import State
+from initdist.config import registry
+from initdist.config.schema import Config
 from initdist.events import Progress, Result
 from initdist.fit import Plan, Snapshot, fit
 from initdist.losses import LOSSES
 from initdist.noise import LABEL_NOISES
 from initdist.optim import Optimizer
-from initdist.schema import Config
 from initdist.stack import Parameters, Stack
 
 # Test samples behind the points of a history; the final values are of the whole test set.

@@ -35,9 +35,9 @@ from initdist import (
     weights,
 )
 from initdist.checkpoint import State
+from initdist.config.schema import Config
 from initdist.errors import DatasetError, DeviceError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
-from initdist.schema import Config
 
 # Parameters, or activations of a batch, of one CPU stack: beyond this they leave the cache, and two smaller stacks are
 # faster.

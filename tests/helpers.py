@@ -14,11 +14,12 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from initdist import compose, config, data, registry, schema, training
+from initdist import compose, data, training
+from initdist.config import expansion, registry, schema
+from initdist.config.schema import Config
 from initdist.datasets import Arrays, Description
 from initdist.events import Result
 from initdist.paths import conf_dir
-from initdist.schema import Config
 
 CPU = torch.device("cpu")
 
@@ -45,7 +46,7 @@ def unresolved(changes: dict[str, Any] | None = None, *choices: str) -> DictConf
 
 def make(changes: dict[str, Any] | None = None, *choices: str) -> Config:
     """The config of one network."""
-    (one,) = config.networks(unresolved(changes, *choices))
+    (one,) = expansion.networks(unresolved(changes, *choices))
     return one
 
 

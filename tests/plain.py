@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from initdist import datasets, rng
-from initdist.schema import Config
+from initdist.config.schema import Config
 
 
 @dataclass

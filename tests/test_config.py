@@ -19,9 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from initdist import (
     activations,
-    config,
     data,
-    expansion,
     initialization,
     input_noise,
     losses,
@@ -30,11 +28,9 @@ from initdist import (
     names,
     optim,
     plan,
-    registry,
-    rules,
-    schema,
     training,
 )
+from initdist.config import expansion, identity, registry, rules, schema, validation
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 
@@ -123,7 +119,7 @@ def test_a_value_that_breaks_its_rule_is_refused_with_key_rule_and_value(key: st
 
 
 def test_every_rule_of_the_schema_has_a_case_above() -> None:
-    ruled = {key for key, _, metadata in config.leaves(make()) if metadata.get("rule") is not None}
+    ruled = {key for key, _, metadata in validation.leaves(make()) if metadata.get("rule") is not None}
     assert ruled == {key for key, _, _ in BROKEN}
 
 
@@ -213,12 +209,12 @@ def test_a_key_that_does_not_exist_is_refused(override: str) -> None:
 
 def test_a_reference_to_a_key_that_does_not_exist_is_refused_with_the_key() -> None:
     with pytest.raises(ConfigError, match=r"^seeds\.init: .*sed"):
-        config.networks(unresolved({"seeds.init": "${sed}"}))
+        expansion.networks(unresolved({"seeds.init": "${sed}"}))
 
 
 def test_a_reference_to_a_value_of_another_type_is_refused_with_the_key() -> None:
     with pytest.raises(ConfigError, match=r"^seeds\.init: .*'0\.5'.*Integer"):
-        config.networks(unresolved({"seeds.init": "${noise.level}", "noise.level": 0.5}))
+        expansion.networks(unresolved({"seeds.init": "${noise.level}", "noise.level": 0.5}))
 
 
 # The config and what it names
@@ -355,7 +351,7 @@ def test_every_file_of_a_config_group_gives_a_valid_network_of_its_name(choice: 
     one = make(None, choice)
     if group != "measures":
         assert getattr(one, group).name == name
-    config.check_rules(one)
+    validation.check_rules(one)
 
 
 @pytest.mark.parametrize("choice", [c for c in CHOICES if c.startswith("model=")])
@@ -405,18 +401,18 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_config_without_varied_axes_is_one_network() -> None:
-    assert len(config.networks(unresolved())) == 1
+    assert len(expansion.networks(unresolved())) == 1
 
 
 def test_a_stack_expands_into_the_product_of_its_axes_in_order() -> None:
-    expanded = config.networks(unresolved({"vary.seed": [3, 4], "vary.noise.level": [0, 0.5, 1]}))
+    expanded = expansion.networks(unresolved({"vary.seed": [3, 4], "vary.noise.level": [0, 0.5, 1]}))
     assert [(one.seed, one.noise.level) for one in expanded] == [
         (3, 0.0), (3, 0.5), (3, 1.0), (4, 0.0), (4, 0.5), (4, 1.0)
     ]  # fmt: skip
 
 
 def test_expansion_comes_before_interpolations_resolve() -> None:
-    first, second = config.networks(unresolved({"vary.seed": [3, 4], "seeds.order": 7}))
+    first, second = expansion.networks(unresolved({"vary.seed": [3, 4], "seeds.order": 7}))
     assert first.seeds == schema.SeedsConfig(init=3, data=3, noise=3, order=7)
     assert second.seeds == schema.SeedsConfig(init=4, data=4, noise=4, order=7)
 
@@ -445,7 +441,7 @@ def test_a_stack_expands_as_if_each_of_its_networks_were_composed_alone(changes:
     axes |= {"optimizer.lr": changes["vary.optimizer.lr"]} if "vary.optimizer.lr" in changes else {}
     given = {key: value for key, value in changes.items() if not key.startswith("vary.")}
     expected = [make(given | dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
-    found = config.networks(unresolved(given | {f"vary.{key}": values for key, values in axes.items()}))
+    found = expansion.networks(unresolved(given | {f"vary.{key}": values for key, values in axes.items()}))
     assert sorted(map(repr, found)) == sorted(map(repr, expected))
 
 
@@ -458,13 +454,13 @@ def test_only_what_follows_an_axis_is_resolved_again() -> None:
 
 def test_a_later_network_of_a_stack_that_breaks_a_rule_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"noise\.level must be between 0 and 1, got 1\.5"):
-        config.networks(unresolved({"vary.noise.level": [0.5, 1.5]}))
+        expansion.networks(unresolved({"vary.noise.level": [0.5, 1.5]}))
     with pytest.raises(ConfigError, match=r"optimizer\.lr must be a finite number above 0, got 0\.0"):
-        config.networks(unresolved({"optimizer.lr": "${noise.level}", "vary.noise.level": [0.5, 0]}))
+        expansion.networks(unresolved({"optimizer.lr": "${noise.level}", "vary.noise.level": [0.5, 0]}))
 
 
 def test_networks_of_a_stack_share_no_values_that_can_be_changed() -> None:
-    first, second = config.networks(unresolved({"vary.seed": [3, 4]}))
+    first, second = expansion.networks(unresolved({"vary.seed": [3, 4]}))
     first.dataset.train_size, first.measures.names[:] = 7, ["none"]
     assert (second.dataset.train_size, second.measures.names) == (make().dataset.train_size, make().measures.names)
 
@@ -473,22 +469,22 @@ def test_networks_of_a_stack_share_no_values_that_can_be_changed() -> None:
 def test_a_network_of_a_stack_has_the_config_it_would_have_alone(key: str) -> None:
     context, choices = AROUND.get(key, ({}, ()))
     value = axis_values(key)[0]
-    (varied,) = config.networks(unresolved(context | {f"vary.{key}": [value]}, *choices))
+    (varied,) = expansion.networks(unresolved(context | {f"vary.{key}": [value]}, *choices))
     alone = make(context | {key: value}, *choices)
     assert varied == alone
-    assert config.identity(varied, "data") == config.identity(alone, "data")
-    assert config.params(varied)[key] == value
-    assert type(config.params(varied)[key]) is schema.STACKABLE[key]
+    assert identity.identity(varied, "data") == identity.identity(alone, "data")
+    assert identity.params(varied)[key] == value
+    assert type(identity.params(varied)[key]) is schema.STACKABLE[key]
 
 
 def test_a_value_that_breaks_its_rule_is_refused_within_a_stack_too() -> None:
     with pytest.raises(ConfigError, match=r"^noise\.level must be between 0 and 1, got 1\.5$"):
-        config.networks(unresolved({"vary.noise.level": [0.5, 1.5]}))
+        expansion.networks(unresolved({"vary.noise.level": [0.5, 1.5]}))
 
 
 def test_a_repeated_value_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^vary\.seed must not repeat a value, got \[1, 2, 1\]$"):
-        config.networks(unresolved({"vary.seed": [1, 2, 1]}))
+        expansion.networks(unresolved({"vary.seed": [1, 2, 1]}))
 
 
 # The plan: a config against the world

@@ -12,7 +12,8 @@ import pytest
 import torch
 from helpers import CPU, blobs, dataset, make, unresolved
 
-from initdist import data, datasets, plan, registry, rng
+from initdist import data, datasets, plan, rng
+from initdist.config import registry
 from initdist.datasets import digits, mnist
 from initdist.errors import DatasetError
 

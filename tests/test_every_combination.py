@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from initdist import config, recording
+from initdist import recording
+from initdist.config import expansion, identity
 from initdist.paths import conf_dir
 from tests.helpers import assert_same, make, train, unresolved
 
@@ -33,9 +34,9 @@ def test_ten_steps(model, noise, optimizer, monkeypatch):
     loss = LOSSES[(choices("noise").index(noise) + choices("optimizer").index(optimizer)) % len(LOSSES)]
     groups = (f"model={model}", f"noise={noise}", f"optimizer={optimizer}", f"loss={loss}")
     networks = [make({**TEN_STEPS, "seed": seed}, *groups) for seed in range(3)]
-    varied = config.networks(unresolved({**TEN_STEPS, "vary.seed": [0, 1, 2]}, *groups))
-    identities = [config.identity(one, "digits/1") for one in networks]
-    assert [config.identity(one, "digits/1") for one in varied] == identities
+    varied = expansion.networks(unresolved({**TEN_STEPS, "vary.seed": [0, 1, 2]}, *groups))
+    identities = [identity.identity(one, "digits/1") for one in networks]
+    assert [identity.identity(one, "digits/1") for one in varied] == identities
     assert len(set(identities)) == 3
 
     wild = make({**TEN_STEPS, "optimizer.lr": 1e30}, *groups)

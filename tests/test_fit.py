@@ -12,8 +12,8 @@ import torch
 from helpers import CPU, assert_same, facts, make, tiny, train
 
 from initdist import data, epochs, evaluation, fit, names, noise, optim, stack, training, weights
+from initdist.config.schema import Config
 from initdist.losses import LOSSES
-from initdist.schema import Config
 
 SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "to the threshold": ({"optimizer.lr": 0.5, "stop.max_epochs": 100, "stop.train_loss": 0.02}, ()),

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from helpers import AROUND, axis_values, make
 
-from initdist import config, datasets, models, names, schema
+from initdist import datasets, models, names
+from initdist.config import identity, schema
 
 # Every leaf of the config: another valid value, and whether it makes another network.
 DECISIONS: dict[str, tuple[Any, bool]] = {
@@ -128,8 +129,8 @@ def test_every_leaf_of_the_config_has_a_decision() -> None:
 def test_a_leaf_of_one_model_is_in_the_identity(key: str) -> None:
     model, value = OF_MODELS[key]
     one, other = (make(changes, f"model={model}") for changes in (None, {key: value}))
-    assert config.identity(other, "digits/1") != config.identity(one, "digits/1")
-    assert key in config.result_leaves(one)
+    assert identity.identity(other, "digits/1") != identity.identity(one, "digits/1")
+    assert key in identity.result_leaves(one)
 
 
 @pytest.mark.parametrize("key", DECISIONS)
@@ -138,20 +139,20 @@ def test_a_leaf_is_in_the_identity_or_out_of_it(key: str) -> None:
     one = make()
     other = _replaced(one, key, value)
     assert other != one
-    assert (config.identity(other, "digits/1") != config.identity(one, "digits/1")) is inside
-    assert (key in config.result_leaves(one)) is inside
+    assert (identity.identity(other, "digits/1") != identity.identity(one, "digits/1")) is inside
+    assert (key in identity.result_leaves(one)) is inside
 
 
 def test_params_are_what_is_in_the_identity_and_the_seed() -> None:
     inside = {key for key, (_, inside) in DECISIONS.items() if inside}
-    assert config.params(make({"seed": 4})).keys() == inside | {names.SEED}
-    assert config.params(make({"seed": 4}))[names.SEED] == 4
+    assert identity.params(make({"seed": 4})).keys() == inside | {names.SEED}
+    assert identity.params(make({"seed": 4}))[names.SEED] == 4
 
 
 def test_every_stackable_axis_is_in_the_identity_itself_or_through_what_follows_it() -> None:
     for key in schema.STACKABLE:
         context, choices = AROUND.get(key, ({}, ()))
-        identities = {config.identity(make({**context, key: value}, *choices), "x") for value in axis_values(key)}
+        identities = {identity.identity(make({**context, key: value}, *choices), "x") for value in axis_values(key)}
         assert len(identities) == 2, key
 
 
@@ -180,7 +181,7 @@ GOLDEN = [
 
 @pytest.mark.parametrize(("changes", "choices", "fingerprint", "digest"), GOLDEN)
 def test_golden_identities(changes: dict[str, Any], choices: tuple[str, ...], fingerprint: str, digest: str) -> None:
-    assert config.identity(make(changes, *choices), fingerprint) == digest
+    assert identity.identity(make(changes, *choices), fingerprint) == digest
 
 
 def test_the_identity_is_the_hash_of_what_it_says() -> None:
@@ -211,14 +212,14 @@ def test_the_identity_is_the_hash_of_what_it_says() -> None:
         "seeds.order": 0,
     }
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    assert config.identity(make(), "digits/1") == hashlib.sha256(canonical.encode()).hexdigest()
+    assert identity.identity(make(), "digits/1") == hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def test_the_fingerprint_of_the_data_and_the_numerics_version_are_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = config.identity(make(), "digits/1")
-    assert config.identity(make(), "digits/2") != before
-    monkeypatch.setattr(config, "NUMERICS_VERSION", config.NUMERICS_VERSION + 1)
-    assert config.identity(make(), "digits/1") != before
+    before = identity.identity(make(), "digits/1")
+    assert identity.identity(make(), "digits/2") != before
+    monkeypatch.setattr(identity, "NUMERICS_VERSION", identity.NUMERICS_VERSION + 1)
+    assert identity.identity(make(), "digits/1") != before
 
 
 @pytest.mark.parametrize(("name", "fingerprint"), [("digits", "digits/1")])
@@ -229,12 +230,12 @@ def test_fingerprints_of_built_in_datasets(name: str, fingerprint: str) -> None:
 def test_a_number_written_in_another_way_is_the_same_network() -> None:
     whole = make({"noise.level": 1, "optimizer.lr": "1e-1", "model.width": "64"})
     written = make({"noise.level": 1.0, "optimizer.lr": 0.1, "model.width": 64})
-    assert config.identity(whole, "x") == config.identity(written, "x")
+    assert identity.identity(whole, "x") == identity.identity(written, "x")
 
 
 def test_a_default_may_change_freely() -> None:
     """What is hashed is the value, not whether it was the default."""
-    assert config.identity(make({"model.width": 256, "optimizer.lr": 0.1}), "x") == config.identity(make(), "x")
+    assert identity.identity(make({"model.width": 256, "optimizer.lr": 0.1}), "x") == identity.identity(make(), "x")
 
 
 def test_a_field_added_later_is_left_out_at_its_neutral_value() -> None:
@@ -246,10 +247,10 @@ def test_a_field_added_later_is_left_out_at_its_neutral_value() -> None:
     values = dataclasses.asdict(before.optimizer)
     neutral = dataclasses.replace(before, optimizer=Later(**values))
     moved = dataclasses.replace(before, optimizer=Later(**values, dampening=0.9))
-    assert config.identity(neutral, "x") == config.identity(before, "x")
-    assert config.identity(moved, "x") != config.identity(before, "x")
-    assert config.params(neutral)["optimizer.dampening"] == 0.0  # shown all the same
+    assert identity.identity(neutral, "x") == identity.identity(before, "x")
+    assert identity.identity(moved, "x") != identity.identity(before, "x")
+    assert identity.params(neutral)["optimizer.dampening"] == 0.0  # shown all the same
 
 
 def test_an_identity_is_a_sha256() -> None:
-    assert re.fullmatch(r"[0-9a-f]{64}", config.identity(make(), "x"))
+    assert re.fullmatch(r"[0-9a-f]{64}", identity.identity(make(), "x"))

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torchvision
 
+from initdist.config.schema import DatasetConfig
 from initdist.datasets import _idx, mnist
 from initdist.errors import DatasetError
-from initdist.schema import DatasetConfig
 
 
 def write(folder: Path, count: int, labels: int | None = None) -> tuple[np.ndarray, np.ndarray]:

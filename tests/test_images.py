@@ -10,9 +10,9 @@ from helpers import CPU, make
 from PIL import Image
 
 from initdist import data, datasets, rng
+from initdist.config.schema import DatasetConfig
 from initdist.datasets import _decoded, cifar10, fashion_mnist, images
 from initdist.errors import ConfigError, DatasetError
-from initdist.schema import DatasetConfig
 
 
 def tree(root: Path, size=(6, 5), mode="RGB", count=3, suffix="png") -> Path:

@@ -21,7 +21,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError
 
 from hydra_plugins.initdist.composer import Composer
-from initdist import compose, config, jobs, plan, schema
+from initdist import compose, jobs, plan
+from initdist.config import expansion, identity, schema
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 
@@ -80,7 +81,11 @@ def test_a_key_both_set_and_varied_is_refused() -> None:
 def test_fused_or_not_the_networks_are_the_same() -> None:
     arguments = ("model.width=8,16", "seed=range(0,2)", "noise.level=0,0.5,1", "optimizer.lr=0.1")
     together, apart = (
-        [config.identity(one, "x") for job in fused(*arguments, fuse=fuse) for one in config.networks(composed(*job))]
+        [
+            identity.identity(one, "x")
+            for job in fused(*arguments, fuse=fuse)
+            for one in expansion.networks(composed(*job))
+        ]
         for fuse in (True, False)
     )
     assert len(together) == len(set(together)) == 12

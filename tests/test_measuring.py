@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from initdist import data, estimate, measures, measuring, names, plan, stack
+from initdist.config.schema import MeasuresConfig
 from initdist.measures import Subject
-from initdist.schema import MeasuresConfig
 from tests.helpers import CPU, tiny, train
 
 NAMES = ["core", "given"]

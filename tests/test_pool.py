@@ -18,9 +18,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from initdist import cores, names, pool, training
+from initdist.config.schema import Config
 from initdist.errors import DeviceError
 from initdist.events import Event, Failed, Progress, Result, Started
-from initdist.schema import Config
 
 
 @pytest.fixture(scope="module")

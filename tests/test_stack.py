@@ -10,10 +10,11 @@ import torch
 from helpers import CPU, make
 from torch import nn
 
-from initdist import initialization, models, registry, rng, stack
+from initdist import initialization, models, rng, stack
+from initdist.config import registry
+from initdist.config.schema import Config
 from initdist.initialization import fans, xavier_std
 from initdist.losses import LOSSES
-from initdist.schema import Config
 
 MODELS = list(registry.modules("initdist.models"))
 IMAGES = ("cnn", "resnet")  # depth counts blocks of convolutions

@@ -11,7 +11,7 @@ import torch
 from helpers import CPU, tiny, train
 
 from initdist import data, evaluation, names, plan, records, stack, stops, tracking
-from initdist.schema import StopConfig
+from initdist.config.schema import StopConfig
 from multirun_analysis import load_runs
 
 NAN = math.nan

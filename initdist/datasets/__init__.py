@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from initdist import registry
+from initdist.config import registry
+from initdist.config.schema import DatasetConfig
 from initdist.errors import ConfigError
-from initdist.schema import DatasetConfig
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from initdist.config.schema import DatasetConfig
 from initdist.datasets import Arrays
 from initdist.errors import DatasetError
-from initdist.schema import DatasetConfig
 
 EVERY = 2000  # images between two lines of progress where there is no terminal
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from initdist.config.schema import DatasetConfig
 from initdist.datasets import Arrays, Description, _idx
 from initdist.errors import DatasetError
-from initdist.schema import DatasetConfig
 
 # A folder, and whether the training split is wanted -> its images and labels.
 Read = Callable[[Path, bool], tuple[np.ndarray, np.ndarray]]

@@ -3,8 +3,8 @@
 Its files are pickles: nothing of them is read before their digests are those that the authors' copy has.
 """
 
+from initdist.config.schema import DatasetConfig
 from initdist.datasets import Arrays, Description, _torchvision
-from initdist.schema import DatasetConfig
 
 SOURCE = _torchvision.Source(
     "CIFAR10",

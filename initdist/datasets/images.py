@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from initdist.config.schema import DatasetConfig
 from initdist.datasets import Arrays, Description, _decoded
 from initdist.errors import DatasetError
-from initdist.schema import DatasetConfig
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 LOOK_AGAIN_SECONDS = 10

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from initdist import precision
+from initdist.config.schema import NumericsConfig
 from initdist.data import StackData
 from initdist.evaluation import ROWS
 from initdist.measures._subject import Subject
-from initdist.schema import NumericsConfig
 from initdist.stack import Stack
 
 # What the directions of the networks of a part may take together; a single network may take more.

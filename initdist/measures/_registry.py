@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from initdist import catalogue, names
+from initdist.config.registry import unknown
+from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
 from initdist.measures._needs import NEEDS, Need
 from initdist.measures._subject import Subject
-from initdist.registry import unknown
-from initdist.schema import MeasuresConfig
 from initdist.stack import Form
 
 # One value a network [N], or such values by layer label; the total beside its layers under None.

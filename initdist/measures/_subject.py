@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from initdist.config.schema import MeasuresConfig
 from initdist.data import StackData
 from initdist.evaluation import margins, norm, slices
 from initdist.losses import Loss, cross_entropy
 from initdist.measures._spectral import largest_singular_value
-from initdist.schema import MeasuresConfig
 from initdist.stack import Stack
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initdist import registry
-from initdist.schema import ModelConfig
+from initdist.config import registry
+from initdist.config.schema import ModelConfig
 
 if TYPE_CHECKING:
     from torch import nn

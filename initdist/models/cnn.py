@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initdist.config.rules import matching, one_of, option
+from initdist.config.schema import ModelConfig
 from initdist.errors import ConfigError
-from initdist.rules import matching, one_of, option
-from initdist.schema import ModelConfig
 
 if TYPE_CHECKING:
     from torch import nn

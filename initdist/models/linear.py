@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initdist.config.schema import ModelConfig, one_of, option
 from initdist.models import mlp
-from initdist.schema import ModelConfig, one_of, option
 
 if TYPE_CHECKING:
     from torch import nn

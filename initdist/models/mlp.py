@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initdist.schema import ModelConfig
+from initdist.config.schema import ModelConfig
 
 if TYPE_CHECKING:
     from torch import nn

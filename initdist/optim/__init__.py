@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import torch
 
+from initdist.config.schema import Config
 from initdist.optim._optimizer import Optimizer
 from initdist.optim._rules import RULES as OPTIMIZERS
 from initdist.optim._schedule import SCHEDULES, Schedule
-from initdist.schema import Config
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "Optimizer", "build"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from initdist.schema import Config
+from initdist.config.schema import Config
 
 
 @dataclass(frozen=True)

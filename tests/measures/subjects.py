@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from initdist import data, measures, stack
+from initdist.config.schema import Config, MeasuresConfig
 from initdist.measures import Subject
-from initdist.schema import Config, MeasuresConfig
 from initdist.stack import Parameters, Stack
 from tests.helpers import CPU, blobs, make, tiny, train
 

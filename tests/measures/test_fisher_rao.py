@@ -77,7 +77,7 @@ def test_without_biases_it_is_the_slope_of_the_loss_along_the_function() -> None
 def test_bfloat16_training_is_measured_in_float32() -> None:
     from dataclasses import replace
 
-    from initdist.schema import NumericsConfig
+    from initdist.config.schema import NumericsConfig
 
     subject = searched.trained()
     coarse = replace(subject.trained.form, numerics=NumericsConfig("bfloat16", True), _recorded={})

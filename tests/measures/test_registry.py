@@ -12,11 +12,11 @@ from torch import Tensor
 
 from initdist import catalogue as known
 from initdist import measures, names
+from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
 from initdist.measures import REGISTRY, Subject
 from initdist.measures._catalogue import DOCS_FILE, catalogue, docs
 from initdist.paths import measure_catalogue
-from initdist.schema import MeasuresConfig
 from tests.measures.subjects import HAND
 
 NAMES = list(REGISTRY)

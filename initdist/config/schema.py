@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from initdist.rules import above, at_least, between, finite, from_below, matching, one_of, option, unset_or
+from initdist.config.rules import above, at_least, between, finite, from_below, matching, one_of, option, unset_or
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Values that are each within their rule but do not go together.
+"""Whether the values of a config hold: each under its own rule, and all of them together.
 
 A value without effect is refused as well: it would make two identities of one network.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from typing import Any
 
+from initdist.config import registry
+from initdist.config.schema import Config, DatasetConfig, OptimizerConfig, StopConfig
 from initdist.errors import ConfigError
-from initdist.schema import Config, DatasetConfig, OptimizerConfig, StopConfig
 
 # Fields of the optimizer that not every one of them reads: by optimizer and by schedule.
 _OF_OPTIMIZER = {
@@ -21,6 +23,23 @@ _OF_OPTIMIZER = {
     "eps": ("adam", "adamw"),
 }
 _OF_SCHEDULE = {"schedule_epochs": ("cosine", "step"), "schedule_factor": ("step",)}
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    for spec in fields(node):
+        value = getattr(node, spec.name)
+        if is_dataclass(value):
+            yield from leaves(value, f"{prefix}{spec.name}.")
+        else:
+            yield f"{prefix}{spec.name}", value, spec.metadata
+
+
+def check_rules(config: Any) -> None:
+    """Raise ConfigError for the first leaf whose value breaks its rule."""
+    for key, value, metadata in leaves(config):
+        rule = metadata.get("rule")
+        if rule is not None and not rule.holds(value):
+            raise ConfigError(f"{key} must be {rule.text}, got {value!r}{registry.nearest(str(value), rule.options)}")
 
 
 def check(config: Config) -> None:

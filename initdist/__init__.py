@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from initdist import cores
+from initdist import _moved, cores
 from initdist.provenance import VERSION as __version__
 
 if TYPE_CHECKING:
     from initdist.api import NetworkResult, measure_runs, network_configs, train_networks
     from initdist.restore import load_data, load_network
 
+_moved.install()
 cores.settle_products()  # before torch computes anything
 
 __all__ = [

@@ -17,21 +17,10 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import (
-    activations,
-    data,
-    initialization,
-    input_noise,
-    losses,
-    measures,
-    models,
-    names,
-    optim,
-    plan,
-    training,
-)
+from initdist import data, initialization, input_noise, losses, measures, models, names, optim, plan, training
 from initdist.config import expansion, identity, registry, rules, schema, validation
 from initdist.errors import ConfigError
+from initdist.models import _blocks
 from initdist.paths import conf_dir
 
 BROKEN = [
@@ -232,7 +221,7 @@ def _options(cls: type, name: str) -> set[str]:
         (schema.OptimizerConfig, "name", optim.OPTIMIZERS, "optimizer"),
         (schema.OptimizerConfig, "schedule", optim.SCHEDULES, None),
         (schema.ModelConfig, "init", initialization.SCHEMES, None),
-        (schema.ModelConfig, "activation", activations.ACTIVATIONS, None),
+        (schema.ModelConfig, "activation", _blocks.ACTIVATIONS, None),
         (schema.NoiseConfig, "name", ("labels", *input_noise.CHANGES), "noise"),
     ],
     ids=["loss", "optimizer", "schedule", "init", "activation", "noise"],

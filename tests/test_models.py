@@ -184,8 +184,7 @@ def test_output_scale_is_the_scaled_difference_from_the_start_with_gradients_of_
 
 EXTERNAL = """
 from dataclasses import dataclass
-from initdist.rules import at_least, option
-from initdist.schema import ModelConfig
+from initdist.models import ModelConfig, at_least, option
 
 @dataclass
 class Config(ModelConfig):

@@ -23,7 +23,7 @@ class ModelConfig:
     width: int = option(256, at_least(1))
     depth: int = option(2, at_least(0))
     activation: str = option(
-        "relu", one_of("relu", "tanh", "gelu", "identity", registry="initdist.activations.ACTIVATIONS")
+        "relu", one_of("relu", "tanh", "gelu", "identity", registry="initdist.models._blocks.ACTIVATIONS")
     )
     bias: bool = option(True)
     init: str = option("xavier", one_of("xavier", "he", "ntk", "torch", registry="initdist.initialization.SCHEMES"))

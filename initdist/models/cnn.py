@@ -46,7 +46,7 @@ def build(config: Config, input_shape: tuple[int, ...], classes: int) -> nn.Modu
     """Map [B, channels, height, width] to logits [B, classes]."""
     from torch import nn
 
-    from initdist.activations import activation
+    from initdist.models._blocks import activation
 
     channels, height, width = input_shape
     layers: list[nn.Module] = []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @dataclass
 class Config(ModelConfig):
     name: str = "linear"
-    activation: str = option("identity", one_of("identity", registry="initdist.activations.ACTIVATIONS"))
+    activation: str = option("identity", one_of("identity", registry="initdist.models._blocks.ACTIVATIONS"))
 
 
 CHAIN = mlp.CHAIN

@@ -1,4 +1,4 @@
-"""Building blocks of the residual network."""
+"""What models are built from: activation functions by their config name, and the blocks of the residual network."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from initdist.activations import activation
-
 if TYPE_CHECKING:
     from initdist.models.resnet import Config
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "identity": nn.Identity,
+}
+
+
+def activation(name: str) -> nn.Module:
+    return ACTIVATIONS[name]()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ import torch
 from plain import CHECK_FACTOR, Plain
 from torch import nn
 
-from initdist import cores, data, measures, models, names, network_configs, rng, stack, training
+from initdist import cores, measures, models, names, network_configs, rng, stack, training
+from initdist.data import stack_data
 
 if TYPE_CHECKING:
     from initdist.config.schema import Config
@@ -46,7 +47,7 @@ def _network(
     """One network to its threshold."""
     torch.set_num_threads(1)
     (one,) = network_configs(*settings, f"model.width={width}", f"noise.level={level}", f"seed={seed}")
-    samples = data.build([one], CPU)
+    samples = stack_data.build([one], CPU)
     inputs, labels = (part[0] for part in samples.train_slice(0, samples.train_size))
     tests = [part[0] for part in samples.test_slice(0, samples.test_size)]
     about = samples.shared.description

@@ -53,7 +53,8 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
     import setting
     import torch
 
-    from initdist import capture, data, optim, precision, stack
+    from initdist import capture, optim, precision, stack
+    from initdist.data import stack_data
     from initdist.epochs import Epochs, Live, epoch_orders
     from initdist.losses import LOSSES
 
@@ -64,7 +65,7 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
     live = Live(
         members=tuple(range(len(configs))),
         stack=built,
-        data=data.build(configs, device),
+        data=stack_data.build(configs, device),
         optimizer=optim.build(configs, device),
         stops=tuple(one.stop for one in configs),
         seeds=tuple(one.seeds.order for one in configs),
@@ -123,12 +124,13 @@ def _plain(case: dict[str, Any]) -> Callable[[], None]:
     import torch
     from plain import Plain
 
-    from initdist import data, models, precision, rng
+    from initdist import models, precision, rng
+    from initdist.data import stack_data
 
     device = torch.device(case["device"])
     config = setting.config(case["model"], case["width"], 0)
     precision.prepare(config.numerics)
-    inputs, labels = (part[0] for part in data.build([config], device).train_slice(0, TRAIN_SIZE))
+    inputs, labels = (part[0] for part in stack_data.build([config], device).train_slice(0, TRAIN_SIZE))
     module = models.build(config.model, setting.SHAPE, setting.CLASSES).to(device)
     network = Plain(module, inputs, labels, config.optimizer.lr, BATCH)
 

@@ -13,6 +13,9 @@ from types import ModuleType
 MOVED = {
     "initdist.activations": "initdist.models._blocks",
     "initdist.blocks": "initdist.models._blocks",
+    "initdist.datasets": "initdist.data.datasets",
+    "initdist.input_noise": "initdist.data.noise.pixels",
+    "initdist.noise": "initdist.data.noise.labels",
     "initdist.rules": "initdist.config.rules",
     "initdist.schema": "initdist.config.schema",
 }

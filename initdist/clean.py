@@ -19,7 +19,7 @@ from pathlib import Path
 from initdist import claims, records, tracking, unwritten
 from initdist.config.schema import DatasetConfig
 from initdist.counts import counted
-from initdist.datasets import images
+from initdist.data.datasets import images
 from initdist.errors import StorageError
 from initdist.paths import default_tracking_uri
 from initdist.tracking.store import sqlite_path

@@ -12,7 +12,7 @@ from torch import Tensor
 from initdist import rng
 from initdist.capture import Graphs, Step
 from initdist.config.schema import StopConfig
-from initdist.data import StackData
+from initdist.data.stack_data import StackData
 from initdist.losses import Loss
 from initdist.optim import Optimizer
 from initdist.stack import Parameters, Stack

@@ -13,7 +13,7 @@ from functools import partial, reduce
 import torch
 from torch import Tensor
 
-from initdist.data import StackData
+from initdist.data.stack_data import StackData
 from initdist.losses import Loss
 from initdist.stack import Stack
 

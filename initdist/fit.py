@@ -13,7 +13,7 @@ from torch import Tensor
 
 from initdist import capture, names, stops
 from initdist.config.schema import StopConfig
-from initdist.data import StackData
+from initdist.data.stack_data import StackData
 from initdist.epochs import Epochs, Live, epoch_orders
 from initdist.evaluation import share_with_margin, train_metrics
 from initdist.losses import Loss

@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from initdist import data, datasets, measures, memory, names, precision, stack, weights
+from initdist import measures, memory, names, precision, stack, weights
 from initdist.config.schema import Config
+from initdist.data import datasets, stack_data
 from initdist.errors import UserError
 from initdist.events import Measured, Measurement, MeasureTask, Refused
 from initdist.losses import LOSSES
@@ -64,7 +65,7 @@ def _subject(
     device: torch.device,
 ) -> Subject:
     precision.prepare(configs[0].numerics)
-    samples = data.build(configs, device)
+    samples = stack_data.build(configs, device)
     about = samples.shared.description
     initial = stack.build(configs, about.input_shape, about.classes, device)
     trained = {name: torch.stack([one[name] for one in parameters]).to(device) for name in initial.parameters}

@@ -8,10 +8,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from initdist import datasets, models, names
+from initdist import models, names
 from initdist.config import expansion, identity, registry
 from initdist.config.schema import STACKABLE, Config
-from initdist.datasets import Description
+from initdist.data import datasets
+from initdist.data.datasets import Description
 from initdist.errors import ConfigError
 
 

@@ -67,10 +67,10 @@ def load_data(run_id: str, tracking_uri: str | None = None) -> tuple[Tensor, Ten
     labels trained on [m], test inputs [T, K, H, W] and clean test labels [T]."""
     import torch
 
-    from initdist import data
+    from initdist.data import stack_data
 
     config, _ = _run_config(run_id, tracking_uri)
-    samples = data.build([config], torch.device("cpu"))
+    samples = stack_data.build([config], torch.device("cpu"))
     inputs, labels = samples.train_slice(0, samples.train_size)
     test_inputs, test_labels = samples.test_slice(0, samples.test_size)
     return inputs[0], labels[0], test_inputs[0], test_labels[0]

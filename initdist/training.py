@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from initdist import data, evaluation, measures, measuring, models, names, optim, precision, stack, stops, weights
+from initdist import evaluation, measures, measuring, models, names, optim, precision, stack, stops, weights
 from initdist.checkpoint import State
 from initdist.config import registry
 from initdist.config.schema import Config
+from initdist.data import stack_data
+from initdist.data.noise.labels import LABEL_NOISES
 from initdist.events import Progress, Result
 from initdist.fit import Plan, Snapshot, fit
 from initdist.losses import LOSSES
-from initdist.noise import LABEL_NOISES
 from initdist.optim import Optimizer
 from initdist.stack import Parameters, Stack
 
@@ -94,7 +95,7 @@ def train(
     if len({optim.descends(config) for config in configs}) > 1:
         raise ValueError("networks with and without weight decay or clipping are not to share a stack")
     precision.prepare(shared.numerics)
-    samples = data.build(configs, device)
+    samples = stack_data.build(configs, device)
     about = samples.shared.description
     initial = stack.build(configs, about.input_shape, about.classes, device)
     plan = Plan(

@@ -22,7 +22,6 @@ import torch
 from initdist import (
     checkpoint,
     compiler,
-    datasets,
     epochs,
     measuring,
     memory,
@@ -36,6 +35,7 @@ from initdist import (
 )
 from initdist.checkpoint import State
 from initdist.config.schema import Config
+from initdist.data import datasets
 from initdist.errors import DatasetError, DeviceError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
 

@@ -14,10 +14,11 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from initdist import compose, data, training
+from initdist import compose, training
 from initdist.config import expansion, registry, schema
 from initdist.config.schema import Config
-from initdist.datasets import Arrays, Description
+from initdist.data import stack_data
+from initdist.data.datasets import Arrays, Description
 from initdist.events import Result
 from initdist.paths import conf_dir
 
@@ -103,8 +104,8 @@ def assert_same(one: training.Trained, other: training.Trained) -> None:
 
 
 def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes: int = 10) -> ModuleType:
-    """A dataset module of noisy class centres, as `initdist.datasets` would hold it."""
-    module = ModuleType(f"initdist.datasets.{name}")
+    """A dataset module of noisy class centres, as `initdist.data.datasets` would hold it."""
+    module = ModuleType(f"initdist.data.datasets.{name}")
 
     def describe(config: object) -> Description:
         return Description(name, f"{name}/1", "tests", shape, classes, pool, test)
@@ -123,7 +124,7 @@ def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes:
 @contextmanager
 def dataset(module: ModuleType) -> Iterator[str]:
     """A dataset that the registry knows for a while; gives its name."""
-    known = registry.entries("initdist.datasets")
+    known = registry.entries("initdist.data.datasets")
     name = module.__name__.rpartition(".")[2]
     assert name not in known
     known[name] = module
@@ -131,4 +132,4 @@ def dataset(module: ModuleType) -> Iterator[str]:
         yield name
     finally:
         del known[name]
-        data._load.cache_clear()
+        stack_data._load.cache_clear()

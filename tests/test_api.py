@@ -151,7 +151,7 @@ def test_a_loaded_function_can_be_trained_on_and_stored(every_function):
 
 def test_loading_needs_no_dataset(tmp_path, monkeypatch):
     """The shapes are those of the run's tags: nothing is read, and nothing downloaded."""
-    from initdist import datasets
+    from initdist.data import datasets
 
     train(tmp_path, "model.width=4", *TINY)
     (run,) = runs(tmp_path)

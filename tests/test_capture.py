@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from initdist import capture, data, memory, names, pool, records, worker
+from initdist import capture, memory, names, pool, records, worker
 from initdist.capture import Graphs, Replay
+from initdist.data import stack_data
 from initdist.errors import DeviceError
 from tests import helpers
 from tests.helpers import CPU, tiny
@@ -149,7 +150,7 @@ def test_graphs_can_be_asked_for_and_forbidden(captured_by: Callable, capfd: pyt
 
 def test_noise_that_waits_for_the_device_is_told_of(captured_by: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     captured_by(Recorder())
-    monkeypatch.setattr(data, "CPU_BYTES", 0)
+    monkeypatch.setattr(stack_data, "CPU_BYTES", 0)
     noisy = [tiny({"noise.level": 0.5, "stop.max_epochs": 2}, "noise=gaussian")]
     (one,) = helpers.train(noisy)
     assert one.result.graphs.startswith("not used: input noise is made at every step")

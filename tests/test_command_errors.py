@@ -144,8 +144,8 @@ def test_a_noise_that_is_in_the_schema_only_trains_no_network(tmp_path):
     done = train(tmp_path, "noise=blur", "model.width=4", *TINY, check=False)
     assert done.returncode == 1
     expected = (
-        "noise.name must only allow what is implemented, got blur in its rule but not in initdist.data.NOISES: "
-        "implement it there, or take it out of the rule"
+        "noise.name must only allow what is implemented, got blur in its rule but not in "
+        "initdist.data.stack_data.NOISES: implement it there, or take it out of the rule"
     )
     assert done.stderr.splitlines()[-1] == f"initdist: {expected}"
     assert "Traceback" not in done.stderr

@@ -17,8 +17,10 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import data, initialization, input_noise, losses, measures, models, names, optim, plan, training
+from initdist import initialization, losses, measures, models, names, optim, plan, training
 from initdist.config import expansion, identity, registry, rules, schema, validation
+from initdist.data import stack_data
+from initdist.data.noise import pixels
 from initdist.errors import ConfigError
 from initdist.models import _blocks
 from initdist.paths import conf_dir
@@ -222,7 +224,7 @@ def _options(cls: type, name: str) -> set[str]:
         (schema.OptimizerConfig, "schedule", optim.SCHEDULES, None),
         (schema.ModelConfig, "init", initialization.SCHEMES, None),
         (schema.ModelConfig, "activation", _blocks.ACTIVATIONS, None),
-        (schema.NoiseConfig, "name", ("labels", *input_noise.CHANGES), "noise"),
+        (schema.NoiseConfig, "name", ("labels", *pixels.CHANGES), "noise"),
     ],
     ids=["loss", "optimizer", "schedule", "init", "activation", "noise"],
 )
@@ -311,10 +313,10 @@ def test_data_of_an_unknown_noise_is_never_clean_data(monkeypatch: pytest.Monkey
     training.check_options.cache_clear()
     message = "noise.name must be one of gaussian, labels, random_pixels, shuffled_pixels, got 'blur'"
     with pytest.raises(ConfigError, match=f"^{message}$"):
-        data.build([one], torch.device("cpu"))
+        stack_data.build([one], torch.device("cpu"))
 
 
-@pytest.mark.parametrize(("group", "package"), [("model", "initdist.models"), ("dataset", "initdist.datasets")])
+@pytest.mark.parametrize(("group", "package"), [("model", "initdist.models"), ("dataset", "initdist.data.datasets")])
 def test_every_model_and_dataset_has_its_file_of_defaults(group: str, package: str) -> None:
     files = {file.stem for file in (Path(conf_dir()) / group).glob("*.yaml")}
     assert files == set(registry.modules(package))

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from initdist import data, fit, losses, measuring, pool, recording, training, weights
+from initdist import fit, losses, measuring, pool, recording, training, weights
+from initdist.data import stack_data
 from initdist.events import Failed, MeasureTask, Result
 from tests import helpers
 from tests.helpers import tiny
@@ -209,7 +210,7 @@ def test_noisy_inputs_are_those_of_a_cpu(noise, room, monkeypatch):
     configs = [tiny({"noise.level": 0.5, "seed": i, "stop.train_loss": 0.0}, f"noise={noise}") for i in range(2)]
     expected = helpers.train(configs)
     if not room:
-        monkeypatch.setattr(data, "CUDA_SHARE", 0.0)
+        monkeypatch.setattr(stack_data, "CUDA_SHARE", 0.0)
     for one, other in zip(train(configs), expected, strict=True):
         close(one, other)
         assert one.result.graphs == "used" if room else one.result.graphs.startswith("not used: input noise is made")

@@ -12,9 +12,10 @@ import pytest
 import torch
 from helpers import CPU, blobs, dataset, make, unresolved
 
-from initdist import data, datasets, plan, rng
+from initdist import plan, rng
 from initdist.config import registry
-from initdist.datasets import digits, mnist
+from initdist.data import datasets, stack_data
+from initdist.data.datasets import digits, mnist
 from initdist.errors import DatasetError
 
 
@@ -40,7 +41,7 @@ def test_both_splits_of_digits_hold_all_classes_evenly() -> None:
         assert abs(share - 0.1).max() < 0.03
 
 
-@pytest.mark.parametrize("name", registry.modules("initdist.datasets"))
+@pytest.mark.parametrize("name", registry.modules("initdist.data.datasets"))
 def test_a_dataset_is_what_it_is_described_to_be(name: str) -> None:
     config = make({"dataset.download": False, "dataset.train_size": 2}, f"dataset={name}").dataset
     try:
@@ -61,7 +62,7 @@ def test_a_dataset_is_what_it_is_described_to_be(name: str) -> None:
 def test_inputs_are_normalized_per_channel_by_the_networks_own_training_subset(shape: tuple[int, int, int]) -> None:
     with dataset(blobs("coloured", shape, pool=300, test=20)) as name:
         changes = {"dataset.name": name, "dataset.train_size": 40}
-        built = data.build([make(changes | {"seed": seed, "noise.level": 0.5}) for seed in (0, 1)], CPU)
+        built = stack_data.build([make(changes | {"seed": seed, "noise.level": 0.5}) for seed in (0, 1)], CPU)
         arrays = datasets.load(make(changes).dataset)
     for network, seed in enumerate((0, 1)):
         subset = arrays.train_inputs[rng.subset(seed, 300, 40)].astype(np.float64)
@@ -77,13 +78,13 @@ def test_inputs_are_normalized_per_channel_by_the_networks_own_training_subset(s
 
 
 def test_normalization_does_not_hear_of_label_noise() -> None:
-    clean, noisy = (data.build([make({"noise.level": level})], CPU) for level in (0.0, 1.0))
+    clean, noisy = (stack_data.build([make({"noise.level": level})], CPU) for level in (0.0, 1.0))
     assert torch.equal(clean.mean, noisy.mean)
     assert torch.equal(clean.std, noisy.std)
 
 
 def test_a_batch_is_the_samples_at_its_positions() -> None:
-    built = data.build([make({"seed": seed, "dataset.train_size": 50}) for seed in (0, 1)], CPU)
+    built = stack_data.build([make({"seed": seed, "dataset.train_size": 50}) for seed in (0, 1)], CPU)
     order = torch.tensor([[4, 49, 0], [7, 7, 8]])
     inputs, labels = built.train_batch(order)
     everything, all_labels = built.train_slice(0, 50)
@@ -93,7 +94,7 @@ def test_a_batch_is_the_samples_at_its_positions() -> None:
 
 
 def test_selected_networks_keep_their_data() -> None:
-    built = data.build([make({"seed": seed, "dataset.train_size": 50}) for seed in (0, 1, 2)], CPU)
+    built = stack_data.build([make({"seed": seed, "dataset.train_size": 50}) for seed in (0, 1, 2)], CPU)
     part = built.select(torch.tensor([2, 0]))
     inputs, labels = part.train_slice(0, 50)
     whole, all_labels = built.train_slice(0, 50)
@@ -102,15 +103,15 @@ def test_selected_networks_keep_their_data() -> None:
     assert torch.equal(part.test_slice(0, 9)[0], built.test_slice(0, 9)[0][[2, 0]])
 
 
-@pytest.mark.parametrize("room", [0, data.CPU_BYTES])
+@pytest.mark.parametrize("room", [0, stack_data.CPU_BYTES])
 @pytest.mark.parametrize("noise", ["labels", "random_pixels"])
 def test_inputs_made_ready_once_are_those_made_at_every_step(noise, room, monkeypatch) -> None:
     configs = [make({"seed": seed, "dataset.train_size": 600, "noise.level": 0.5}, f"noise={noise}") for seed in (0, 1)]
-    monkeypatch.setattr(data, "CPU_BYTES", 0)
-    plain = data.build(configs, CPU)
+    monkeypatch.setattr(stack_data, "CPU_BYTES", 0)
+    plain = stack_data.build(configs, CPU)
     assert plain.inputs is None
-    monkeypatch.setattr(data, "CPU_BYTES", room)
-    built = data.build(configs, CPU)
+    monkeypatch.setattr(stack_data, "CPU_BYTES", room)
+    built = stack_data.build(configs, CPU)
     assert (built.inputs is None) == (room == 0)
     order = torch.stack([torch.randperm(600)[:64] for _ in configs])
     for one, other in zip(plain.train_batch(order), built.train_batch(order), strict=True):
@@ -119,10 +120,10 @@ def test_inputs_made_ready_once_are_those_made_at_every_step(noise, room, monkey
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("room", [0, data.CPU_BYTES])
+@pytest.mark.parametrize("room", [0, stack_data.CPU_BYTES])
 def test_a_shrunken_stack_has_the_data_of_those_it_keeps(room, monkeypatch) -> None:
-    monkeypatch.setattr(data, "CPU_BYTES", room)
-    built = data.build([make({"seed": seed, "dataset.train_size": 50}) for seed in range(6)], CPU)
+    monkeypatch.setattr(stack_data, "CPU_BYTES", room)
+    built = stack_data.build([make({"seed": seed, "dataset.train_size": 50}) for seed in range(6)], CPU)
     keep = [0, 5, 2, 4]
     expected = [values[keep] for values in built.train_slice(0, 50)]
     part = built.shrink(keep)
@@ -133,7 +134,7 @@ def test_a_shrunken_stack_has_the_data_of_those_it_keeps(room, monkeypatch) -> N
 
 
 def test_reading_a_slice_leaves_the_shared_data_as_it_was() -> None:
-    built = data.build([make()], CPU)
+    built = stack_data.build([make()], CPU)
     before = built.shared.pool_inputs.clone(), built.shared.test_inputs.clone()
     first = built.test_slice(0, 10)[0]
     built.train_slice(0, 10)

@@ -19,7 +19,7 @@ from initdist import (
     tracking,
     worker,
 )
-from initdist.datasets import images
+from initdist.data.datasets import images
 from initdist.events import Failed, Task
 from tests import command
 from tests.command import LONG, TINY, by_identity, kept, runs, start, train, wait_for

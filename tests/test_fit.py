@@ -11,8 +11,10 @@ import pytest
 import torch
 from helpers import CPU, assert_same, facts, make, tiny, train
 
-from initdist import data, epochs, evaluation, fit, names, noise, optim, stack, training, weights
+from initdist import epochs, evaluation, fit, names, optim, stack, training, weights
 from initdist.config.schema import Config
+from initdist.data import stack_data
+from initdist.data.noise import labels
 from initdist.losses import LOSSES
 
 SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -103,7 +105,7 @@ def test_the_whole_training_is_that_of_a_plain_loop(setting: str) -> None:
     assert metrics[names.TRAIN_ERROR] == pytest.approx(expected.train_error, abs=1e-9)
     assert metrics[names.TEST_ERROR] == pytest.approx(expected.test_error, abs=1e-9)
     assert metrics[names.GAP] == metrics[names.TEST_ERROR] - metrics[names.TRAIN_ERROR]
-    noisy = noise.noisy_error(expected.test_error, config.noise.level, 10) - expected.train_error
+    noisy = labels.noisy_error(expected.test_error, config.noise.level, 10) - expected.train_error
     assert metrics[names.GAP_NOISY] == pytest.approx(noisy, abs=1e-9)
     _assert_crossings(metrics, expected)
     assert expected.module is not None
@@ -137,7 +139,7 @@ def test_crossings_are_of_different_epochs_and_end_at_the_threshold() -> None:
 
 def snapshots(configs: list[Config], record: range | tuple[int, ...] = ()) -> list[fit.Snapshot]:
     """All snapshots of a stack. Their `stack` and `data` are live views, so only their plain values may be read."""
-    samples = data.build(configs, CPU)
+    samples = stack_data.build(configs, CPU)
     about = samples.shared.description
     built = stack.build(configs, about.input_shape, about.classes, CPU)
     plan = fit.Plan(
@@ -164,7 +166,7 @@ def test_a_snapshot_of_every_epoch() -> None:
 
 def test_an_awaited_loss_is_that_of_the_whole_training_set_or_certainly_not_there_yet() -> None:
     configs = [tiny({"seed": seed, "dataset.train_size": 1000}) for seed in range(4)]
-    samples, built = data.build(configs, CPU), stack.build(configs, (1, 8, 8), 10, CPU)
+    samples, built = stack_data.build(configs, CPU), stack.build(configs, (1, 8, 8), 10, CPU)
     loss = LOSSES["cross_entropy"]
     full_loss, full_error = evaluation.train_metrics(built, samples, loss)
     awaited = full_loss * torch.tensor([1.01, 0.5, -1.0, torch.inf])
@@ -226,7 +228,7 @@ def test_the_last_partial_batch_is_kept_with_its_own_mean() -> None:
     """One epoch of 5 samples in batches of 3 and 2, written out."""
     config = tiny({"dataset.train_size": 5, "optimizer.batch_size": 3, "stop.max_epochs": 1, "model.depth": 0})
     (ours,) = train([config])
-    samples = data.build([config], CPU)
+    samples = stack_data.build([config], CPU)
     start = stack.build([config], (1, 8, 8), 10, CPU).network(0)
     weight, bias = (values.double() for values in start.values())
     order = np.random.Generator(np.random.Philox(key=_key(b"order:0:1"))).permutation(5)

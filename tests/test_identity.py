@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from helpers import AROUND, axis_values, make
 
-from initdist import datasets, models, names
+from initdist import models, names
 from initdist.config import identity, schema
+from initdist.data import datasets
 
 # Every leaf of the config: another valid value, and whether it makes another network.
 DECISIONS: dict[str, tuple[Any, bool]] = {

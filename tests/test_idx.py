@@ -13,7 +13,7 @@ import pytest
 import torchvision
 
 from initdist.config.schema import DatasetConfig
-from initdist.datasets import _idx, mnist
+from initdist.data.datasets import _idx, mnist
 from initdist.errors import DatasetError
 
 
@@ -111,7 +111,7 @@ def test_mnist_is_what_torchvision_reads(train: bool) -> None:
 def test_torchvision_is_not_imported_to_read(tmp_path: Path) -> None:
     write(tmp_path, 30)
     script = (
-        "import sys; from pathlib import Path; from initdist.datasets import _idx, fashion_mnist, mnist\n"
+        "import sys; from pathlib import Path; from initdist.data.datasets import _idx, fashion_mnist, mnist\n"
         "_idx.read_split(Path(sys.argv[1]), False)\n"
         "sys.exit('torchvision' in sys.modules)"
     )

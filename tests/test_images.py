@@ -9,9 +9,10 @@ import pytest
 from helpers import CPU, make
 from PIL import Image
 
-from initdist import data, datasets, rng
+from initdist import rng
 from initdist.config.schema import DatasetConfig
-from initdist.datasets import _decoded, cifar10, fashion_mnist, images
+from initdist.data import datasets, stack_data
+from initdist.data.datasets import _decoded, cifar10, fashion_mnist, images
 from initdist.errors import ConfigError, DatasetError
 
 
@@ -213,7 +214,7 @@ def test_balanced_subsets_are_balanced_nested_and_seeded():
 
 
 def test_a_network_trains_on_a_balanced_subset():
-    samples = data.build([make({"dataset.balanced": True, "dataset.train_size": 200})], CPU)
+    samples = stack_data.build([make({"dataset.balanced": True, "dataset.train_size": 200})], CPU)
     assert np.bincount(samples.labels[0]).tolist() == [20] * 10
 
 

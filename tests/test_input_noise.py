@@ -6,15 +6,17 @@ import pytest
 import torch
 from helpers import CPU, make
 
-from initdist import data, input_noise, training
-from initdist.input_noise import mix, uniform
+from initdist import training
+from initdist.data import stack_data
+from initdist.data.noise import pixels
+from initdist.data.noise.pixels import mix, uniform
 
 N_TRAIN = 1280
 
 
 def built(name, *levels, **changes):
     networks = [make({"noise.level": p, "seed": i, **changes}, f"noise={name}") for i, p in enumerate(levels)]
-    return data.build(networks, CPU)
+    return stack_data.build(networks, CPU)
 
 
 def raw(samples):
@@ -49,7 +51,7 @@ def test_uniform_numbers_are_uniform():
     assert ((counts - 5000).square() / 5000).sum() < 50  # chi-squared with 19 degrees of freedom
 
 
-@pytest.mark.parametrize("name", input_noise.CHANGES)
+@pytest.mark.parametrize("name", pixels.CHANGES)
 def test_the_level_is_the_fraction_of_images_and_nested(name):
     low, high, all_of_them = (changed(built(name, level))[0] for level in (0.25, 0.5, 1.0))
     for found, level in ((low, 0.25), (high, 0.5)):
@@ -92,7 +94,7 @@ def test_random_pixels_gives_every_image_an_order_of_its_own():
 
 
 def test_channels_move_together():
-    noise = input_noise.InputNoise(
+    noise = pixels.InputNoise(
         "random_pixels",
         torch.ones(1, dtype=torch.float64),
         torch.tensor([5]),
@@ -116,7 +118,7 @@ def test_gaussian_has_the_mean_and_deviation_of_the_training_subset():
     assert len(values.unique()) > 0.999 * len(values)
 
 
-@pytest.mark.parametrize("name", input_noise.CHANGES)
+@pytest.mark.parametrize("name", pixels.CHANGES)
 def test_an_image_is_the_same_in_every_batch_and_stack(name):
     together = built(name, 0.5, 0.5, 1.0)
     whole, _ = together.train_slice(0, 100)
@@ -127,7 +129,7 @@ def test_an_image_is_the_same_in_every_batch_and_stack(name):
     torch.testing.assert_close(alone.test_slice(7, 9)[0], test[1:2, 7:9], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", input_noise.CHANGES)
+@pytest.mark.parametrize("name", pixels.CHANGES)
 def test_training_alone_and_stacked_is_equal_and_labels_stay_clean(name):
     networks = [
         make(
@@ -144,7 +146,7 @@ def test_training_alone_and_stacked_is_equal_and_labels_stay_clean(name):
         for p in (0.0, 0.6)
         for s in (0, 1)
     ]
-    samples = data.build(networks, CPU)
+    samples = stack_data.build(networks, CPU)
     clean = torch.from_numpy(samples.shared.pool_labels)[samples.rows]
     assert torch.equal(samples.labels, clean)
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from initdist import data, estimate, measures, measuring, names, plan, stack
+from initdist import estimate, measures, measuring, names, plan, stack
 from initdist.config.schema import MeasuresConfig
+from initdist.data import stack_data
 from initdist.measures import Subject
 from tests.helpers import CPU, tiny, train
 
@@ -34,7 +35,7 @@ def subject(count: int) -> Subject:
     chosen = configs(count)
     built = stack.build(chosen, (1, 8, 8), 10, CPU)
     options = MeasuresConfig(names=NAMES)
-    return Subject(built, built, data.build(chosen, CPU), options=options, seeds=list(range(count)))
+    return Subject(built, built, stack_data.build(chosen, CPU), options=options, seeds=list(range(count)))
 
 
 def first_weight(one: Subject) -> torch.Tensor:

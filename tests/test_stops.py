@@ -10,8 +10,9 @@ import pytest
 import torch
 from helpers import CPU, tiny, train
 
-from initdist import data, evaluation, names, plan, records, stack, stops, tracking
+from initdist import evaluation, names, plan, records, stack, stops, tracking
 from initdist.config.schema import StopConfig
+from initdist.data import stack_data
 from multirun_analysis import load_runs
 
 NAN = math.nan
@@ -131,7 +132,7 @@ def test_margins_by_hand() -> None:
 
 def test_the_share_of_a_margin_is_counted_over_the_whole_training_set_with_each_networks_own_margin() -> None:
     configs = [tiny({"dataset.train_size": 700, "seed": seed}) for seed in range(4)]
-    samples, built = data.build(configs, CPU), stack.build(configs, (1, 8, 8), 10, CPU)
+    samples, built = stack_data.build(configs, CPU), stack.build(configs, (1, 8, 8), 10, CPU)
     slices = evaluation.slices(built, samples.train_slice, samples.train_size)
     logits = torch.cat([built.forward(inputs) for inputs, _ in slices], dim=1)
     every = evaluation.margins(logits, samples.labels)

@@ -26,16 +26,18 @@ class Broken:
 
 @cache
 def entries(package: str) -> dict[str, ModuleType | Broken]:
-    """Name -> module: every public module directly inside a package, and every entry point of the group of its name.
+    """Name -> module: every public module directly inside a package, and every entry point of its group.
 
-    A module's name is the config's `name`. Raises ConfigError where two have the same.
+    The group of `initdist.data.datasets` is `initdist.datasets`. A module's name is the config's `name`. Raises
+    ConfigError where two have the same.
     """
+    group = f"{package.partition('.')[0]}.{package.rpartition('.')[2]}"
     path = importlib.import_module(package).__path__
     own = sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
     found: dict[str, ModuleType | Broken] = {name: importlib.import_module(f"{package}.{name}") for name in own}
-    for point in entry_points(group=package):
+    for point in entry_points(group=group):
         if point.name in found:
-            raise ConfigError(f"{point.name} of {package} must have a name of its own, got {point.value} beside ours")
+            raise ConfigError(f"{point.name} of {group} must have a name of its own, got {point.value} beside ours")
         try:
             found[point.name] = point.load()
         except Exception as error:  # whatever a plugin does wrong, the rest must go on

@@ -66,7 +66,8 @@ class OptimizerConfig:
 @dataclass
 class NoiseConfig:
     name: str = option(
-        MISSING, one_of("labels", "shuffled_pixels", "random_pixels", "gaussian", registry="initdist.data.NOISES")
+        MISSING,
+        one_of("labels", "shuffled_pixels", "random_pixels", "gaussian", registry="initdist.data.stack_data.NOISES"),
     )
     level: float = option(0.0, between(0, 1))
 

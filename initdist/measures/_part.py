@@ -13,7 +13,7 @@ from torch import Tensor
 
 from initdist import precision
 from initdist.config.schema import NumericsConfig
-from initdist.data import StackData
+from initdist.data.stack_data import StackData
 from initdist.evaluation import ROWS
 from initdist.measures._subject import Subject
 from initdist.stack import Stack

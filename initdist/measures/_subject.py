@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from initdist.config.schema import MeasuresConfig
-from initdist.data import StackData
+from initdist.data.stack_data import StackData
 from initdist.evaluation import margins, norm, slices
 from initdist.losses import Loss, cross_entropy
 from initdist.measures._spectral import largest_singular_value

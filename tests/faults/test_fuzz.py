@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
 
-from initdist import checkpoint, claims, datasets, names, plan, sweep, tracking, unwritten, weights, worker
-from initdist.datasets import fashion_mnist, images, mnist
+from initdist import checkpoint, claims, names, plan, sweep, tracking, unwritten, weights, worker
+from initdist.data import datasets
+from initdist.data.datasets import fashion_mnist, images, mnist
 from initdist.errors import ConfigError, DatasetError, UserError
 from initdist.events import Done, Failed, Result, Task
 from initdist.tracking import Outcome, TrackingError

@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from initdist import data, measures, stack
+from initdist import measures, stack
+from initdist.data import stack_data
 from initdist.losses import LOSSES
 from initdist.measures import Subject
 from initdist.stack import Parameters, Stack
 from tests.helpers import CPU, blobs, make, tiny, train
 
 
-def samples(inputs: Sequence[Sequence[float]], labels: Sequence[int], classes: int = 2) -> data.StackData:
+def samples(inputs: Sequence[Sequence[float]], labels: Sequence[int], classes: int = 2) -> stack_data.StackData:
     """Training data of one network, taken as it is: inputs [m, d] as images of 1 x 1 x d."""
     m, d = np.shape(inputs)
     about = blobs("given", (1, 1, d), m, 1, classes).describe(None)
-    shared = data.Shared(
+    shared = stack_data.Shared(
         about,
         torch.tensor(inputs).float().view(m, 1, 1, d),
         torch.zeros(1, 1, 1, d),
@@ -29,13 +30,15 @@ def samples(inputs: Sequence[Sequence[float]], labels: Sequence[int], classes: i
         np.array(labels),
         np.zeros((2, m, 1)),
     )
-    return data.StackData(shared, torch.arange(m)[None], torch.tensor([labels]), torch.zeros(1, 1), torch.ones(1, 1))
+    return stack_data.StackData(
+        shared, torch.arange(m)[None], torch.tensor([labels]), torch.zeros(1, 1), torch.ones(1, 1)
+    )
 
 
 def linear(
     weight: Sequence[Sequence[float]],
     bias: Sequence[float] | None,
-    given: data.StackData,
+    given: stack_data.StackData,
     options: Mapping[str, Any] | None = None,
     loss: str = "cross_entropy",
     seed: int = 0,
@@ -67,7 +70,7 @@ def trained(model: str = "mlp", networks: int = 3, overrides: tuple[tuple[str, A
     seeds = tuple(one.seeds.init for one in chosen)
     loss = LOSSES[chosen[0].loss.name]
     return Subject(
-        replace(initial, parameters=parameters), initial, data.build(chosen, CPU), loss, chosen[0].measures, seeds
+        replace(initial, parameters=parameters), initial, stack_data.build(chosen, CPU), loss, chosen[0].measures, seeds
     )
 
 

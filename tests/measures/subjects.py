@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from initdist import data, measures, stack
+from initdist import measures, stack
 from initdist.config.schema import Config, MeasuresConfig
+from initdist.data import stack_data
 from initdist.measures import Subject
 from initdist.stack import Parameters, Stack
 from tests.helpers import CPU, blobs, make, tiny, train
@@ -36,10 +37,10 @@ def two(values: Parameters, *choices: str, **changes: Any) -> Stack:
     return Stack(stack.build([config], (1, 1, 2), 2, CPU).form, values)
 
 
-def samples(inputs: Matrix, labels: Sequence[int], networks: int = 1) -> data.StackData:
+def samples(inputs: Matrix, labels: Sequence[int], networks: int = 1) -> stack_data.StackData:
     """Training data of 2 inputs each, the same for every network, taken as it is."""
     about = blobs("two", (1, 1, 2), len(labels), 1, 2).describe(None)
-    shared = data.Shared(
+    shared = stack_data.Shared(
         about,
         torch.tensor(inputs).float().view(-1, 1, 1, 2),
         torch.zeros(1, 1, 1, 2),
@@ -49,7 +50,7 @@ def samples(inputs: Matrix, labels: Sequence[int], networks: int = 1) -> data.St
     )
     rows = torch.arange(len(labels)).repeat(networks, 1)
     given = torch.tensor([labels]).repeat(networks, 1)
-    return data.StackData(shared, rows, given, torch.zeros(networks, 1), torch.ones(networks, 1))
+    return stack_data.StackData(shared, rows, given, torch.zeros(networks, 1), torch.ones(networks, 1))
 
 
 # D_1 = [[2, 0], [0, -1]], D_2 = [[0, 3], [0, 0]].
@@ -94,7 +95,7 @@ def trained(kind: str) -> Subject:
     built = stack.build(chosen, (1, 8, 8), 10, CPU)
     values = {name: torch.stack([one.parameters[name] for one in ended]) for name in built.parameters}
     seeds = [config.seeds.init for config in chosen]
-    given = data.build(chosen, CPU)
+    given = stack_data.build(chosen, CPU)
     crossings = [planted(i) for i in range(len(chosen))]
     trained = Stack(built.form, values, built.reference)
     return Subject(trained, built, given, options=options(**CHEAP), seeds=seeds, crossings=crossings)

@@ -8,7 +8,8 @@ import math
 import pytest
 import torch
 
-from initdist import data, measures, stack
+from initdist import measures, stack
+from initdist.data import stack_data
 from initdist.measures import REGISTRY, Subject
 from tests.helpers import CPU, blobs, dataset, tiny
 from tests.measures.subjects import FOUR, HAND, INITIAL, TRAINED, options, parameters, samples, two, value
@@ -57,7 +58,7 @@ def test_the_margin_is_the_mth_part_smallest_and_may_be_negative(
 def test_margins_are_against_the_labels_trained_on() -> None:
     with dataset(blobs("classes", (1, 4, 4), pool=200, test=10)) as name:
         config = tiny({"dataset.name": name, "noise.level": 1.0, "dataset.train_size": 150})
-        given = data.build([config], CPU)
+        given = stack_data.build([config], CPU)
         built = stack.build([config], (1, 4, 4), 10, CPU)
         inputs, labels = given.train_slice(0, 150)
     logits = built.forward(inputs)[0].numpy()

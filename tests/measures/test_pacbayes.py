@@ -12,7 +12,8 @@ import torch
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from initdist import data, measures, stack
+from initdist import measures, stack
+from initdist.data import stack_data
 from initdist.measures import REGISTRY, Subject, _part
 from initdist.measures._bisection import bisect, crossing
 from tests.helpers import CPU, tiny, train
@@ -334,7 +335,7 @@ def test_a_training_measures_with_the_seed_of_the_network_s_initialization() -> 
         tiny({"seed": seed, "seeds.init": 10 + seed, "optimizer.lr": lr, "measures.names": ["pacbayes_sigma"]})
         for seed, lr in enumerate((0.1, 0.3))
     ]
-    initial, given = stack.build(chosen, (1, 8, 8), 10, CPU), data.build(chosen, CPU)
+    initial, given = stack.build(chosen, (1, 8, 8), 10, CPU), stack_data.build(chosen, CPU)
     for index, one in enumerate(train(chosen)):
         keep = torch.tensor([index])
         ended = replace(initial.select(keep), parameters={name: p[None] for name, p in one.parameters.items()})

@@ -4,7 +4,7 @@ Its files are pickles: nothing of them is read before their digests are those th
 """
 
 from initdist.config.schema import DatasetConfig
-from initdist.datasets import Arrays, Description, _torchvision
+from initdist.data.datasets import Arrays, Description, _torchvision
 
 SOURCE = _torchvision.Source(
     "CIFAR10",

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from initdist.config.schema import DatasetConfig
-from initdist.datasets import Arrays, Description, _decoded
+from initdist.data.datasets import Arrays, Description, _decoded
 from initdist.errors import DatasetError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}

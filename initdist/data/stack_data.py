@@ -15,12 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initdist import datasets, input_noise, noise, rng
+from initdist import rng
 from initdist.config import registry
 from initdist.config.schema import Config, DatasetConfig
-from initdist.datasets import Description
+from initdist.data import datasets
+from initdist.data.datasets import Description
+from initdist.data.noise import pixels
+from initdist.data.noise.labels import LABEL_NOISES
+from initdist.data.noise.pixels import InputNoise
 from initdist.errors import ConfigError
-from initdist.input_noise import InputNoise
 
 # Samples that are made ready at a time; memory that a stack's ready training inputs may take.
 BLOCK = 512
@@ -28,7 +31,7 @@ CPU_BYTES = 512 * 2**20
 CUDA_SHARE = 0.25
 
 # Every kind of noise that there is: of labels, or of inputs.
-NOISES = (*noise.LABEL_NOISES, *input_noise.CHANGES)
+NOISES = (*LABEL_NOISES, *pixels.CHANGES)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class StackData:
         n = len(self.rows)
         part = slice(start * every, stop * every, every)
         inputs = self.shared.test_inputs[part].expand(n, -1, -1, -1, -1).clone()
-        samples = torch.arange(self.test_size, device=self.rows.device)[part] + input_noise.TEST
+        samples = torch.arange(self.test_size, device=self.rows.device)[part] + pixels.TEST
         return self._finished(inputs, samples.expand(n, -1)), self.shared.test_labels[part].expand(n, -1)
 
     def select(self, keep: Tensor) -> StackData:
@@ -132,8 +135,8 @@ def build(configs: Sequence[Config], device: torch.device) -> StackData:
     shared = _load(_key(configs[0].dataset), str(device))
     built = [_network(config, shared) for config in configs]
     rows, labels, mean, std = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*built, strict=True))
-    pixels = math.prod(shared.description.input_shape[1:])
-    return StackData(shared, rows, labels, mean, std, input_noise.build(configs, pixels, mean, std)).prepared()
+    size = math.prod(shared.description.input_shape[1:])
+    return StackData(shared, rows, labels, mean, std, pixels.build(configs, size, mean, std)).prepared()
 
 
 def _taken(inputs: Tensor, rows: Tensor) -> Tensor:
@@ -166,9 +169,9 @@ def _noisy(labels: np.ndarray, classes: int, config: Config) -> np.ndarray:
     name = config.noise.name
     if name not in NOISES:
         raise ConfigError(registry.unknown("noise.name", name, NOISES))
-    if name not in noise.LABEL_NOISES:
+    if name not in LABEL_NOISES:
         return labels
-    return noise.LABEL_NOISES[name].redraw(labels, classes, config.noise.level, config.seeds.noise)
+    return LABEL_NOISES[name].redraw(labels, classes, config.noise.level, config.seeds.noise)
 
 
 def _key(config: DatasetConfig) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from initdist.config.schema import DatasetConfig
-from initdist.datasets import Arrays
+from initdist.data.datasets import Arrays
 from initdist.errors import DatasetError
 
 EVERY = 2000  # images between two lines of progress where there is no terminal

@@ -1,7 +1,7 @@
 """MNIST (LeCun, Cortes, Burges): 60,000 + 10,000 gray 28x28 digits."""
 
 from initdist.config.schema import DatasetConfig
-from initdist.datasets import Arrays, Description, _idx, _torchvision
+from initdist.data.datasets import Arrays, Description, _idx, _torchvision
 
 SOURCE = _torchvision.Source(
     "MNIST",

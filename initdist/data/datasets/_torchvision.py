@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from initdist.config.schema import DatasetConfig
-from initdist.datasets import Arrays, Description, _idx
+from initdist.data.datasets import Arrays, Description, _idx
 from initdist.errors import DatasetError
 
 # A folder, and whether the training split is wanted -> its images and labels.

@@ -10,7 +10,7 @@ import numpy as np
 
 from initdist import rng
 from initdist.config.schema import DatasetConfig
-from initdist.datasets import Arrays, Description
+from initdist.data.datasets import Arrays, Description
 
 _POOL, _TEST = 1280, 517
 _FILE = "datasets/data/digits.csv.gz"  # in scikit-learn; of each image its 64 pixels and its label

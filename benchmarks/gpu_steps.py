@@ -208,7 +208,8 @@ def _profile(device: str) -> list[Found]:
     """Seconds of one job's functions, with all that they call, in a process that does nothing else."""
     import torch
 
-    from initdist import compiler, network_configs, training
+    from initdist import network_configs, training
+    from initdist.stacks import compiler
 
     compiler.postpone()
     one_job = ("dataset=mnist", "dataset.train_size=4096", "model.width=256", "vary.noise.level=[0,0.1,0.25,0.5,1.0]")

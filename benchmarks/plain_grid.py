@@ -18,8 +18,9 @@ import torch
 from plain import CHECK_FACTOR, Plain
 from torch import nn
 
-from initdist import cores, measures, models, names, network_configs, rng, stack, training
+from initdist import cores, measures, models, names, network_configs, rng, training
 from initdist.data import stack_data
+from initdist.stacks import stack
 
 if TYPE_CHECKING:
     from initdist.config.schema import Config

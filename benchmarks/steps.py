@@ -53,10 +53,10 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
     import setting
     import torch
 
-    from initdist import capture, optim, precision, stack
     from initdist.data import stack_data
     from initdist.epochs import Epochs, Live, epoch_orders
-    from initdist.losses import LOSSES
+    from initdist.stacks import capture, optim, precision, stack
+    from initdist.stacks.losses import LOSSES
 
     device = torch.device(case["device"])
     configs = [setting.config(case["model"], case["width"], seed, case["compiled"]) for seed in range(case["stack"])]
@@ -124,8 +124,9 @@ def _plain(case: dict[str, Any]) -> Callable[[], None]:
     import torch
     from plain import Plain
 
-    from initdist import models, precision, rng
+    from initdist import models, rng
     from initdist.data import stack_data
+    from initdist.stacks import precision
 
     device = torch.device(case["device"])
     config = setting.config(case["model"], case["width"], 0)

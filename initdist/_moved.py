@@ -15,6 +15,7 @@ MOVED = {
     "initdist.blocks": "initdist.models._blocks",
     "initdist.datasets": "initdist.data.datasets",
     "initdist.input_noise": "initdist.data.noise.pixels",
+    "initdist.losses": "initdist.stacks.losses",
     "initdist.noise": "initdist.data.noise.labels",
     "initdist.rules": "initdist.config.rules",
     "initdist.schema": "initdist.config.schema",

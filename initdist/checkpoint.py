@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from initdist.files import replaced
-from initdist.stack import Parameters
+from initdist.stacks.stack import Parameters
 
 _STATE, _CHECKSUM = "initdist.state", "initdist.checksum"
 

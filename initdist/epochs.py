@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from initdist import rng
-from initdist.capture import Graphs, Step
 from initdist.config.schema import StopConfig
 from initdist.data.stack_data import StackData
-from initdist.losses import Loss
-from initdist.optim import Optimizer
-from initdist.stack import Parameters, Stack
+from initdist.stacks.capture import Graphs, Step
+from initdist.stacks.losses import Loss
+from initdist.stacks.optim import Optimizer
+from initdist.stacks.stack import Parameters, Stack
 
 # The gradient of a larger batch is taken in parts of this many samples, so that memory does not grow with the batch.
 ROWS = 4096

@@ -96,7 +96,7 @@ def _measuring(networks: Sequence[Network], counted: Counted) -> float:
 
 def _count(network: Network) -> tuple[int, float]:
     """Parameters of a network, and operations of one sample's forward and backward pass."""
-    from initdist import outline
+    from initdist.stacks import outline
 
     module = outline.module(network.config.model, network.data.input_shape, network.data.classes)
     return outline.parameters(module), 3.0 * outline.operations(module, network.data.input_shape)

@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from initdist import capture, names, stops
+from initdist import names, stops
 from initdist.config.schema import StopConfig
 from initdist.data.stack_data import StackData
 from initdist.epochs import Epochs, Live, epoch_orders
-from initdist.evaluation import share_with_margin, train_metrics
-from initdist.losses import Loss
-from initdist.optim import Optimizer
-from initdist.stack import Stack
+from initdist.stacks import capture
+from initdist.stacks.evaluation import share_with_margin, train_metrics
+from initdist.stacks.losses import Loss
+from initdist.stacks.optim import Optimizer
+from initdist.stacks.stack import Stack
 
 # So large a share of a stack's networks must have ended before it shrinks. On CUDA every new shape is captured anew,
 # and a few networks more cost little; compiling one takes longer still.

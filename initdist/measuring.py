@@ -13,14 +13,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from initdist import measures, memory, names, precision, stack, weights
+from initdist import measures, names
 from initdist.config.schema import Config
 from initdist.data import datasets, stack_data
 from initdist.errors import UserError
 from initdist.events import Measured, Measurement, MeasureTask, Refused
-from initdist.losses import LOSSES
 from initdist.measures import Subject
-from initdist.stack import Parameters, Stack
+from initdist.stacks import memory, precision, stack, weights
+from initdist.stacks.losses import LOSSES
+from initdist.stacks.stack import Parameters, Stack
 
 
 def measure(subject: Subject) -> list[Measurement]:

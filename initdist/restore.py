@@ -37,7 +37,7 @@ def load_network(run_id: str, tracking_uri: str | None = None) -> tuple[nn.Modul
     Raises UserError for a run that is not there or has no weights, for weights that do not match its config, and where
     the initial parameters drawn here are not those that the run began with.
     """
-    from initdist import function, initialization, weights
+    from initdist.stacks import function, initialization, weights
 
     config, run = _run_config(run_id, tracking_uri)
     plain, started = (models.build(config.model, *_sizes(run)).eval() for _ in range(2))
@@ -120,7 +120,7 @@ def _run_config(run_id: str, tracking_uri: str | None) -> tuple[Config, Any]:
 def _weights(run: Any, tracking_uri: str | None, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
     from mlflow.exceptions import MlflowException
 
-    from initdist import weights
+    from initdist.stacks import weights
 
     with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
         try:

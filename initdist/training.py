@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from initdist import evaluation, measures, measuring, models, names, optim, precision, stack, stops, weights
+from initdist import measures, measuring, models, names, stops
 from initdist.checkpoint import State
 from initdist.config import registry
 from initdist.config.schema import Config
@@ -23,9 +23,10 @@ from initdist.data import stack_data
 from initdist.data.noise.labels import LABEL_NOISES
 from initdist.events import Progress, Result
 from initdist.fit import Plan, Snapshot, fit
-from initdist.losses import LOSSES
-from initdist.optim import Optimizer
-from initdist.stack import Parameters, Stack
+from initdist.stacks import evaluation, optim, precision, stack, weights
+from initdist.stacks.losses import LOSSES
+from initdist.stacks.optim import Optimizer
+from initdist.stacks.stack import Parameters, Stack
 
 # Test samples behind the points of a history; the final values are of the whole test set.
 CURVE_SAMPLES = 1000

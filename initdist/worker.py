@@ -19,25 +19,13 @@ from pathlib import Path
 
 import torch
 
-from initdist import (
-    checkpoint,
-    compiler,
-    epochs,
-    measuring,
-    memory,
-    optim,
-    outline,
-    provenance,
-    retry,
-    stack,
-    training,
-    weights,
-)
+from initdist import checkpoint, epochs, measuring, provenance, retry, training
 from initdist.checkpoint import State
 from initdist.config.schema import Config
 from initdist.data import datasets
 from initdist.errors import DatasetError, DeviceError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
+from initdist.stacks import compiler, memory, optim, outline, stack, weights
 
 # Parameters, or activations of a batch, of one CPU stack: beyond this they leave the cache, and two smaller stacks are
 # faster.

@@ -10,10 +10,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from initdist import capture, memory, names, pool, records, worker
-from initdist.capture import Graphs, Replay
+from initdist import names, pool, records, worker
 from initdist.data import stack_data
 from initdist.errors import DeviceError
+from initdist.stacks import capture, memory
+from initdist.stacks.capture import Graphs, Replay
 from tests import helpers
 from tests.helpers import CPU, tiny
 
@@ -252,7 +253,7 @@ def test_a_pass_over_data_takes_as_much_memory_whatever_the_stack(monkeypatch: p
     """On CUDA, as `meta` stands for here."""
     from dataclasses import replace
 
-    from initdist import evaluation, outline, stack
+    from initdist.stacks import evaluation, outline, stack
 
     made = stack.build([tiny({"seed": i}) for i in range(4)], (1, 8, 8), 10, CPU)
     values = outline.activations(made.form.module, (1, 8, 8))

@@ -17,13 +17,14 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import initialization, losses, measures, models, names, optim, plan, training
+from initdist import measures, models, names, plan, training
 from initdist.config import expansion, identity, registry, rules, schema, validation
 from initdist.data import stack_data
 from initdist.data.noise import pixels
 from initdist.errors import ConfigError
 from initdist.models import _blocks
 from initdist.paths import conf_dir
+from initdist.stacks import initialization, losses, optim
 
 BROKEN = [
     ("model.width", 0, "model.width must be at least 1, got 0"),

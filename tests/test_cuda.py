@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from initdist import fit, losses, measuring, pool, recording, training, weights
+from initdist import fit, measuring, pool, training
 from initdist.data import stack_data
 from initdist.events import Failed, MeasureTask, Result
+from initdist.stacks import losses, recording, weights
 from tests import helpers
 from tests.helpers import tiny
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from initdist import recording
 from initdist.config import expansion, identity
 from initdist.paths import conf_dir
+from initdist.stacks import recording
 from tests.helpers import assert_same, make, train, unresolved
 
 

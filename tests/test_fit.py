@@ -11,11 +11,12 @@ import pytest
 import torch
 from helpers import CPU, assert_same, facts, make, tiny, train
 
-from initdist import epochs, evaluation, fit, names, optim, stack, training, weights
+from initdist import epochs, fit, names, training
 from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.data.noise import labels
-from initdist.losses import LOSSES
+from initdist.stacks import evaluation, optim, stack, weights
+from initdist.stacks.losses import LOSSES
 
 SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "to the threshold": ({"optimizer.lr": 0.5, "stop.max_epochs": 100, "stop.train_loss": 0.02}, ()),

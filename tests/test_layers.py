@@ -31,30 +31,16 @@ LAYERS = (
         "signals",
     ),
     (
-        "capture",
-        "compiler",
         "compose",
         "data",
         "epochs",
-        "evaluation",
         "fit",
-        "function",
-        "initialization",
-        "losses",
         "measure_config",
         "measures",
-        "memory",
         "models",
-        "optim",
-        "outline",
-        "precision",
-        "recording",
-        "rewriting",
         "selection",
-        "stack",
+        "stacks",
         "stops",
-        "tracing",
-        "weights",
     ),
     ("checkpoint", "estimate", "measuring", "plan", "tracking", "training", "worker"),
     ("bars", "claims", "division", "jobs", "pool", "progress", "records", "remeasure", "restore", "sweep", "unwritten"),
@@ -127,7 +113,7 @@ def test_names_import_nothing() -> None:
     assert list(_imports(ast.parse((ROOT / "initdist/names.py").read_text()))) == []
 
 
-@pytest.mark.parametrize("name", ["fit", "stack", "optim", "evaluation", "measures", "losses", "data", "training"])
+@pytest.mark.parametrize("name", ["fit", "stacks", "measures", "data", "training"])
 def test_what_trains_knows_no_hydra_and_no_mlflow(name: str) -> None:
     for file in [f for f in FILES if _unit(f) == name]:
         for parts in _imports(ast.parse(file.read_text())):

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from initdist import estimate, measures, measuring, names, plan, stack
+from initdist import estimate, measures, measuring, names, plan
 from initdist.config.schema import MeasuresConfig
 from initdist.data import stack_data
 from initdist.measures import Subject
+from initdist.stacks import stack
 from tests.helpers import CPU, tiny, train
 
 NAMES = ["core", "given"]

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from initdist import initialization, models, plan, stack, training
+from initdist import models, plan, training
 from initdist.errors import ConfigError
-from initdist.losses import cross_entropy
 from initdist.paths import conf_dir
+from initdist.stacks import initialization, stack
+from initdist.stacks.losses import cross_entropy
 from tests.helpers import CPU, make
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,9 +10,10 @@ import pytest
 import torch
 from helpers import CPU, assert_same, make, tiny, train
 
-from initdist import names, optim
+from initdist import names
 from initdist.config.schema import Config
-from initdist.optim import OPTIMIZERS, SCHEDULES
+from initdist.stacks import optim
+from initdist.stacks.optim import OPTIMIZERS, SCHEDULES
 
 SHAPES = {"weight": (4, 3), "bias": (4,), "kernel": (2, 3, 1, 2)}
 EPOCHS, STEPS = 6, 4  # steps an epoch

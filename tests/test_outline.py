@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from initdist import models, network_configs, outline
+from initdist import models, network_configs
+from initdist.stacks import outline
 
 SHAPE, CLASSES = (1, 8, 8), 10
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.func import grad_and_value, vmap
 
-from initdist import recording, stack
-from initdist.losses import LOSSES
+from initdist.stacks import recording, stack
+from initdist.stacks.losses import LOSSES
 from tests.helpers import CPU, make
 
 SHAPE, CLASSES, BATCH = (1, 8, 8), 10, 13

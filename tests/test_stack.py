@@ -10,11 +10,12 @@ import torch
 from helpers import CPU, make
 from torch import nn
 
-from initdist import initialization, models, rng, stack
+from initdist import models, rng
 from initdist.config import registry
 from initdist.config.schema import Config
-from initdist.initialization import fans, xavier_std
-from initdist.losses import LOSSES
+from initdist.stacks import initialization, stack
+from initdist.stacks.initialization import fans, xavier_std
+from initdist.stacks.losses import LOSSES
 
 MODELS = list(registry.modules("initdist.models"))
 IMAGES = ("cnn", "resnet")  # depth counts blocks of convolutions

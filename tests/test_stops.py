@@ -10,9 +10,10 @@ import pytest
 import torch
 from helpers import CPU, tiny, train
 
-from initdist import evaluation, names, plan, records, stack, stops, tracking
+from initdist import names, plan, records, stops, tracking
 from initdist.config.schema import StopConfig
 from initdist.data import stack_data
+from initdist.stacks import evaluation, stack
 from multirun_analysis import load_runs
 
 NAN = math.nan

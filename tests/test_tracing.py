@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
-from initdist import recording
-from initdist.tracing import Untraceable, trace, trace_any_size
+from initdist.stacks import recording
+from initdist.stacks.tracing import Untraceable, trace, trace_any_size
 
 
 def given(networks, seed=0):

@@ -5,7 +5,7 @@ import torch
 
 from initdist import training, worker
 from initdist.events import Done, Failed, Result, Started, Task
-from initdist.stack import Stack
+from initdist.stacks.stack import Stack
 from tests.helpers import CPU, facts, tiny
 
 NETWORKS = (7, 3, 5, 11, 2)

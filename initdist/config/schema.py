@@ -26,7 +26,9 @@ class ModelConfig:
         "relu", one_of("relu", "tanh", "gelu", "identity", registry="initdist.models._blocks.ACTIVATIONS")
     )
     bias: bool = option(True)
-    init: str = option("xavier", one_of("xavier", "he", "ntk", "torch", registry="initdist.initialization.SCHEMES"))
+    init: str = option(
+        "xavier", one_of("xavier", "he", "ntk", "torch", registry="initdist.stacks.initialization.SCHEMES")
+    )
     init_scale: float = option(1.0, above(0))
     # alpha of f = alpha (f_theta - f_theta0); null = plain f_theta, which alpha = 1 is not.
     output_scale: float | None = option(None, unset_or(above(0)), neutral=None)
@@ -46,7 +48,7 @@ class DatasetConfig:
 
 @dataclass
 class OptimizerConfig:
-    name: str = option(MISSING, one_of("sgd", "momentum", "adam", "adamw", registry="initdist.optim.OPTIMIZERS"))
+    name: str = option(MISSING, one_of("sgd", "momentum", "adam", "adamw", registry="initdist.stacks.optim.OPTIMIZERS"))
     lr: float = option(MISSING, above(0))
     batch_size: int = option(64, at_least(0))  # 0 = the whole training set
     momentum: float = option(0.0, from_below(0, 1), neutral=0.0)
@@ -57,7 +59,7 @@ class OptimizerConfig:
     weight_decay: float = option(0.0, at_least(0), neutral=0.0)
     clip_norm: float = option(0.0, at_least(0), neutral=0.0)  # 0 = no clipping
     schedule: str = option(
-        "constant", one_of("constant", "cosine", "step", registry="initdist.optim.SCHEDULES"), neutral="constant"
+        "constant", one_of("constant", "cosine", "step", registry="initdist.stacks.optim.SCHEDULES"), neutral="constant"
     )
     schedule_epochs: int = option(0, at_least(0), neutral=0)  # 0 = stop.max_epochs
     schedule_factor: float = option(0.1, above(0), neutral=0.1)
@@ -74,7 +76,7 @@ class NoiseConfig:
 
 @dataclass
 class LossConfig:
-    name: str = option(MISSING, one_of("cross_entropy", "squared_error", registry="initdist.losses.LOSSES"))
+    name: str = option(MISSING, one_of("cross_entropy", "squared_error", registry="initdist.stacks.losses.LOSSES"))
     threshold: float = option(MISSING, at_least(0), identity=False)  # the default of stop.train_loss
     sgd_lr: float = option(MISSING, above(0), identity=False)  # the default of optimizer.lr for sgd
     momentum_lr: float = option(MISSING, above(0), identity=False)  # the same for momentum
@@ -105,7 +107,9 @@ def is_switch(text: str) -> bool:
 @dataclass
 class NumericsConfig:
     precision: str = option(
-        "float32", one_of("float32", "tf32", "bfloat16", registry="initdist.precision.PRECISIONS"), neutral="float32"
+        "float32",
+        one_of("float32", "tf32", "bfloat16", registry="initdist.stacks.precision.PRECISIONS"),
+        neutral="float32",
     )
     compile: bool = option(False, neutral=False)
     cuda_graphs: str = option("auto", matching("auto, true or false", is_switch), identity=False)

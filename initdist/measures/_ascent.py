@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from initdist.evaluation import ROWS
-from initdist.losses import Loss
 from initdist.measures._bisection import bisect
 from initdist.measures._part import Part, column, errors, over_parts, taken
 from initdist.measures._subject import Subject
 from initdist.measures._withstood import LOST, UPPER
-from initdist.stack import Parameters, Stack
+from initdist.stacks.evaluation import ROWS
+from initdist.stacks.losses import Loss
+from initdist.stacks.stack import Parameters, Stack
 
 Box = Callable[[Tensor, Tensor], Tensor]  # parameters, a as a column -> half-widths
 

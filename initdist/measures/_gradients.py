@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from initdist.losses import Loss
 from initdist.measures._kernel import Use, forward
-from initdist.stack import Form, Parameters
+from initdist.stacks.losses import Loss
+from initdist.stacks.stack import Form, Parameters
 
 FORMED = 2**24  # values of gradients that are formed at a time
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from initdist.stack import Form, Parameters
+from initdist.stacks.stack import Form, Parameters
 
 
 @dataclass(frozen=True)

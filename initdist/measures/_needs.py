@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from initdist.stack import Form
+from initdist.stacks.stack import Form
 
 _WEIGHTS = (nn.Linear, nn.modules.conv._ConvNd)
 # What may stand between the weights where f(a x) = a f(x) for a > 0, biases aside.

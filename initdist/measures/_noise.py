@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from initdist import rng
-from initdist.stack import Parameters, Stack
+from initdist.stacks.stack import Parameters, Stack
 
 
 def gaussian(stack: Stack, seeds: Sequence[int], draw: int) -> Parameters:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from initdist import precision
 from initdist.config.schema import NumericsConfig
 from initdist.data.stack_data import StackData
-from initdist.evaluation import ROWS
 from initdist.measures._subject import Subject
-from initdist.stack import Stack
+from initdist.stacks import precision
+from initdist.stacks.evaluation import ROWS
+from initdist.stacks.stack import Stack
 
 # What the directions of the networks of a part may take together; a single network may take more.
 BYTES = 256 * 2**20

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from initdist import precision
-from initdist.evaluation import norm
 from initdist.measures._part import in_float32
 from initdist.measures._subject import Subject
-from initdist.stack import Parameters, Stack
+from initdist.stacks import precision
+from initdist.stacks.evaluation import norm
+from initdist.stacks.stack import Parameters, Stack
 
 
 def function_movement(subject: Subject) -> Tensor:

@@ -14,7 +14,7 @@ from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
 from initdist.measures._needs import NEEDS, Need
 from initdist.measures._subject import Subject
-from initdist.stack import Form
+from initdist.stacks.stack import Form
 
 # One value a network [N], or such values by layer label; the total beside its layers under None.
 Values = Tensor | Mapping[str, Tensor] | dict[str | None, Tensor]

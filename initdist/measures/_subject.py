@@ -18,10 +18,10 @@ from torch import Tensor
 
 from initdist.config.schema import MeasuresConfig
 from initdist.data.stack_data import StackData
-from initdist.evaluation import margins, norm, slices
-from initdist.losses import Loss, cross_entropy
 from initdist.measures._spectral import largest_singular_value
-from initdist.stack import Stack
+from initdist.stacks.evaluation import margins, norm, slices
+from initdist.stacks.losses import Loss, cross_entropy
+from initdist.stacks.stack import Stack
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from initdist.measures import _noise
 from initdist.measures._bisection import bisect, crossing
 from initdist.measures._part import Part, by_row, column, errors, over_parts, standard_error, taken
 from initdist.measures._subject import Subject
-from initdist.stack import Parameters, Stack
+from initdist.stacks.stack import Parameters, Stack
 
 LOST = 0.1  # of the training samples, those that are no longer classified as they were
 UPPER = 2.0

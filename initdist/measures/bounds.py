@@ -18,10 +18,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from initdist.evaluation import sum_in_order
 from initdist.measures import Subject, measure
 from initdist.measures.margins import over_margin, unless_wrong
 from initdist.measures.norms import ratios
+from initdist.stacks.evaluation import sum_in_order
 
 DELTA = 0.05
 

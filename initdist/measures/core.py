@@ -7,9 +7,9 @@ descent moves.
 import torch
 from torch import Tensor
 
-from initdist import evaluation
-from initdist.evaluation import norm, sum_in_order
 from initdist.measures import Subject, Values, measure, with_total
+from initdist.stacks import evaluation
+from initdist.stacks.evaluation import norm, sum_in_order
 
 _NAGARAJAN = "arXiv 1901.01672"
 _JIANG = "arXiv 1912.02178, eq. "

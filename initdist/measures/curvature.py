@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from initdist.evaluation import ROWS
 from initdist.measures import Subject, Values, _noise, measure
 from initdist.measures._part import Part, by_row, column, over_parts, standard_error
-from initdist.stack import Parameters
+from initdist.stacks.evaluation import ROWS
+from initdist.stacks.stack import Parameters
 
 _NOTHING = 1e-6  # of the Hessian's scale, in float32
 

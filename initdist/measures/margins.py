@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from initdist.evaluation import sum_in_order
 from initdist.measures import Subject, Values, measure
 from initdist.measures.core import log_prod_of_spec
 from initdist.measures.norms import log_prod_of_fro, log_sum, path_norm, ratios
+from initdist.stacks.evaluation import sum_in_order
 
 _JIANG = "arXiv 1912.02178, eq. "
 _OPTIONS = ("margin",)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from initdist.evaluation import norm, sum_in_order
 from initdist.measures import Subject, Values, _passes, measure, with_total
 from initdist.measures._convolution import operator_norms
 from initdist.measures.core import log_prod_of_spec
+from initdist.stacks.evaluation import norm, sum_in_order
 
 _JIANG = "arXiv 1912.02178, eq. "
 _NAGARAJAN = "arXiv 1901.01672"

@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from initdist import precision
 from initdist.measures import Subject, Values, measure
 from initdist.measures._kernel import kernel
-from initdist.stack import Stack
+from initdist.stacks import precision
+from initdist.stacks.stack import Stack
 
 
 @measure(group="ntk", formula="||K - K_0||_F/||K_0||_F", source="arXiv 1806.07572", options=("ntk_subset",))

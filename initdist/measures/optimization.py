@@ -14,9 +14,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from initdist import names, precision
+from initdist import names
 from initdist.measures import Subject, measure
 from initdist.measures._gradients import moments
+from initdist.stacks import precision
 
 _JIANG = "arXiv 1912.02178"
 FIRST, SECOND = 0.1, 0.01

@@ -23,9 +23,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from initdist.evaluation import norm, sum_in_order
 from initdist.measures import Subject, Values, measure
 from initdist.measures._withstood import FLOOR, Withstood, withstood
+from initdist.stacks.evaluation import norm, sum_in_order
 
 _JIANG = "arXiv 1912.02178, eq. "
 _OPTIONS = ("draws", "subset", "search_tolerance")

@@ -18,12 +18,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from initdist.evaluation import norm
 from initdist.measures import Subject, Values, measure
 from initdist.measures._ascent import boxes
 from initdist.measures._withstood import withstood
 from initdist.measures.pacbayes import magnitude_divergence, movement
-from initdist.stack import Stack
+from initdist.stacks.evaluation import norm
+from initdist.stacks.stack import Stack
 
 _JIANG = "arXiv 1912.02178, eq. "
 _MAGNITUDE_AWARE = "arXiv 1912.02178, magnitude-aware sharpness"

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from initdist import measures, stack
+from initdist import measures
 from initdist.config.schema import Config, MeasuresConfig
 from initdist.data import stack_data
 from initdist.measures import Subject
-from initdist.stack import Parameters, Stack
+from initdist.stacks import stack
+from initdist.stacks.stack import Parameters, Stack
 from tests.helpers import CPU, blobs, make, tiny, train
 
 Matrix = Sequence[Sequence[float]]

@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
-from initdist import evaluation, measures
+from initdist import measures
 from initdist.measures import Subject
-from initdist.stack import Stack
+from initdist.stacks import evaluation
+from initdist.stacks.stack import Stack
 from tests.measures.subjects import FOUR, HAND, INITIAL, TRAINED, parameters, trained, two, value
 
 # theta without its zero biases: (3, 0, 0, 0, 2, 3, 0, 2), theta_0: (1, 0, 0, 1, 2, 0, 0, 2)

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.func import functional_call, grad, jacrev
 
 from initdist.config.schema import NumericsConfig
-from initdist.losses import LOSSES
 from initdist.measures import Subject, _noise
+from initdist.stacks.losses import LOSSES
 from tests.measures.searched import fresh, linear, permuted, samples, trained, values
 
 

@@ -9,7 +9,7 @@ import pytest
 from initdist import measures
 from initdist.measures import REGISTRY, Subject
 from initdist.measures._needs import NEEDS
-from initdist.stack import Stack
+from initdist.stacks.stack import Stack
 from tests.measures.subjects import FOUR, INITIAL, TRAINED, trained, two, value
 
 GROUPS = ["core", "norms", "margins", "bounds"]

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.func import functional_call, grad
 
 from initdist import measures
-from initdist.losses import LOSSES
 from initdist.measures import Subject
+from initdist.stacks.losses import LOSSES
 from tests.measures import searched
 from tests.measures.subjects import trained
 

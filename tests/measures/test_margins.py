@@ -8,9 +8,10 @@ import math
 import pytest
 import torch
 
-from initdist import measures, stack
+from initdist import measures
 from initdist.data import stack_data
 from initdist.measures import REGISTRY, Subject
+from initdist.stacks import stack
 from tests.helpers import CPU, blobs, dataset, tiny
 from tests.measures.subjects import FOUR, HAND, INITIAL, TRAINED, options, parameters, samples, two, value
 

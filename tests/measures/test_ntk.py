@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
-from initdist import stack
 from initdist.measures import Subject, ntk
 from initdist.measures._kernel import kernel
-from initdist.stack import Form, Parameters, Stack
+from initdist.stacks import stack
+from initdist.stacks.stack import Form, Parameters, Stack
 from tests.helpers import CPU, make
 from tests.measures.searched import fresh, linear, permuted, samples, trained, values
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from initdist import measures, stack
+from initdist import measures
 from initdist.data import stack_data
 from initdist.measures import Subject
 from initdist.measures._spectral import largest_singular_value
-from initdist.stack import Stack
+from initdist.stacks import stack
+from initdist.stacks.stack import Stack
 from tests.measures.subjects import configs, trained
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]

@@ -12,10 +12,11 @@ import torch
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from initdist import measures, stack
+from initdist import measures
 from initdist.data import stack_data
 from initdist.measures import REGISTRY, Subject, _part
 from initdist.measures._bisection import bisect, crossing
+from initdist.stacks import stack
 from tests.helpers import CPU, tiny, train
 from tests.measures.searched import fresh, linear, part, permuted, samples, trained, values
 

@@ -9,7 +9,7 @@ import torch
 
 from initdist import measures
 from initdist.measures import REGISTRY, Subject
-from initdist.stack import Stack
+from initdist.stacks.stack import Stack
 from tests.measures.subjects import KINDS, changed, select, trained
 
 NAMES = list(REGISTRY)

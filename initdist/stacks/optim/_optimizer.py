@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from initdist.evaluation import norm
-from initdist.optim._rules import Rule, Step
-from initdist.optim._schedule import Schedule
-from initdist.stack import Parameters
+from initdist.stacks.evaluation import norm
+from initdist.stacks.optim._rules import Rule, Step
+from initdist.stacks.optim._schedule import Schedule
+from initdist.stacks.stack import Parameters
 
 _CLIP_EPS = 1e-6  # that of torch.nn.utils.clip_grad_norm_
 

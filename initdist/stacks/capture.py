@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from initdist import memory
 from initdist.config.schema import NumericsConfig
 from initdist.errors import DeviceError
+from initdist.stacks import memory
 
 Replay = Callable[[], None]
 Capture = Callable[[Callable[[], None]], Replay]  # what is launched -> what repeats it; may launch it to warm up

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 
-from initdist import cores, initialization, models, outline, precision
+from initdist import cores, models
 from initdist.config.schema import Config, ModelConfig, NumericsConfig
-from initdist.losses import Loss
-from initdist.recording import Recorded
+from initdist.stacks import initialization, outline, precision
+from initdist.stacks.losses import Loss
+from initdist.stacks.recording import Recorded
 
 Parameters = dict[str, Tensor]
 

@@ -11,7 +11,7 @@ import numpy as np
 from initdist import names
 from initdist.errors import UserError
 from initdist.files import replaced
-from initdist.stack import Parameters
+from initdist.stacks.stack import Parameters
 
 
 def theta_hash(parameters: Parameters) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.fx import Graph, Node
 
-from initdist.tracing import Layout
+from initdist.stacks.tracing import Layout
 
 aten = torch.ops.aten
 # A product, and what adds it to a tensor in place: in one go, so that it is never held in memory itself.

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import torch
 
 from initdist.config.schema import Config
-from initdist.optim._optimizer import Optimizer
-from initdist.optim._rules import RULES as OPTIMIZERS
-from initdist.optim._schedule import SCHEDULES, Schedule
+from initdist.stacks.optim._optimizer import Optimizer
+from initdist.stacks.optim._rules import RULES as OPTIMIZERS
+from initdist.stacks.optim._schedule import SCHEDULES, Schedule
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "Optimizer", "build"]
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from initdist import precision, rewriting
-from initdist.precision import Function
-from initdist.tracing import Untraceable, trace, trace_any_size
+from initdist.stacks import precision, rewriting
+from initdist.stacks.precision import Function
+from initdist.stacks.tracing import Untraceable, trace, trace_any_size
 
 # Recording costs as much as some hundred calls: shapes that come up less often are not worth it.
 WORTHWHILE = 40

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from initdist.data.stack_data import StackData
-from initdist.losses import Loss
-from initdist.stack import Stack
+from initdist.stacks.losses import Loss
+from initdist.stacks.stack import Stack
 
 ROWS = 256
 CUDA_ROWS, CUDA_VALUES = 32, 2**28  # at least so many rows; at most so many values in all layers, 1 GiB

@@ -16,7 +16,7 @@ from torch.fx import Graph, GraphModule, Node
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from initdist.precision import Function
+from initdist.stacks.precision import Function
 
 SIZES = (2, 3)  # not 1, which is broadcast
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from initdist import initialization
 from initdist.config.schema import ModelConfig
+from initdist.stacks import initialization
 
 
 class Function(nn.Module):

@@ -18,9 +18,10 @@ import torch
 from plain import CHECK_FACTOR, Plain
 from torch import nn
 
-from initdist import cores, measures, models, names, network_configs, rng, training
+from initdist import cores, measures, models, names, network_configs, rng
 from initdist.data import stack_data
 from initdist.stacks import stack
+from initdist.training import observer
 
 if TYPE_CHECKING:
     from initdist.config.schema import Config
@@ -56,8 +57,8 @@ def _network(
     module = models.build(one.model, about.input_shape, about.classes)
     module.load_state_dict(initial.network(0))
     network = Plain(module, inputs, labels, one.optimizer.lr, one.optimizer.batch_size)
-    recorded = training.recorded_epochs(one.history, one.stop.max_epochs) if tracked else frozenset()
-    every = max(1, samples.test_size // training.CURVE_SAMPLES)
+    recorded = observer.recorded_epochs(one.history, one.stop.max_epochs) if tracked else frozenset()
+    every = max(1, samples.test_size // observer.CURVE_SAMPLES)
     curve = [part[::every] for part in tests]
     steps = -(-samples.train_size // one.optimizer.batch_size)
     history = [(0, _values(network, initial, curve))] if recorded else []

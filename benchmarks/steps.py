@@ -54,9 +54,9 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
     import torch
 
     from initdist.data import stack_data
-    from initdist.epochs import Epochs, Live, epoch_orders
     from initdist.stacks import capture, optim, precision, stack
     from initdist.stacks.losses import LOSSES
+    from initdist.training.epochs import Epochs, Live, epoch_orders
 
     device = torch.device(case["device"])
     configs = [setting.config(case["model"], case["width"], seed, case["compiled"]) for seed in range(case["stack"])]

@@ -16,21 +16,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from initdist import (
-    claims,
-    cores,
-    names,
-    provenance,
-    records,
-    remeasure,
-    stops,
-    tracking,
-)
+from initdist import claims, cores, names, provenance, records, remeasure, tracking
 from initdist.config.schema import TrackingConfig
 from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
 from initdist.plan import Network
+from initdist.training import stopping
 
 FILE = "sweep.json"
 
@@ -126,7 +118,8 @@ def _unconverged(networks: Sequence[Network], finished: Mapping[str, tracking.Fi
     """How many of the finished ones came to the epoch limit with a stopping rule that they did not reach."""
     ended = [(one.config.stop, finished[one.identity].stop_reason) for one in networks if one.identity in finished]
     return sum(
-        reason != names.STOP_DIVERGED and stops.converged(stop, reason) == names.CONVERGED_NO for stop, reason in ended
+        reason != names.STOP_DIVERGED and stopping.converged(stop, reason) == names.CONVERGED_NO
+        for stop, reason in ended
     )
 
 

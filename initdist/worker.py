@@ -19,13 +19,14 @@ from pathlib import Path
 
 import torch
 
-from initdist import checkpoint, epochs, measuring, provenance, retry, training
-from initdist.checkpoint import State
+from initdist import provenance, retry
 from initdist.config.schema import Config
 from initdist.data import datasets
 from initdist.errors import DatasetError, DeviceError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
 from initdist.stacks import compiler, memory, optim, outline, stack, weights
+from initdist.training import checkpoint, epochs, job, measuring, observer
+from initdist.training.checkpoint import State
 
 # Parameters, or activations of a batch, of one CPU stack: beyond this they leave the cache, and two smaller stacks are
 # faster.
@@ -105,7 +106,7 @@ def _used(name: str) -> torch.device:
 
 def capacity(config: Config, device: torch.device) -> int:
     """How many networks of this shape one stack should hold on a device."""
-    training.check_options()  # the first that is asked of a process, before anything is trained
+    job.check_options()  # the first that is asked of a process, before anything is trained
     about = datasets.describe(config.dataset)
     module = outline.module(config.model, about.input_shape, about.classes)
     parameters, activations = outline.parameters(module), outline.activations(module, about.input_shape)
@@ -220,8 +221,8 @@ def _train_stack(
     configs = [task.configs[i] for i in members]
     codes = [_codes(state) for state in states]
     every = 60 * configs[0].checkpoint.every_minutes if task.checkpoints else 0.0
-    for event in training.train(configs, device, [state for state in states if state], every):
-        if isinstance(event, training.Kept):
+    for event in job.train(configs, device, [state for state in states if state], every):
+        if isinstance(event, observer.Kept):
             _keep(Path(task.checkpoints[members[event.network]]), event.state, codes[event.network])
             continue
         if isinstance(event, Progress):

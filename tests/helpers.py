@@ -14,13 +14,14 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from initdist import compose, training
+from initdist import compose
 from initdist.config import expansion, registry, schema
 from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.data.datasets import Arrays, Description
 from initdist.events import Result
 from initdist.paths import conf_dir
+from initdist.training import job, observer
 
 CPU = torch.device("cpu")
 
@@ -77,9 +78,9 @@ def tiny(changes: dict[str, Any] | None = None, *choices: str) -> Config:
     return make(TINY | (changes or {}), *choices)
 
 
-def train(configs: Sequence[Config], device: torch.device = CPU) -> list[training.Trained]:
+def train(configs: Sequence[Config], device: torch.device = CPU) -> list[observer.Trained]:
     """Train one stack in this process; the networks' ends in the order of the configs."""
-    ended = [event for event in training.train(configs, device) if isinstance(event, training.Trained)]
+    ended = [event for event in job.train(configs, device) if isinstance(event, observer.Trained)]
     assert sorted(one.result.network for one in ended) == list(range(len(configs)))
     return sorted(ended, key=lambda one: one.result.network)
 
@@ -95,7 +96,7 @@ def facts(result: Result) -> dict[str, Any]:
     }
 
 
-def assert_same(one: training.Trained, other: training.Trained) -> None:
+def assert_same(one: observer.Trained, other: observer.Trained) -> None:
     """Equal bit for bit: parameters, metrics, history (NaN equals NaN)."""
     assert one.parameters.keys() == other.parameters.keys()
     for name, values in one.parameters.items():

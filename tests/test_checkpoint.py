@@ -8,9 +8,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from initdist import checkpoint, names, training, worker
-from initdist.checkpoint import CheckpointError, State
+from initdist import names, worker
 from initdist.events import Result, Started, Task
+from initdist.training import checkpoint, job, observer
+from initdist.training.checkpoint import CheckpointError, State
 from tests.helpers import CPU, assert_same, facts, tiny, train
 
 OPTIMIZERS = [
@@ -36,8 +37,8 @@ def networks(optimizer="momentum", changes=None, count=3):
 def states(configs, epoch) -> dict[int, State]:
     """Where each network that still runs stands at the end of an epoch."""
     found = {}
-    for event in training.train(configs, CPU, every=1e-9):
-        if isinstance(event, training.Kept) and event.state.epoch == epoch:
+    for event in job.train(configs, CPU, every=1e-9):
+        if isinstance(event, observer.Kept) and event.state.epoch == epoch:
             found[event.network] = event.state
     return found
 
@@ -55,9 +56,7 @@ def test_a_network_ends_as_if_nothing_had_happened(optimizer, changes, epoch, tm
         checkpoint.save(tmp_path / f"{i}", f"network {i}", state)
         restored.append(checkpoint.load(tmp_path / f"{i}", f"network {i}"))
     ended = [
-        event
-        for event in training.train([configs[i] for i in found], CPU, restored)
-        if isinstance(event, training.Trained)
+        event for event in job.train([configs[i] for i in found], CPU, restored) if isinstance(event, observer.Trained)
     ]
     assert len(ended) == len(found)
     members = list(found)
@@ -66,7 +65,7 @@ def test_a_network_ends_as_if_nothing_had_happened(optimizer, changes, epoch, tm
 
 
 def test_without_an_interval_nothing_is_written_down():
-    assert not [event for event in training.train(networks(), CPU) if isinstance(event, training.Kept)]
+    assert not [event for event in job.train(networks(), CPU) if isinstance(event, observer.Kept)]
 
 
 @pytest.fixture

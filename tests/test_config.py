@@ -17,7 +17,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import measures, models, names, plan, training
+from initdist import measures, models, names, plan
 from initdist.config import expansion, identity, registry, rules, schema, validation
 from initdist.data import stack_data
 from initdist.data.noise import pixels
@@ -25,6 +25,7 @@ from initdist.errors import ConfigError
 from initdist.models import _blocks
 from initdist.paths import conf_dir
 from initdist.stacks import initialization, losses, optim
+from initdist.training import job
 
 BROKEN = [
     ("model.width", 0, "model.width must be at least 1, got 0"),
@@ -269,12 +270,12 @@ def test_a_name_that_is_taken_out_of_the_code_is_refused_where_training_begins(
     gone = rule.options[-1]
     rest = {name: there[name] for name in there if name != gone} if isinstance(there, dict) else ()
     monkeypatch.setattr(f"{module}.{attribute}", rest or tuple(name for name in there if name != gone))
-    training.check_options.cache_clear()
+    job.check_options.cache_clear()
     message = f"{key} must only allow what is implemented, got {gone} in its rule but not in {rule.registry}: implement"
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
-        next(training.train([make()], torch.device("cpu")))
+        next(job.train([make()], torch.device("cpu")))
     monkeypatch.undo()
-    training.check_options()
+    job.check_options()
 
 
 def _allowing(monkeypatch: pytest.MonkeyPatch, cls: type, name: str) -> None:
@@ -283,7 +284,7 @@ def _allowing(monkeypatch: pytest.MonkeyPatch, cls: type, name: str) -> None:
     rule = spec.metadata["rule"]
     more = rules.one_of(*rule.options, name, registry=rule.registry)
     monkeypatch.setattr(spec, "metadata", {**spec.metadata, "rule": more})
-    training.check_options.cache_clear()
+    job.check_options.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -302,16 +303,16 @@ def test_a_name_that_is_in_the_schema_only_trains_nothing(
     with pytest.raises(
         ConfigError, match=rf"{key} must only allow what is implemented, got {name} in its rule but not"
     ):
-        next(training.train([one], torch.device("cpu")))
+        next(job.train([one], torch.device("cpu")))
     monkeypatch.undo()
-    training.check_options.cache_clear()
+    job.check_options.cache_clear()
 
 
 def test_data_of_an_unknown_noise_is_never_clean_data(monkeypatch: pytest.MonkeyPatch) -> None:
     _allowing(monkeypatch, schema.NoiseConfig, "blur")
     one = make({"noise.name": "blur", "noise.level": 0.5})
     monkeypatch.undo()
-    training.check_options.cache_clear()
+    job.check_options.cache_clear()
     message = "noise.name must be one of gaussian, labels, random_pixels, shuffled_pixels, got 'blur'"
     with pytest.raises(ConfigError, match=f"^{message}$"):
         stack_data.build([one], torch.device("cpu"))

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from initdist import fit, measuring, pool, training
+from initdist import pool
 from initdist.data import stack_data
 from initdist.events import Failed, MeasureTask, Result
 from initdist.stacks import losses, recording, weights
+from initdist.training import job, loop, measuring, observer
 from tests import helpers
 from tests.helpers import tiny
 
@@ -104,7 +105,7 @@ def test_a_step_in_which_the_host_reads_from_the_device_is_launched(monkeypatch,
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_when_a_stack_shrinks_changes_no_result(share, monkeypatch):
     expected = [train([config])[0] for config in differing("mlp")]
-    monkeypatch.setitem(fit.SHRINK, DEVICE.type, share)
+    monkeypatch.setitem(loop.SHRINK, DEVICE.type, share)
     for one, other in zip(train(differing("mlp")), expected, strict=True):
         close(one, other)
 
@@ -185,9 +186,9 @@ def test_stacks_go_to_every_device():
 def test_a_training_goes_on_from_where_it_was_written_down(optimizer):
     config = tiny({"stop.train_loss": 0.0, "stop.max_epochs": 8} | optimizer)
     (whole,) = train([config])
-    events = list(training.train([config], DEVICE, every=1e-9))
-    (kept,) = [event for event in events if isinstance(event, training.Kept) and event.state.epoch == 4]
-    *_, resumed = training.train([config], DEVICE, [kept.state])
+    events = list(job.train([config], DEVICE, every=1e-9))
+    (kept,) = [event for event in events if isinstance(event, observer.Kept) and event.state.epoch == 4]
+    *_, resumed = job.train([config], DEVICE, [kept.state])
     close(resumed, whole, 1e-4)
 
 

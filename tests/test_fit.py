@@ -11,12 +11,13 @@ import pytest
 import torch
 from helpers import CPU, assert_same, facts, make, tiny, train
 
-from initdist import epochs, fit, names, training
+from initdist import names
 from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.data.noise import labels
 from initdist.stacks import evaluation, optim, stack, weights
 from initdist.stacks.losses import LOSSES
+from initdist.training import epochs, job, loop, observer
 
 SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "to the threshold": ({"optimizer.lr": 0.5, "stop.max_epochs": 100, "stop.train_loss": 0.02}, ()),
@@ -138,12 +139,12 @@ def test_crossings_are_of_different_epochs_and_end_at_the_threshold() -> None:
 # The loop itself
 
 
-def snapshots(configs: list[Config], record: range | tuple[int, ...] = ()) -> list[fit.Snapshot]:
+def snapshots(configs: list[Config], record: range | tuple[int, ...] = ()) -> list[loop.Snapshot]:
     """All snapshots of a stack. Their `stack` and `data` are live views, so only their plain values may be read."""
     samples = stack_data.build(configs, CPU)
     about = samples.shared.description
     built = stack.build(configs, about.input_shape, about.classes, CPU)
-    plan = fit.Plan(
+    plan = loop.Plan(
         configs[0].optimizer.batch_size,
         configs[0].stop.max_epochs,
         tuple(one.stop for one in configs),
@@ -151,7 +152,7 @@ def snapshots(configs: list[Config], record: range | tuple[int, ...] = ()) -> li
     )
     found = []
     loss = LOSSES[configs[0].loss.name]
-    for snapshot in fit.fit(built, samples, optim.build(configs, CPU), loss, plan, record):
+    for snapshot in loop.fit(built, samples, optim.build(configs, CPU), loss, plan, record):
         assert len(snapshot.stack) == len(snapshot.members) == len(snapshot.data.rows) == len(snapshot.batch_loss)
         found.append(snapshot)
     return found
@@ -358,7 +359,7 @@ def test_networks_that_have_ended_may_stay_for_a_while(share: float, monkeypatch
     ]
     expected = train(configs)
     assert len({one.result.step for one in expected}) > 2
-    monkeypatch.setitem(fit.SHRINK, "cpu", share)
+    monkeypatch.setitem(loop.SHRINK, "cpu", share)
     found = snapshots(configs)
     for one in found:
         assert len(one.resting) <= share * len(configs)
@@ -413,7 +414,7 @@ def test_when_a_network_diverges_does_not_depend_on_its_neighbours_nor_on_what_i
 
 @pytest.mark.parametrize(("points", "epochs"), [(25, 1000), (25, 10), (3, 7), (1, 5), (25, 1)])
 def test_recorded_epochs_are_log_spaced_from_the_first_to_the_last(points: int, epochs: int) -> None:
-    recorded = sorted(training.recorded_epochs(points, epochs))
+    recorded = sorted(observer.recorded_epochs(points, epochs))
     assert recorded[:2] == [0, 1]
     assert len(recorded) <= points + 1
     if points > 1:
@@ -424,7 +425,7 @@ def test_recorded_epochs_are_log_spaced_from_the_first_to_the_last(points: int, 
 
 
 def test_no_history_where_none_is_wanted() -> None:
-    assert training.recorded_epochs(0, 100) == frozenset()
+    assert observer.recorded_epochs(0, 100) == frozenset()
     (one,) = train([tiny({"history": 0})])
     assert one.result.history == []
 
@@ -462,7 +463,7 @@ def test_the_hash_of_the_initial_parameters_is_theirs() -> None:
 
 def test_progress_tells_of_the_live_networks() -> None:
     configs = [tiny({"stop.train_loss": value, "stop.max_epochs": 3}) for value in (100.0, 0.0)]
-    events = [event for event in training.train(configs, CPU) if not isinstance(event, training.Trained)]
+    events = [event for event in job.train(configs, CPU) if not isinstance(event, observer.Trained)]
     assert [(event.epoch, event.networks) for event in events if event.epoch] == [(1, (0, 1)), (2, (1,)), (3, (1,))]
     assert all(len(event.batch_loss) == len(event.networks) for event in events)
 

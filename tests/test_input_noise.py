@@ -6,10 +6,10 @@ import pytest
 import torch
 from helpers import CPU, make
 
-from initdist import training
 from initdist.data import stack_data
 from initdist.data.noise import pixels
 from initdist.data.noise.pixels import mix, uniform
+from initdist.training import job, observer
 
 N_TRAIN = 1280
 
@@ -151,7 +151,7 @@ def test_training_alone_and_stacked_is_equal_and_labels_stay_clean(name):
     assert torch.equal(samples.labels, clean)
 
     def results(some):
-        return [e.result for e in training.train(some, CPU) if isinstance(e, training.Trained)]
+        return [e.result for e in job.train(some, CPU) if isinstance(e, observer.Trained)]
 
     stacked = {one.network: one for one in results(networks)}
     for i, config in enumerate(networks):

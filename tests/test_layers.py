@@ -33,16 +33,13 @@ LAYERS = (
     (
         "compose",
         "data",
-        "epochs",
-        "fit",
         "measure_config",
         "measures",
         "models",
         "selection",
         "stacks",
-        "stops",
     ),
-    ("checkpoint", "estimate", "measuring", "plan", "tracking", "training", "worker"),
+    ("estimate", "plan", "tracking", "training", "worker"),
     ("bars", "claims", "division", "jobs", "pool", "progress", "records", "remeasure", "restore", "sweep", "unwritten"),
     ("api", "clean", "measure", "train", "ui"),
 )
@@ -113,7 +110,7 @@ def test_names_import_nothing() -> None:
     assert list(_imports(ast.parse((ROOT / "initdist/names.py").read_text()))) == []
 
 
-@pytest.mark.parametrize("name", ["fit", "stacks", "measures", "data", "training"])
+@pytest.mark.parametrize("name", ["stacks", "measures", "data", "training"])
 def test_what_trains_knows_no_hydra_and_no_mlflow(name: str) -> None:
     for file in [f for f in FILES if _unit(f) == name]:
         for parts in _imports(ast.parse(file.read_text())):

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from initdist import estimate, measures, measuring, names, plan
+from initdist import estimate, measures, names, plan
 from initdist.config.schema import MeasuresConfig
 from initdist.data import stack_data
 from initdist.measures import Subject
 from initdist.stacks import stack
+from initdist.training import measuring
 from tests.helpers import CPU, tiny, train
 
 NAMES = ["core", "given"]

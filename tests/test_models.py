@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from initdist import models, plan, training
+from initdist import models, plan
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 from initdist.stacks import initialization, stack
 from initdist.stacks.losses import cross_entropy
+from initdist.training import job, observer
 from tests.helpers import CPU, make
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +42,7 @@ def configs(name, changes, count):
 
 
 def trained(networks):
-    return [e for e in training.train(networks, CPU) if isinstance(e, training.Trained)]
+    return [e for e in job.train(networks, CPU) if isinstance(e, observer.Trained)]
 
 
 @pytest.mark.parametrize(("name", "changes"), VARIANTS)

@@ -59,7 +59,7 @@ def test_a_model_with_constants():
 
 def test_the_compiler_stays_away():
     script = (
-        "import sys; from initdist import network_configs, outline\n"
+        "import sys; from initdist import network_configs; from initdist.stacks import outline\n"
         "(config,) = network_configs('dataset=digits')\n"
         "module = outline.module(config.model, (1, 8, 8), 10)\n"
         "outline.operations(module, (1, 8, 8)), outline.activations(module, (1, 8, 8))\n"

@@ -17,10 +17,11 @@ from helpers import assert_same, facts, make, tiny, train
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from initdist import cores, names, pool, training
+from initdist import cores, names, pool
 from initdist.config.schema import Config
 from initdist.errors import DeviceError
 from initdist.events import Event, Failed, Progress, Result, Started
+from initdist.training import observer
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_every_network_comes_back_with_its_own_result_and_weights(two: pool.Pool
     assert sorted(found) == list(range(5))
     here = train(configs)
     for network, expected in enumerate(here):
-        weights = training.Trained(found[network], load_file(files[network]))
+        weights = observer.Trained(found[network], load_file(files[network]))
         assert_same(weights, expected)
         with safe_open(files[network], "pt") as file:
             assert file.metadata() == {names.THETA0: expected.result.theta0}

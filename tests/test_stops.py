@@ -10,10 +10,11 @@ import pytest
 import torch
 from helpers import CPU, tiny, train
 
-from initdist import names, plan, records, stops, tracking
+from initdist import names, plan, records, tracking
 from initdist.config.schema import StopConfig
 from initdist.data import stack_data
 from initdist.stacks import evaluation, stack
+from initdist.training import stopping
 from multirun_analysis import load_runs
 
 NAN = math.nan
@@ -44,10 +45,10 @@ MARGIN = {"margin": 1.0, "fraction": 0.9}
 )
 def test_why_a_network_ends(stop: dict[str, Any], state: tuple[float, ...], reason: str | None) -> None:
     config = StopConfig(**{"train_loss": 0.0, **stop})
-    assert stops.reason(config, stops.State(*state), last=False) == reason
+    assert stopping.reason(config, stopping.State(*state), last=False) == reason
     if not math.isnan(state[1]):
         expected = reason or ("diverged" if math.isinf(state[1]) else "max_epochs")
-        assert stops.reason(config, stops.State(*state), last=True) == expected
+        assert stopping.reason(config, stopping.State(*state), last=True) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,16 +66,16 @@ def test_why_a_network_ends(stop: dict[str, Any], state: tuple[float, ...], reas
     ],
 )
 def test_whether_a_network_has_converged(stop: dict[str, Any], reason: str, expected: str) -> None:
-    assert stops.converged(StopConfig(**{"train_loss": 0.0, **stop}), reason) == expected
+    assert stopping.converged(StopConfig(**{"train_loss": 0.0, **stop}), reason) == expected
 
 
 def test_every_criterion_is_met_by_some_network_under_its_own_name() -> None:
     """The stop reasons are those of the criteria; each is asked for by one config of this test, and by no other."""
     asked = ({"train_loss": 0.1}, MARGIN, {"train_error": 0.1})
-    found = [stops.asked(StopConfig(**{"train_loss": 0.0, **one})) for one in asked]
+    found = [stopping.asked(StopConfig(**{"train_loss": 0.0, **one})) for one in asked]
     assert [[criterion.name for criterion in some] for some in found] == [["threshold"], ["margin"], ["error"]]
-    assert tuple(some[0] for some in found) == stops.CRITERIA
-    assert stops.asked(StopConfig(train_loss=0.0)) == []
+    assert tuple(some[0] for some in found) == stopping.CRITERIA
+    assert stopping.asked(StopConfig(train_loss=0.0)) == []
 
 
 @pytest.mark.parametrize(
@@ -90,14 +91,14 @@ def test_every_criterion_is_met_by_some_network_under_its_own_name() -> None:
     ],
 )
 def test_the_training_loss_that_a_network_waits_for(stop: dict[str, Any], batch_loss: float, expected: float) -> None:
-    assert stops.awaited(StopConfig(**{"train_loss": 0.0, **stop}), batch_loss) == expected
+    assert stopping.awaited(StopConfig(**{"train_loss": 0.0, **stop}), batch_loss) == expected
 
 
-def _plateau(stop: StopConfig, state: stops.State) -> bool:
+def _plateau(stop: StopConfig, state: stopping.State) -> bool:
     return state.train_loss < 2.0
 
 
-OWN = stops.Criterion("plateau", asked=lambda stop: True, met=_plateau, awaits=lambda stop, batch_loss: 2.0)
+OWN = stopping.Criterion("plateau", asked=lambda stop: True, met=_plateau, awaits=lambda stop, batch_loss: 2.0)
 
 
 def test_a_criterion_that_is_added_is_known_to_the_loop_the_store_and_the_analysis(
@@ -105,7 +106,7 @@ def test_a_criterion_that_is_added_is_known_to_the_loop_the_store_and_the_analys
 ) -> None:
     """One entry and nothing else. Networks with a low learning rate miss it, without any criterion of ours asked for:
     by the rules that old runs are held to, these would count as converged."""
-    monkeypatch.setattr(stops, "CRITERIA", (*stops.CRITERIA, OWN))
+    monkeypatch.setattr(stopping, "CRITERIA", (*stopping.CRITERIA, OWN))
     changes = {"stop.train_loss": 0.0, "stop.max_epochs": 40, "history": 0}
     configs = [tiny(changes | {"optimizer.lr": lr, "seed": seed}) for lr in (0.1, 1e-6) for seed in range(2)]
     results = [one.result for one in train(configs)]

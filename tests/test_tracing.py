@@ -89,13 +89,15 @@ import sys
 sys.path.insert(0, {tests!r})
 import torch
 from helpers import CPU, make
-from initdist import compiler, training, worker
+from initdist import worker
+from initdist.stacks import compiler
+from initdist.training import job
 torch.set_num_threads(1)
 compiler.postpone()
 for model in ("mlp", "linear", "cnn", "resnet"):
     config = make({{"model.width": 4, "dataset.train_size": 20, "stop.max_epochs": 3}}, f"model={{model}}")
     worker.capacity(config, CPU)
-    list(training.train([config], CPU))
+    list(job.train([config], CPU))
 print(*sorted({{"torch._dynamo", "torch._inductor", "sympy", "sklearn"}} & set(sys.modules)))
 double = torch.compile(lambda x: 2 * x, backend="eager", fullgraph=True)
 print(double(torch.ones(2)).tolist(), "torch._dynamo" in sys.modules, torch._dynamo is sys.modules["torch._dynamo"])

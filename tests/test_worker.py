@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from initdist import training, worker
+from initdist import worker
 from initdist.events import Done, Failed, Result, Started, Task
 from initdist.stacks.stack import Stack
+from initdist.training import observer
 from tests.helpers import CPU, facts, tiny
 
 NETWORKS = (7, 3, 5, 11, 2)
@@ -85,7 +86,7 @@ def test_another_error_is_not_tried_again(monkeypatch):
 
 
 def test_the_points_of_a_history_are_of_part_of_the_test_set(monkeypatch):
-    monkeypatch.setattr(training, "CURVE_SAMPLES", 100)  # of 517: every fifth, 104 samples
+    monkeypatch.setattr(observer, "CURVE_SAMPLES", 100)  # of 517: every fifth, 104 samples
     heard = run([tiny({"seed": i}) for i in range(len(NETWORKS))])
     for result in results(heard).values():
         assert all((values["test_error"] * 104) % 1 == pytest.approx(0, abs=1e-9) for _, values in result.history)

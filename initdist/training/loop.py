@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from initdist import names, stops
+from initdist import names
 from initdist.config.schema import StopConfig
 from initdist.data.stack_data import StackData
-from initdist.epochs import Epochs, Live, epoch_orders
 from initdist.stacks import capture
 from initdist.stacks.evaluation import share_with_margin, train_metrics
 from initdist.stacks.losses import Loss
 from initdist.stacks.optim import Optimizer
 from initdist.stacks.stack import Stack
+from initdist.training import stopping
+from initdist.training.epochs import Epochs, Live, epoch_orders
 
 # So large a share of a stack's networks must have ended before it shrinks. On CUDA every new shape is captured anew,
 # and a few networks more cost little; compiling one takes longer still.
@@ -122,8 +123,8 @@ def _awaited(live: Live, batch_loss: Tensor) -> Tensor:
     for k, (stop, waiting, mean) in enumerate(each):
         if k in live.resting:
             continue
-        levels = (level for level in waiting if stops.check_due(level, mean))
-        awaited[k] = max([stops.awaited(stop, mean), *levels])
+        levels = (level for level in waiting if stopping.check_due(level, mean))
+        awaited[k] = max([stopping.awaited(stop, mean), *levels])
     return awaited
 
 
@@ -161,10 +162,10 @@ def _decide(live: Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple
     for k, values in enumerate(zip(*(fact.tolist() for fact in facts), strict=True)):
         if k in live.resting:
             continue
-        state = stops.State(*values)
-        if new := tuple(level for level in live.waiting[k] if stops.crossed(level, state)):
+        state = stopping.State(*values)
+        if new := tuple(level for level in live.waiting[k] if stopping.crossed(level, state)):
             crossed[k] = new
             live.waiting[k] = tuple(level for level in live.waiting[k] if level not in new)
-        if reason := stops.reason(live.stops[k], state, last):
+        if reason := stopping.reason(live.stops[k], state, last):
             ended[k] = reason
     return crossed, ended

@@ -1,7 +1,4 @@
-"""Train one stack from its configs and measure each network at its end: the middle of the experiment, without I/O.
-
-Yields `Progress` after every epoch and one `Trained` a network, all plain values that can travel between processes.
-"""
+"""What is gathered of the networks of a stack while they train: histories and, at their ends, their results."""
 
 from __future__ import annotations
 
@@ -9,24 +6,21 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from initdist import measures, measuring, models, names, stops
-from initdist.checkpoint import State
-from initdist.config import registry
+from initdist import measures, names
 from initdist.config.schema import Config
-from initdist.data import stack_data
 from initdist.data.noise.labels import LABEL_NOISES
-from initdist.events import Progress, Result
-from initdist.fit import Plan, Snapshot, fit
-from initdist.stacks import evaluation, optim, precision, stack, weights
+from initdist.events import Result
+from initdist.stacks import evaluation, weights
 from initdist.stacks.losses import LOSSES
-from initdist.stacks.optim import Optimizer
 from initdist.stacks.stack import Parameters, Stack
+from initdist.training import measuring, stopping
+from initdist.training.checkpoint import State
+from initdist.training.loop import Snapshot
 
 # Test samples behind the points of a history; the final values are of the whole test set.
 CURVE_SAMPLES = 1000
@@ -51,7 +45,7 @@ class Kept:
 
 
 @dataclass
-class _Record:
+class Record:
     """What is gathered about one network while it trains."""
 
     history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
@@ -59,10 +53,10 @@ class _Record:
     seconds: float = 0.0
 
     @staticmethod
-    def of(plain: Mapping[str, Any]) -> _Record:
+    def of(plain: Mapping[str, Any]) -> Record:
         """From what `asdict` made of one, through JSON."""
         history = [(step, values) for step, values in plain["history"]]
-        return _Record(history, dict(plain["crossings"]), plain["seconds"])
+        return Record(history, dict(plain["crossings"]), plain["seconds"])
 
 
 def recorded_epochs(points: int, max_epochs: int) -> frozenset[int]:
@@ -72,73 +66,7 @@ def recorded_epochs(points: int, max_epochs: int) -> frozenset[int]:
     return frozenset({0, *np.geomspace(1, max_epochs, points).round().astype(int).tolist()})
 
 
-@cache
-def check_options() -> None:
-    """Raises ConfigError for a name that the schema allows and no code implements; once a process is enough."""
-    registry.check_options(Config)
-    for schema in models.schemas().values():
-        registry.check_options(schema, "model.")
-
-
-def train(
-    configs: Sequence[Config], device: torch.device, states: Sequence[State] = (), every: float = 0.0
-) -> Iterator[Progress | Trained | Kept]:
-    """Train networks whose configs differ only in stackable axes, as one stack on a device.
-
-    From their beginning, or from states that they were in at the end of one and the same epoch. With `every`, yields
-    the state of each running network every so many seconds.
-
-    Raises ValueError where `optim.descends` holds for some of them alone: these are not to share a stack. Raises
-    ConfigError where a schema allows what is not implemented.
-    """
-    check_options()
-    shared = configs[0]
-    if len({optim.descends(config) for config in configs}) > 1:
-        raise ValueError("networks with and without weight decay or clipping are not to share a stack")
-    precision.prepare(shared.numerics)
-    samples = stack_data.build(configs, device)
-    about = samples.shared.description
-    initial = stack.build(configs, about.input_shape, about.classes, device)
-    plan = Plan(
-        batch_size=shared.optimizer.batch_size,
-        max_epochs=shared.stop.max_epochs,
-        stops=tuple(c.stop for c in configs),
-        order_seeds=tuple(c.seeds.order for c in configs),
-        begun=states[0].epoch if states else 0,
-        waiting=tuple(state.waiting for state in states) or None,
-    )
-    observer = _Observer(configs, initial, about.classes)
-    stacked, optimizer = initial.clone(), optim.build(configs, device)
-    if states:
-        _restore(stacked, optimizer, states)
-        observer.records = [_Record.of(state.record) for state in states]
-    snapshots = fit(
-        stacked,
-        samples,
-        optimizer,
-        LOSSES[shared.loss.name],
-        plan,
-        recorded_epochs(shared.history, shared.stop.max_epochs),
-    )
-    kept = time.perf_counter()
-    for snapshot in snapshots:
-        running = snapshot.running
-        yield Progress(
-            tuple(snapshot.members[k] for k in running), snapshot.epoch, tuple(snapshot.batch_loss[running].tolist())
-        )
-        yield from observer.observe(snapshot)
-        if every and time.perf_counter() - kept >= every:
-            yield from (observer.state(snapshot, k) for k in running if k not in snapshot.ended)
-            kept = time.perf_counter()
-
-
-def _restore(stacked: Stack, optimizer: Optimizer, states: Sequence[State]) -> None:
-    for name, p in stacked.parameters.items():
-        p.copy_(torch.stack([state.parameters[name] for state in states]))
-    optimizer.restore([state.optimizer for state in states])
-
-
-class _Observer:
+class Observer:
     """Turns snapshots into each network's history and, at its end, its result."""
 
     def __init__(self, configs: Sequence[Config], initial: Stack, classes: int) -> None:
@@ -146,7 +74,7 @@ class _Observer:
         self.initial = initial
         self.classes = classes
         self.loss = LOSSES[configs[0].loss.name]
-        self.records = [_Record() for _ in configs]
+        self.records = [Record() for _ in configs]
         self.recorded = recorded_epochs(configs[0].history, configs[0].stop.max_epochs)
         self.correct: dict[int, bytes] = {}  # network -> which test samples it is right about, where it has ended
         own = configs[0].measures
@@ -196,7 +124,7 @@ class _Observer:
             ),
         )
 
-    def _record(self, snapshot: Snapshot, k: int) -> _Record:
+    def _record(self, snapshot: Snapshot, k: int) -> Record:
         return self.records[snapshot.members[k]]
 
     def _share_time(self, snapshot: Snapshot) -> None:
@@ -293,7 +221,7 @@ class _Observer:
             result = Result(
                 network=snapshot.members[k],
                 stop_reason=snapshot.ended[k],
-                converged=stops.converged(self.configs[snapshot.members[k]].stop, snapshot.ended[k]),
+                converged=stopping.converged(self.configs[snapshot.members[k]].stop, snapshot.ended[k]),
                 step=snapshot.step,
                 metrics={
                     **values[k],

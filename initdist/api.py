@@ -104,9 +104,10 @@ def _train_stack(networks: Sequence[Any], device: str, workers: int, progress: b
 
     from safetensors.torch import load_file
 
-    from initdist import pool, records
+    from initdist import records
     from initdist.events import Failed, Result
     from initdist.progress import Display
+    from initdist.workers import pool
 
     configs = [network.config for network in networks]
     results = {}

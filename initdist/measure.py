@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import cores, measure_config, mistakes, names, pool, provenance, records, remeasure, signals, tracking
+from initdist import cores, measure_config, mistakes, names, provenance, records, remeasure, signals, tracking
 from initdist.counts import Measurements
 from initdist.errors import UserError
 from initdist.events import Event, Failed, Measured, MeasureTask, Refused
@@ -28,6 +28,7 @@ from initdist.measure_config import MeasureConfig
 from initdist.paths import conf_dir
 from initdist.progress import Display
 from initdist.remeasure import Found, Todo
+from initdist.workers import pool
 
 measure_config.register()
 

@@ -20,16 +20,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import (
-    compose,
-    mistakes,
-    pool,
-    provenance,
-    retry,
-    signals,
-)
+from initdist import compose, mistakes, provenance, retry, signals
 from initdist.errors import ConfigError, UserError
 from initdist.paths import conf_dir
+from initdist.workers import pool
 
 if TYPE_CHECKING:
     from initdist.claims import Held

@@ -10,11 +10,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from initdist import names, pool, records, worker
+from initdist import names, records
 from initdist.data import stack_data
 from initdist.errors import DeviceError
 from initdist.stacks import capture, memory
 from initdist.stacks.capture import Graphs, Replay
+from initdist.workers import pool, worker
 from tests import helpers
 from tests.helpers import CPU, tiny
 

@@ -8,10 +8,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from initdist import names, worker
+from initdist import names
 from initdist.events import Result, Started, Task
 from initdist.training import checkpoint, job, observer
 from initdist.training.checkpoint import CheckpointError, State
+from initdist.workers import worker
 from tests.helpers import CPU, assert_same, facts, tiny, train
 
 OPTIMIZERS = [

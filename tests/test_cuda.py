@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from initdist import pool
 from initdist.data import stack_data
 from initdist.events import Failed, MeasureTask, Result
 from initdist.stacks import losses, recording, weights
 from initdist.training import job, loop, measuring, observer
+from initdist.workers import pool
 from tests import helpers
 from tests.helpers import tiny
 

@@ -11,16 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from initdist import (
-    names,
-    plan,
-    provenance,
-    records,
-    tracking,
-    worker,
-)
+from initdist import names, plan, provenance, records, tracking
 from initdist.data.datasets import images
 from initdist.events import Failed, Task
+from initdist.workers import worker
 from tests import command
 from tests.command import LONG, TINY, by_identity, kept, runs, start, train, wait_for
 from tests.helpers import CPU, composed, tiny

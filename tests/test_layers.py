@@ -39,8 +39,8 @@ LAYERS = (
         "selection",
         "stacks",
     ),
-    ("estimate", "plan", "tracking", "training", "worker"),
-    ("bars", "claims", "division", "jobs", "pool", "progress", "records", "remeasure", "restore", "sweep", "unwritten"),
+    ("estimate", "plan", "tracking", "training"),
+    ("bars", "claims", "jobs", "workers", "progress", "records", "remeasure", "restore", "sweep", "unwritten"),
     ("api", "clean", "measure", "train", "ui"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -118,9 +118,7 @@ def test_what_trains_knows_no_hydra_and_no_mlflow(name: str) -> None:
             assert parts[:2] != ("initdist", "tracking")
 
 
-@pytest.mark.parametrize(
-    "name", ["tracking", "records", "remeasure", "sweep", "plan", "division", "jobs", "pool", "progress", "catalogue"]
-)
+@pytest.mark.parametrize("name", ["tracking", "records", "remeasure", "sweep", "plan", "jobs", "progress", "catalogue"])
 def test_the_process_that_plans_and_tracks_knows_no_torch(name: str) -> None:
     for file in [f for f in FILES if _unit(f) == name]:
         for parts in _imports(ast.parse(file.read_text())):
@@ -142,7 +140,7 @@ def test_the_sweeper_imports_nothing_of_the_package_at_its_top() -> None:
         "import initdist",
         "import initdist.train",
         "import initdist.measure",
-        "from initdist import events, plan, jobs, pool, progress, counts",
+        "from initdist import events, plan, jobs, progress, counts; from initdist.workers import pool",
         "from initdist.config import expansion, identity, registry, schema",
         "from initdist import models; from initdist.data import datasets; models.schemas(); datasets.describe.__doc__",
         "import hydra_plugins.initdist.sweeper",

@@ -17,11 +17,12 @@ from helpers import assert_same, facts, make, tiny, train
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from initdist import cores, names, pool
+from initdist import cores, names
 from initdist.config.schema import Config
 from initdist.errors import DeviceError
 from initdist.events import Event, Failed, Progress, Result, Started
 from initdist.training import observer
+from initdist.workers import pool
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +190,7 @@ def test_as_many_processes_as_cores() -> None:
 
 @pytest.mark.parametrize(("changes", "networks"), [({"model.width": 16}, 226), ({"model.width": 2048}, 1)])
 def test_a_stack_holds_as_many_networks_as_fit_the_cache(changes: dict[str, Any], networks: int) -> None:
-    from initdist import worker
+    from initdist.workers import worker
 
     config = make({"model.depth": 2, "optimizer.batch_size": 64} | changes)
     width = config.model.width

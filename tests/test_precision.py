@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from initdist import pool
 from initdist.errors import DeviceError
 from initdist.stacks import recording, stack
 from initdist.stacks.losses import LOSSES
+from initdist.workers import pool
 from tests.helpers import CPU, make, tiny, train
 
 SHAPE, CLASSES, BATCH = (1, 8, 8), 10, 13

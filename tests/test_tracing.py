@@ -89,7 +89,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import torch
 from helpers import CPU, make
-from initdist import worker
+from initdist.workers import worker
 from initdist.stacks import compiler
 from initdist.training import job
 torch.set_num_threads(1)

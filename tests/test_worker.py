@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from initdist import worker
 from initdist.events import Done, Failed, Result, Started, Task
 from initdist.stacks.stack import Stack
 from initdist.training import observer
+from initdist.workers import worker
 from tests.helpers import CPU, facts, tiny
 
 NETWORKS = (7, 3, 5, 11, 2)

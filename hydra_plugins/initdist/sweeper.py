@@ -58,10 +58,11 @@ class FusedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
-        from initdist import pool, retry, sweep
+        from initdist import retry, sweep
         from initdist.errors import UserError
         from initdist.jobs import describe
         from initdist.tracking import TrackingError
+        from initdist.workers import pool
 
         try:
             with retry.full_disk_named():

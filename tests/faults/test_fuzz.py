@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
 
-from initdist import claims, names, plan, sweep, tracking, unwritten, worker
+from initdist import claims, names, plan, sweep, tracking, unwritten
 from initdist.data import datasets
 from initdist.data.datasets import fashion_mnist, images, mnist
 from initdist.errors import ConfigError, DatasetError, UserError
@@ -25,6 +25,7 @@ from initdist.events import Done, Failed, Result, Task
 from initdist.stacks import weights
 from initdist.tracking import Outcome, TrackingError
 from initdist.training import checkpoint
+from initdist.workers import worker
 from tests.helpers import CPU, unresolved
 
 BUDGET = float(os.environ.get("INITDIST_FAULTS", "1"))

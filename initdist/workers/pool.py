@@ -20,10 +20,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from initdist import cores, division
+from initdist import cores
 from initdist.config.schema import Config, NumericsConfig
 from initdist.errors import DeviceError, UserError
 from initdist.events import Done, Event, Failed, Measured, MeasureTask, Refused, Result, Task
+from initdist.workers import partition
 
 _COMPILERS = ("g++", "clang++", "c++")
 _METHOD = "forkserver" if sys.platform == "linux" else "spawn"
@@ -41,7 +42,7 @@ def warm() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if _METHOD == "forkserver":
-        multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.worker"])
+        multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.workers.worker"])
         resource_tracker.ensure_running()
         with _without_ctrl_c():
             forkserver.ensure_running()
@@ -100,7 +101,7 @@ class Pool:
         self._drop_dead()
         if not self._workers:
             self._start(self.devices[0])
-        return division.stacks(configs, self._ask(self._workers[0], "capacity", configs[0]), self.devices)
+        return partition.stacks(configs, self._ask(self._workers[0], "capacity", configs[0]), self.devices)
 
     def work(self, tasks: Iterable[Task | MeasureTask], most: int) -> Iterator[Event]:
         """Have stacks trained or measured, at most so many; each is taken when a process is free for it."""
@@ -257,7 +258,7 @@ def _cause(process: BaseProcess) -> str:
 
 
 def _serve(connection: Connection, device: str) -> None:
-    from initdist.worker import serve
+    from initdist.workers.worker import serve
 
     serve(connection, device)
 

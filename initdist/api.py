@@ -39,7 +39,7 @@ def network_configs(*overrides: str) -> list[Config]:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from initdist import compose
+    from initdist.cli import compose
     from initdist.config import expansion
     from initdist.paths import conf_dir
 

@@ -5,7 +5,6 @@ Computes what their runs lack from their weights, and adds it to them. It can be
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 import tempfile
@@ -20,11 +19,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import cores, measure_config, mistakes, names, provenance, records, remeasure, signals, tracking
+from initdist import cores, names, provenance, records, remeasure, tracking
+from initdist.cli import measure_config, messages, signals
+from initdist.cli.measure_config import MeasureConfig
+from initdist.cli.overrides import in_full
 from initdist.counts import Measurements
 from initdist.errors import UserError
 from initdist.events import Event, Failed, Measured, MeasureTask, Refused
-from initdist.measure_config import MeasureConfig
 from initdist.paths import conf_dir
 from initdist.progress import Display
 from initdist.remeasure import Found, Todo
@@ -39,18 +40,8 @@ def main() -> None:
         print(f"initdist {provenance.VERSION}")
         return
     sys.argv[1:] = [in_full(argument) for argument in sys.argv[1:]]
-    with mistakes.in_one_line("initdist", partial(mistakes.keys, MeasureConfig)):
+    with messages.in_one_line("initdist", partial(messages.keys, MeasureConfig)):
         _main()
-
-
-def in_full(argument: str) -> str:
-    """`measures=pacbayes,ntk` and `where.model.width=64,256` as Hydra reads lists."""
-    key, given, value = argument.partition("=")
-    if not given or not re.match(r"measures$|measures\.names$|where\.", key):
-        return argument
-    key = "measures.names" if key == "measures" else key
-    bare = value.startswith("[") or (key != "measures.names" and "," not in value)
-    return f"{key}={value if bare else f'[{value}]'}"
 
 
 @hydra.main(config_path=conf_dir(), config_name="measure", version_base="1.3")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import copy
-import re
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from initdist import catalogue, names, plan, restore, selection, tracking
+from initdist import catalogue, names, plan, tracking
+from initdist.cli import compose
+from initdist.cli.measure_config import MeasureConfig
+from initdist.cli.overrides import quoted
+from initdist.cli.where import conditions as conditions_of
+from initdist.cli.where import matches, where_schema
 from initdist.config.schema import STACKABLE, Config, MeasuresConfig
 from initdist.config.validation import check_rules
 from initdist.counts import counted, duration
 from initdist.errors import ConfigError, DeviceError, UserError
-from initdist.measure_config import MeasureConfig
 from initdist.paths import default_tracking_uri
 
 
@@ -55,8 +58,8 @@ def settings(
     workers: int,
 ) -> MeasureConfig:
     """What the command line would compose from these values. Raises ConfigError that names key, rule and value."""
-    own = MeasureConfig(sweep=sweep, where=selection.where()(), device=device, workers=workers)
-    own.dataset.root = restore.data_root()
+    own = MeasureConfig(sweep=sweep, where=where_schema()(), device=device, workers=workers)
+    own.dataset.root = compose.data_root()
     own.tracking.uri, own.tracking.experiment = uri, experiment
     values = {"measures.names": list(measures)} | {f"measures.{key}": value for key, value in options.items()}
     for key, value in [*values.items(), *((f"where.{key}", value) for key, value in where.items())]:
@@ -108,8 +111,8 @@ def _chosen(store: tracking.Store, settings: MeasureConfig) -> list[Any]:
             for identity, run in runs.items()
             if identity in members or run.data.tags.get(names.SWEEP) == settings.sweep
         }
-    conditions = dict(selection.conditions(settings.where))
-    chosen = [run for run in runs.values() if selection.matches(run.data.params, conditions)]
+    conditions = dict(conditions_of(settings.where))
+    chosen = [run for run in runs.values() if matches(run.data.params, conditions)]
     if not chosen:
         raise UserError(f"no finished network of {store.experiment!r} is meant by {_told(settings, conditions)}")
     return chosen[::-1]
@@ -132,7 +135,7 @@ class _Configs:
     def of(self, params: Mapping[str, str]) -> Config:
         shape = frozenset((key, "" if key in STACKABLE else value) for key, value in params.items())
         if shape not in self.known:
-            self.known[shape] = restore.from_params(params)
+            self.known[shape] = compose.from_params(params)
         config = copy.deepcopy(self.known[shape])
         for key in STACKABLE.keys() & params.keys():
             _set(config, key, None if params[key] == "None" else STACKABLE[key](params[key]))
@@ -240,26 +243,7 @@ def command(config: Config, sweep: str, store: tracking.Store) -> str:
         values["tracking.experiment"] = store.experiment
     if store.uri != default_tracking_uri("."):
         values["tracking.uri"] = store.uri
-    if Path(config.dataset.root) != Path(restore.data_root()):
+    if Path(config.dataset.root) != Path(compose.data_root()):
         values["dataset.root"] = config.dataset.root
-    given = [f"measures={','.join(own.names)}", *(f"{key}={_text(value)}" for key, value in values.items())]
+    given = [f"measures={','.join(own.names)}", *(f"{key}={quoted(value)}" for key, value in values.items())]
     return shlex.join(["python", "-m", "initdist.measure", *given])
-
-
-def _text(value: Any) -> str:
-    """A value as Hydra's command line reads it: in quotes where it could be read as anything but this string."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = str(value)
-    plain = re.fullmatch(r"[\w./][\w./:@%+-]*", text) and text.lower() not in ("null", "true", "false")
-    if not isinstance(value, str) or (plain and not _is_number(text)):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

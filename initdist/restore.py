@@ -7,17 +7,13 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from initdist import compose, models, names
-from initdist.config import expansion
-from initdist.config.schema import Config, LossConfig, StopConfig
-from initdist.errors import ConfigError, UserError
+from initdist import models, names
+from initdist.cli import compose
+from initdist.config.schema import Config
+from initdist.errors import UserError
 from initdist.paths import default_tracking_uri
 from initdist.tracking.store import client, sqlite_path
 
@@ -114,7 +110,7 @@ def _run_config(run_id: str, tracking_uri: str | None) -> tuple[Config, Any]:
         raise UserError(f"run_id must be a run in {uri}, got {run_id!r}: {error.message}") from error
     if run.data.tags.get(names.KIND) != names.KIND_NETWORK or run.info.status != "FINISHED":
         raise UserError(f"run {run_id} must be the finished run of a network, got status {run.info.status}")
-    return from_params(run.data.params), run
+    return compose.from_params(run.data.params), run
 
 
 def _weights(run: Any, tracking_uri: str | None, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
@@ -128,44 +124,3 @@ def _weights(run: Any, tracking_uri: str | None, shapes: Mapping[str, Sequence[i
         except (MlflowException, OSError) as error:
             raise UserError("it has no weights: it was trained with tracking.save_weights=false") from error
         return weights.load(Path(file), shapes)
-
-
-def from_params(params: Mapping[str, str]) -> Config:
-    """The config of a tracked network from its params. A field added since the run has its neutral value.
-
-    Raises ConfigError for params that are no config of this version.
-    """
-    try:
-        groups = {**compose.GROUPS, "model": models.schemas()[params["model.name"]]}
-        nodes = {group: OmegaConf.structured(schema) for group, schema in groups.items()}
-        typed = OmegaConf.merge(OmegaConf.structured(Config), nodes, _UNUSED)
-        for key, value in {**_neutral(groups), **params}.items():
-            OmegaConf.update(typed, key, None if value == "None" else value)
-        assert isinstance(typed, DictConfig)
-        (config,) = expansion.networks(typed)
-    except (KeyError, OmegaConfBaseException) as error:
-        raise ConfigError(f"the run's params are no config of this version: {error}") from error
-    return config
-
-
-def data_root() -> str:
-    """Where datasets are on this machine, unless a command says otherwise."""
-    return os.environ.get("INITDIST_DATA", "data")
-
-
-# What a config needs to resolve and no result depends on.
-_UNUSED = {
-    "dataset": {"root": data_root()},
-    "loss": {spec.name: 1.0 for spec in fields(LossConfig) if not spec.metadata.get("identity", True)},
-    "tracking": {"uri": ""},
-}
-
-
-def _neutral(groups: Mapping[str, type]) -> dict[str, Any]:
-    """The neutral value of every field that was added to the configs after runs existed."""
-    return {
-        f"{group}.{spec.name}": spec.metadata["neutral"]
-        for group, schema in {**groups, "stop": StopConfig}.items()
-        for spec in fields(schema)
-        if "neutral" in spec.metadata
-    }

@@ -20,7 +20,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import compose, mistakes, provenance, retry, signals
+from initdist import provenance, retry
+from initdist.cli import compose, messages, signals
 from initdist.errors import ConfigError, UserError
 from initdist.paths import conf_dir
 from initdist.workers import pool
@@ -46,7 +47,7 @@ def main() -> None:
     else:
         signals.heed()
         try:
-            with mistakes.in_one_line("initdist", compose.keys):
+            with messages.in_one_line("initdist", compose.keys):
                 _main()
         except KeyboardInterrupt:  # before there was a sweep to end
             sys.exit(130)
@@ -61,7 +62,7 @@ def _main(cfg: DictConfig) -> None:
             run(cfg)
     except (UserError, TrackingError, OmegaConfBaseException) as error:
         if isinstance(error, OmegaConfBaseException):
-            error = ConfigError(mistakes.explained(error, compose.keys))
+            error = ConfigError(messages.explained(error, compose.keys))
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise Refused(f"initdist: {error}") from None
         sys.exit(f"initdist: {error}")

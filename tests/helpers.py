@@ -14,7 +14,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from initdist import compose
+from initdist.cli import compose
 from initdist.config import expansion, registry, schema
 from initdist.config.schema import Config
 from initdist.data import stack_data

@@ -21,7 +21,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError
 
 from hydra_plugins.initdist.composer import Composer
-from initdist import compose, jobs, plan
+from initdist import jobs, plan
+from initdist.cli import compose
 from initdist.config import expansion, identity, schema
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir

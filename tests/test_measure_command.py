@@ -20,8 +20,8 @@ from safetensors.torch import load_file, save_file
 
 import initdist
 from initdist import catalogue, names, tracking
+from initdist.cli.overrides import in_full
 from initdist.errors import ConfigError, UserError
-from initdist.measure import in_full
 from initdist.tracking import TrackingError
 from tests.command import TINY, by_identity, client, run, runs, train
 from tests.helpers import tiny

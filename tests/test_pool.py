@@ -204,13 +204,16 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from hydra import compose, initialize_config_dir
-from initdist import compose as ours, config, paths, pool
+from initdist import paths
+from initdist.cli import compose as ours
+from initdist.config import expansion
+from initdist.workers import pool
 ours.register()
 with initialize_config_dir(paths.conf_dir(), version_base="1.3"):
     changes = ["model.width=8", "dataset.train_size=64", "stop.max_epochs=2", "vary.seed=[0,1]", "device=cpu"]
     cfg = compose("config", overrides=changes)
 training = pool.shared("cpu", 2)
-for event in training.train(config.networks(cfg)):
+for event in training.train(expansion.networks(cfg)):
     print(type(event).__name__)
 print("heavy:", *sorted({{"torch", "torchvision", "sklearn"}} & set(sys.modules)))
 print("main:", __spec__, bool(__file__))

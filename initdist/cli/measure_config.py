@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig
 
-from initdist import compose, selection
+from initdist.cli import compose, where
 from initdist.config import expansion
 from initdist.config.rules import at_least, matching, option
 from initdist.config.schema import MeasuresConfig, is_device
@@ -30,7 +30,7 @@ class Tracking:
 
 @dataclass
 class MeasureConfig:
-    """Root of the configuration. `where` is an instance of `selection.where()`."""
+    """Root of the configuration. `where` is an instance of `where.where_schema()`."""
 
     measures: MeasuresConfig = field(default_factory=MeasuresConfig)
     sweep: str | None = None
@@ -47,7 +47,7 @@ def register() -> None:
     compose.register()
     store = ConfigStore.instance()
     store.store(group="schema", name="measure", node=MeasureConfig, package="_global_")
-    store.store(group="schema", name="where", node=selection.where(), package="where")
+    store.store(group="schema", name="where", node=where.where_schema(), package="where")
 
 
 def resolved(cfg: DictConfig) -> MeasureConfig:

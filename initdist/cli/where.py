@@ -7,7 +7,8 @@ from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import cache
 from typing import Any
 
-from initdist import compose, models, names
+from initdist import models, names
+from initdist.cli import compose
 from initdist.config import schema
 
 
@@ -33,7 +34,7 @@ def _keys() -> dict[str, dict[str, str]]:
 
 
 @cache
-def where() -> type:
+def where_schema() -> type:
     """A dataclass with a field for each value that a network's run has as a param: None, a value or a list of them."""
     nodes = []
     for section, leaves in _keys().items():
@@ -43,7 +44,7 @@ def where() -> type:
 
 
 def conditions(chosen: Any, prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
-    """What an instance of `where` asks for: dotted key and the values that are let through."""
+    """What an instance of `where_schema()` asks for: dotted key and the values that are let through."""
     for spec in fields(chosen):
         value = getattr(chosen, spec.name)
         if is_dataclass(value):

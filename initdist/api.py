@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from initdist import names
 from initdist.config.schema import Config
-from initdist.counts import Measurements
+from initdist.sweeps.summary import Measurements
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,12 +56,12 @@ def train_networks(
     Nothing is written to a tracking store: for that, use the command line. Raises UserError before anything is trained
     for a config that cannot be, and RuntimeError if a network failed.
     """
-    from initdist import plan
+    from initdist.sweeps import planning
 
-    planned = [plan.network(config) for config in configs]
+    planned = [planning.network(config) for config in configs]
     groups: dict[tuple[tuple[str, Any], ...], list[int]] = {}
     for position, network in enumerate(planned):
-        groups.setdefault(plan.shape(network.config), []).append(position)
+        groups.setdefault(planning.shape(network.config), []).append(position)
     results: dict[int, NetworkResult] = {}
     for positions in groups.values():
         trained = _train_stack([planned[i] for i in positions], device, workers, progress)
@@ -88,14 +88,15 @@ def measure_runs(
     """
     import os
 
-    from initdist import measure, paths, remeasure, tracking
+    from initdist import paths, tracking
+    from initdist.sweeps import backfill, lacking
 
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or paths.default_tracking_uri(".")
-    settings = remeasure.settings(measures or ("all",), options, uri, experiment, sweep, where or {}, device, workers)
+    settings = lacking.settings(measures or ("all",), options, uri, experiment, sweep, where or {}, device, workers)
     store = tracking.existing(uri, experiment)
-    found = remeasure.find(store, settings)
+    found = lacking.find(store, settings)
     counts = Measurements(found.total, found.complete, refused=len(found.refused))
-    measure.measure(store, found, settings, counts)
+    backfill.measure(store, found, settings, counts)
     return counts
 
 
@@ -104,16 +105,16 @@ def _train_stack(networks: Sequence[Any], device: str, workers: int, progress: b
 
     from safetensors.torch import load_file
 
-    from initdist import records
     from initdist.events import Failed, Result
-    from initdist.progress import Display
+    from initdist.sweeps import run_records
+    from initdist.sweeps.progress import Display
     from initdist.workers import pool
 
     configs = [network.config for network in networks]
     results = {}
     with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
         files = [str(Path(folder) / f"{i}" / names.WEIGHTS_FILE) for i in range(len(networks))]
-        shown = Display(records.title(configs[0]), configs) if progress else contextlib.nullcontext()
+        shown = Display(run_records.title(configs[0]), configs) if progress else contextlib.nullcontext()
         with shown as display:
             for event in pool.shared(device, workers).train(configs, files):
                 if display is not None:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from initdist import names, records
+from initdist import names
 from initdist.data import stack_data
 from initdist.errors import DeviceError
 from initdist.stacks import capture, memory
 from initdist.stacks.capture import Graphs, Replay
+from initdist.sweeps import run_records
 from initdist.workers import pool, worker
 from tests import helpers
 from tests.helpers import CPU, tiny
@@ -161,14 +162,14 @@ def test_noise_that_waits_for_the_device_is_told_of(captured_by: Callable, monke
 def test_a_run_says_what_became_of_the_graphs(captured_by: Callable) -> None:
     captured_by(Recorder())
     (one,) = helpers.train(several()[:1])
-    assert records.outcome(one.result, []).tags[names.CUDA_GRAPHS] == "used"
+    assert run_records.outcome(one.result, []).tags[names.CUDA_GRAPHS] == "used"
     brief = helpers.train([tiny({"stop.max_epochs": 1, "stop.train_loss": 0.0, "optimizer.batch_size": 0})])
-    assert records.outcome(brief[0].result, []).tags[names.CUDA_GRAPHS] == "not used: too few steps"
+    assert run_records.outcome(brief[0].result, []).tags[names.CUDA_GRAPHS] == "not used: too few steps"
 
 
 def test_without_graphs_there_is_nothing_to_tell() -> None:
     (one,) = helpers.train(several()[:1])
-    assert names.CUDA_GRAPHS not in records.outcome(one.result, []).tags
+    assert names.CUDA_GRAPHS not in run_records.outcome(one.result, []).tags
 
 
 def test_steps_are_alike_to_within_rounding_for_each_network() -> None:

@@ -17,7 +17,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist import measures, models, names, plan
+from initdist import measures, models, names
 from initdist.config import expansion, identity, registry, rules, schema, validation
 from initdist.data import stack_data
 from initdist.data.noise import pixels
@@ -25,6 +25,7 @@ from initdist.errors import ConfigError
 from initdist.models import _blocks
 from initdist.paths import conf_dir
 from initdist.stacks import initialization, losses, optim
+from initdist.sweeps import planning
 from initdist.training import job
 
 BROKEN = [
@@ -486,34 +487,34 @@ def test_a_repeated_value_is_refused() -> None:
 def test_more_training_samples_than_there_are_is_refused() -> None:
     message = "dataset.train_size must be at most 1280, the training samples of digits, got 1281"
     with pytest.raises(ConfigError, match=f"^{message}$"):
-        plan.networks(unresolved({"dataset.train_size": 1281}))
-    assert plan.networks(unresolved({"dataset.train_size": 1280}))[0].data.pool == 1280
+        planning.networks(unresolved({"dataset.train_size": 1281}))
+    assert planning.networks(unresolved({"dataset.train_size": 1280}))[0].data.pool == 1280
 
 
 def test_an_unknown_dataset_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match=r"^dataset\.name must be one of .*, got 'digit'; did you mean digits\?$"):
-        plan.networks(unresolved({"dataset.name": "digit"}))
+        planning.networks(unresolved({"dataset.name": "digit"}))
 
 
 def test_an_unknown_measure_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match=r"^measures\.names must be .*got 'param_nrom'; did you mean param_norm\?$"):
-        plan.networks(unresolved({"measures.names": ["core", "param_nrom"]}))
+        planning.networks(unresolved({"measures.names": ["core", "param_nrom"]}))
 
 
 def test_a_model_name_that_is_not_the_chosen_model_is_refused() -> None:
     message = r"^model\.name must be that of the chosen model config, got 'linear'; choose the model with model=linear$"
     with pytest.raises(ConfigError, match=message):
-        plan.networks(unresolved({"model.name": "linear"}))
+        planning.networks(unresolved({"model.name": "linear"}))
     with pytest.raises(ConfigError, match=r"^model\.name must be one of .*, got 'mpl'; did you mean mlp\?$"):
-        plan.networks(unresolved({"model.name": "mpl"}))
+        planning.networks(unresolved({"model.name": "mpl"}))
 
 
 def test_the_plan_leaves_out_repetitions() -> None:
     fixed = {f"seeds.{stream}": 0 for stream in ("init", "data", "noise", "order")}
-    assert len(plan.networks(unresolved({"vary.seed": [1, 2]}))) == 2
-    assert len(plan.networks(unresolved({"vary.seed": [1, 2]} | fixed))) == 1
+    assert len(planning.networks(unresolved({"vary.seed": [1, 2]}))) == 2
+    assert len(planning.networks(unresolved({"vary.seed": [1, 2]} | fixed))) == 1
 
 
 def test_the_name_for_people() -> None:
-    (one,) = plan.networks(unresolved({"model.width": 64, "noise.level": 0.5, "seed": 3}))
+    (one,) = planning.networks(unresolved({"model.width": 64, "noise.level": 0.5, "seed": 3}))
     assert one.name == "mlp w64 n1280 p0.5 s3"

@@ -12,11 +12,12 @@ import pytest
 import torch
 from helpers import CPU, blobs, dataset, make, unresolved
 
-from initdist import plan, rng
+from initdist import rng
 from initdist.config import registry
 from initdist.data import datasets, stack_data
 from initdist.data.datasets import digits, mnist
 from initdist.errors import DatasetError
+from initdist.sweeps import planning
 
 
 @pytest.mark.parametrize("file", [digits._FILE, "moved/digits.csv.gz"])
@@ -159,7 +160,7 @@ def _absent(root: Path, why: str) -> str:
 def test_a_missing_dataset_is_refused_with_where_what_and_how(tmp_path: Path) -> None:
     cfg = unresolved({"dataset.root": str(tmp_path), "dataset.download": False}, "dataset=mnist")
     with pytest.raises(DatasetError, match=_absent(tmp_path, "dataset.download is false")):
-        plan.networks(cfg)
+        planning.networks(cfg)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -174,14 +175,14 @@ def test_a_download_that_fails_is_refused_with_the_same_words(tmp_path: Path, mo
             monkeypatch.delenv(proxy, raising=False)
         cfg = unresolved({"dataset.root": str(tmp_path)}, "dataset=mnist")
         with pytest.raises(DatasetError, match=_absent(tmp_path, r"the download failed \(.+\)")):
-            plan.networks(cfg)
+            planning.networks(cfg)
 
 
 def test_a_data_folder_that_cannot_be_made_is_refused_with_the_same_words(tmp_path: Path) -> None:
     (tmp_path / "MNIST").write_text("a file in the way")
     cfg = unresolved({"dataset.root": str(tmp_path)}, "dataset=mnist")
     with pytest.raises(DatasetError, match=_absent(tmp_path, r"the download failed \(.*(exists|directory).*\)")):
-        plan.networks(cfg)
+        planning.networks(cfg)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an IDX file"], ids=["empty", "other"])
@@ -196,7 +197,7 @@ def test_a_corrupt_file_is_refused_with_its_path_and_what_to_do(tmp_path: Path, 
         f"\\({len(content)} bytes\\); remove it and run again to download it anew$"
     )
     with pytest.raises(DatasetError, match=message):
-        plan.networks(unresolved({"dataset.root": str(tmp_path)}, "dataset=mnist"))
+        planning.networks(unresolved({"dataset.root": str(tmp_path)}, "dataset=mnist"))
 
 
 def test_a_file_that_broke_since_the_last_look_is_noticed(tmp_path: Path) -> None:
@@ -208,10 +209,10 @@ def test_a_file_that_broke_since_the_last_look_is_noticed(tmp_path: Path) -> Non
     for file in mnist.SOURCE.files:
         (raw / file).symlink_to((source / file).resolve())
     cfg = unresolved({"dataset.root": str(tmp_path), "dataset.download": False}, "dataset=mnist")
-    assert plan.networks(cfg)[0].data.input_shape == (1, 28, 28)
+    assert planning.networks(cfg)[0].data.input_shape == (1, 28, 28)
     labels = raw / "t10k-labels-idx1-ubyte"
     whole = labels.read_bytes()
     labels.unlink()
     labels.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(DatasetError, match=f"^dataset file {re.escape(str(labels))} is corrupt: MD5 must be 27ae3e4e"):
-        plan.networks(cfg)
+        planning.networks(cfg)

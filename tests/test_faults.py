@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from initdist import names, plan, provenance, records, tracking
+from initdist import names, provenance, tracking
 from initdist.data.datasets import images
 from initdist.events import Failed, Task
+from initdist.sweeps import planning, workspace
 from initdist.workers import worker
 from tests import command
 from tests.command import LONG, TINY, by_identity, kept, runs, start, train, wait_for
@@ -22,13 +23,13 @@ from tests.helpers import CPU, composed, tiny
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def planned(folder: Path, *overrides: str) -> list[plan.Network]:
-    return plan.networks(composed(*overrides, f"tracking.uri=sqlite:///{folder / 'mlflow.db'}"))
+def planned(folder: Path, *overrides: str) -> list[planning.Network]:
+    return planning.networks(composed(*overrides, f"tracking.uri=sqlite:///{folder / 'mlflow.db'}"))
 
 
-def own_folder(folder: Path, network: plan.Network) -> Path:
+def own_folder(folder: Path, network: planning.Network) -> Path:
     store = tracking.prepare(network.config.tracking.uri, network.config.tracking.experiment)
-    return records.folder(str(folder / "checkpoints"), store) / network.identity
+    return workspace.folder(str(folder / "checkpoints"), store) / network.identity
 
 
 def statuses(folder: Path) -> list[str]:
@@ -255,18 +256,18 @@ def test_data_that_is_replaced_after_the_command_began_is_named(tmp_path):
 
 
 def test_a_damaged_sweep_file_is_named(tmp_path):
-    from initdist import sweep
     from initdist.errors import ConfigError
+    from initdist.sweeps import session
 
     for content in ("", "{", "[1]", '{"store": 3}', "[" * 100_000, '{"store": {"uri": "", "other": 1}}'):
-        (tmp_path / sweep.FILE).write_text(content)
+        (tmp_path / session.FILE).write_text(content)
         with pytest.raises(ConfigError, match=r"sweep\.json must be as the sweeper wrote it, got a damaged one"):
-            sweep.join(tmp_path, tiny().tracking)
+            session.join(tmp_path, tiny().tracking)
 
 
 def test_claims_of_the_dead_and_of_nobody_do_not_stand(tmp_path):
     """Of a killed process, also before its parent has asked after it; of a file that was cut off."""
-    from initdist import claims
+    from initdist.sweeps import leases
 
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
     tag = f"{tracking.this_process().split(':')[0]}:{child.pid}:"
@@ -275,13 +276,13 @@ def test_claims_of_the_dead_and_of_nobody_do_not_stand(tmp_path):
     living = tag + process._start(child.pid)
     for identity, owner in (("a", living), ("b", ""), ("c", "cut of"), ("d", "other-host:1:1-2"), ("e", "x:\0:\xff")):
         (tmp_path / identity).mkdir()
-        (tmp_path / identity / claims.FILE).write_text(owner, encoding="latin-1")
-    with claims.held(tmp_path, list("abcde"), "this") as held:
+        (tmp_path / identity / leases.FILE).write_text(owner, encoding="latin-1")
+    with leases.held(tmp_path, list("abcde"), "this") as held:
         assert held.mine == set("bce")
         assert held.others
     child.send_signal(signal.SIGKILL)
     wait_for(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
-    with claims.held(tmp_path, list("abcde"), "this") as held:
+    with leases.held(tmp_path, list("abcde"), "this") as held:
         assert held.mine == set("abce")
         assert not held.others
     child.wait()
@@ -289,34 +290,34 @@ def test_claims_of_the_dead_and_of_nobody_do_not_stand(tmp_path):
 
 
 def test_a_claim_that_another_has_taken_over_is_left_to_it(tmp_path):
-    from initdist import claims
+    from initdist.sweeps import leases
 
-    with claims.held(tmp_path, ["a"], "this"):
-        (tmp_path / "a" / claims.FILE).write_text("other-host:1:1-2")
-    assert (tmp_path / "a" / claims.FILE).exists()
+    with leases.held(tmp_path, ["a"], "this"):
+        (tmp_path / "a" / leases.FILE).write_text("other-host:1:1-2")
+    assert (tmp_path / "a" / leases.FILE).exists()
 
 
 def test_another_command_is_noticed_wherever_it_came_in_between(tmp_path):
     """Begun in one job of ours and done before the job's end, or begun in one and done in the next."""
-    from initdist import claims
+    from initdist.sweeps import leases
 
-    claims.enter(tmp_path, "ours")
-    with claims.held(tmp_path, ["a"], "ours") as held:
+    leases.enter(tmp_path, "ours")
+    with leases.held(tmp_path, ["a"], "ours") as held:
         assert not held.others
-    assert not claims.was_shared(tmp_path, "ours")
-    with claims.held(tmp_path, ["b"], "ours"):
-        claims.enter(tmp_path, "theirs")
-        with claims.held(tmp_path, ["c"], "theirs") as held:
+    assert not leases.was_shared(tmp_path, "ours")
+    with leases.held(tmp_path, ["b"], "ours"):
+        leases.enter(tmp_path, "theirs")
+        with leases.held(tmp_path, ["c"], "theirs") as held:
             assert not held.others
-    assert claims.was_shared(tmp_path, "ours")
-    with claims.held(tmp_path, ["c"], "ours") as held:
+    assert leases.was_shared(tmp_path, "ours")
+    with leases.held(tmp_path, ["c"], "ours") as held:
         assert held.others
-    claims.enter(tmp_path, "later")
-    assert not claims.was_shared(tmp_path, "later")
-    for number in range(2 * claims.KEPT):
-        claims.enter(tmp_path, str(number))
-    assert claims.was_shared(tmp_path, "later")  # that it began is no longer known
-    assert len((tmp_path / claims.COMMANDS).read_text().split()) == claims.KEPT
+    leases.enter(tmp_path, "later")
+    assert not leases.was_shared(tmp_path, "later")
+    for number in range(2 * leases.KEPT):
+        leases.enter(tmp_path, str(number))
+    assert leases.was_shared(tmp_path, "later")  # that it began is no longer known
+    assert len((tmp_path / leases.COMMANDS).read_text().split()) == leases.KEPT
 
 
 def test_what_a_crash_left_of_finished_networks_is_cleared_by_the_same_command(tmp_path):

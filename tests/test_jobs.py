@@ -21,11 +21,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError
 
 from hydra_plugins.initdist.composer import Composer
-from initdist import jobs, plan
 from initdist.cli import compose
 from initdist.config import expansion, identity, schema
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir
+from initdist.sweeps import planning
 
 
 def parsed(*arguments: str) -> dict[str, Override]:
@@ -33,7 +33,7 @@ def parsed(*arguments: str) -> dict[str, Override]:
 
 
 def fused(*arguments: str, fuse: bool = True) -> list[tuple[str, ...]]:
-    return jobs.fused(list(parsed(*arguments).values()), fuse)
+    return planning.fused(list(parsed(*arguments).values()), fuse)
 
 
 def test_stackable_axes_become_one_stack_and_shapes_become_jobs() -> None:
@@ -68,15 +68,15 @@ def test_a_sweep_over_a_range_of_reals_is_refused() -> None:
 
 def test_a_sweep_over_experiments_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^experiment must be a single name, got experiment=width,label_noise: "):
-        jobs.check(parsed("experiment=width,label_noise"))
-    jobs.check(parsed("experiment=width", "seed=1,2"))
+        planning.check(parsed("experiment=width,label_noise"))
+    planning.check(parsed("experiment=width", "seed=1,2"))
 
 
 def test_a_key_both_set_and_varied_is_refused() -> None:
     message = r"^seed must not be both set and varied, got seed=3 and vary\.seed=\[1,2\]; give one of them$"
     with pytest.raises(ConfigError, match=message):
-        jobs.check(parsed("seed=3", "vary.seed=[1,2]"))
-    jobs.check(parsed("seed=3", "vary.noise.level=[0,1]"))
+        planning.check(parsed("seed=3", "vary.seed=[1,2]"))
+    planning.check(parsed("seed=3", "vary.noise.level=[0,1]"))
 
 
 def test_fused_or_not_the_networks_are_the_same() -> None:
@@ -103,8 +103,8 @@ def test_fused_or_not_the_networks_are_the_same() -> None:
     ],
 )
 def test_jobs_are_described(sizes: tuple[int, ...], words: str) -> None:
-    networks = tuple(plan.networks(unresolved({"vary.seed": list(range(max(sizes)))})))
-    assert jobs.describe([jobs.Job((), networks[:size]) for size in sizes]) == words
+    networks = tuple(planning.networks(unresolved({"vary.seed": list(range(max(sizes)))})))
+    assert planning.describe([planning.Job((), networks[:size]) for size in sizes]) == words
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_jobs_are_what_hydra_would_compose_each_time(loader: Any, monkeypatch: p
     found = sweeper._jobs(arguments)
     assert len(calls) == 2  # one for each optimizer
     sweeper.hydra_context = HydraContext(loader, Callbacks())
-    expected = [plan.networks(sweeper._compose(job.overrides)) for job in found]
+    expected = [planning.networks(sweeper._compose(job.overrides)) for job in found]
     assert [list(job.networks) for job in found] == expected
     assert len({network.identity for job in found for network in job.networks}) == 16
 

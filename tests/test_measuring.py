@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from initdist import estimate, measures, names, plan
+from initdist import measures, names
 from initdist.config.schema import MeasuresConfig
 from initdist.data import stack_data
 from initdist.measures import Subject
 from initdist.stacks import stack
+from initdist.sweeps import cost, planning
 from initdist.training import measuring
 from tests.helpers import CPU, tiny, train
 
@@ -88,12 +89,12 @@ def test_networks_are_not_trained_again_where_their_measures_do_not_fit(given):
 
 
 def test_the_cost_of_every_group_is_known():
-    assert estimate.PASSES.keys() == set(names.MEASURE_GROUPS)
-    networks = [plan.network(tiny({"seed": i, "measures.names": ["core"]})) for i in range(2)]
-    cheap = estimate.estimate(networks, 1)
+    assert cost.PASSES.keys() == set(names.MEASURE_GROUPS)
+    networks = [planning.network(tiny({"seed": i, "measures.names": ["core"]})) for i in range(2)]
+    cheap = cost.estimate(networks, 1)
     for network in networks:
         network.config.measures.names = ["all"]
-    assert 0 < cheap.measuring < estimate.estimate(networks, 1).measuring
+    assert 0 < cheap.measuring < cost.estimate(networks, 1).measuring
 
 
 def test_infinite_is_a_value_of_a_network_that_has_not_diverged(given):

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from initdist import models, plan
+from initdist import models
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 from initdist.stacks import initialization, stack
 from initdist.stacks.losses import cross_entropy
+from initdist.sweeps import planning
 from initdist.training import job, observer
 from tests.helpers import CPU, make
 
@@ -94,12 +95,12 @@ TOO_DEEP = {
 def test_a_model_too_deep_for_its_images_is_refused(name):
     changes, message = TOO_DEEP[name]
     with pytest.raises(ConfigError, match=message):
-        plan.network(make(changes, f"model={name}"))
+        planning.network(make(changes, f"model={name}"))
 
 
 def test_groups_divide_the_channels():
     with pytest.raises(ConfigError, match=r"model\.width must be a multiple of model\.groups=4.*got 6"):
-        plan.network(make({"model.width": 6}, "model=resnet"))
+        planning.network(make({"model.width": 6}, "model=resnet"))
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf])

@@ -8,10 +8,10 @@ import math
 import pytest
 from helpers import tiny
 
-from initdist import bars
-from initdist.counts import Counts, duration
 from initdist.events import Failed, Progress, Result, Started
-from initdist.progress import Display, State
+from initdist.sweeps import bars
+from initdist.sweeps.progress import Display, State
+from initdist.sweeps.summary import Counts, duration
 
 
 def result(network: int) -> Result:

@@ -10,10 +10,11 @@ import pytest
 import torch
 from helpers import CPU, tiny, train
 
-from initdist import names, plan, records, tracking
+from initdist import names, tracking
 from initdist.config.schema import StopConfig
 from initdist.data import stack_data
 from initdist.stacks import evaluation, stack
+from initdist.sweeps import planning, run_records
 from initdist.training import stopping
 from multirun_analysis import load_runs
 
@@ -115,9 +116,9 @@ def test_a_criterion_that_is_added_is_known_to_the_loop_the_store_and_the_analys
     assert all(one.metrics[names.EPOCHS] < 40 for one in results[:2])
     store = tracking.prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", "initdist")
     with tracking.Writer(store, None, None) as writer:
-        for network, result in zip(map(plan.network, configs), results, strict=True):
-            writer.start(network.identity, records.network(network))
-            writer.finish(network.identity, records.outcome(result, []))
+        for network, result in zip(map(planning.network, configs), results, strict=True):
+            writer.start(network.identity, run_records.network(network))
+            writer.finish(network.identity, run_records.outcome(result, []))
     frame = load_runs(store.uri, excluded=True).set_index(["optimizer.lr", "seed"]).sort_index()
     assert frame["stop_reason"].tolist() == ["max_epochs"] * 2 + ["plateau"] * 2
     assert frame["converged"].tolist() == ["false"] * 2 + ["true"] * 2

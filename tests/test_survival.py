@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from initdist import claims, clean, names, unwritten
+from initdist import clean, names
+from initdist.sweeps import leases, outbox
 from initdist.tracking import Outcome
 from tests.command import LONG, TINY, by_identity, client, kept, run, runs, start, train, wait_for
 
@@ -62,7 +63,7 @@ def test_trainings_written_down_are_those_never_written_down(tmp_path):
 
 def test_the_same_sweep_twice_at_once_trains_each_network_once(tmp_path):
     first = start(tmp_path, *GRID)
-    wait_for(lambda: len(kept(tmp_path, claims.FILE)) == 3)
+    wait_for(lambda: len(kept(tmp_path, leases.FILE)) == 3)
     second = train(tmp_path, *GRID)
     assert "0 failed, 3 in training by another command" in second.stdout
     first.communicate()
@@ -127,7 +128,7 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(tmp_path, server):
     process = start(tmp_path, "-m", "model.width=4,8", "seed=range(0,3)", *LONG, f"tracking.uri={server.uri}")
     wait_for(lambda: kept(tmp_path, names.CHECKPOINT_FILE))
     server.down()
-    wait_for(lambda: kept(tmp_path, unwritten.FILE))
+    wait_for(lambda: kept(tmp_path, outbox.FILE))
     time.sleep(AWAY)
     server.up()
     printed, _ = process.communicate(timeout=300)
@@ -146,7 +147,7 @@ def test_a_store_that_stays_away_loses_nothing_that_was_trained(tmp_path, server
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "the same command writes it without training it again" in printed
-    trained = kept(tmp_path, unwritten.FILE)
+    trained = kept(tmp_path, outbox.FILE)
     assert trained
     server.up()
     done = train(tmp_path, *grid)
@@ -163,18 +164,18 @@ def test_an_outcome_on_disk_is_whole_or_not_used(tmp_path, damage, capsys):
     weights = tmp_path / names.WEIGHTS_FILE
     weights.write_bytes(b"values")
     outcome = Outcome({"a": 0.1, "b": float("nan")}, [(0, {"a": 1.0}), (3, {"a": 0.5})], 7, {"t": "x"}, [weights])
-    unwritten.keep(tmp_path, outcome)
+    outbox.keep(tmp_path, outcome)
     if damage == "outcome":
-        file = tmp_path / unwritten.FILE
+        file = tmp_path / outbox.FILE
         file.write_text(file.read_text().replace("0.5", "0.6"))
     elif damage == "weights":
         weights.write_bytes(b"others")
-    found = unwritten.find(tmp_path)
+    found = outbox.find(tmp_path)
     if damage == "nothing":
         assert repr(found) == repr(outcome)
     else:
         assert found is None
-        assert f"{tmp_path / unwritten.FILE} cannot be used: " in capsys.readouterr().err
+        assert f"{tmp_path / outbox.FILE} cannot be used: " in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_to_is_named_before_anything_starts(tmp_path):

@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from initdist import claims, names, unwritten
+from initdist import names
+from initdist.sweeps import leases, outbox
 from tests.command import by_identity, client, kept, runs, start, train
 
 GRID = (
@@ -104,11 +105,11 @@ class Command:
         if self.first is None:
             self.first = time.monotonic() - self.begun
         found = {file.name: file for file in kept(self.folder, "*")}
-        if unwritten.FILE in found:
+        if outbox.FILE in found:
             return "logging"
         if names.WEIGHTS_FILE in found:
             return "handing over"
-        return "training" if claims.FILE in found and self._owns(found[claims.FILE]) else "closing"
+        return "training" if leases.FILE in found and self._owns(found[leases.FILE]) else "closing"
 
     def _owns(self, claim: Path) -> bool:
         with contextlib.suppress(OSError):

@@ -10,8 +10,8 @@ import hashlib
 import sys
 from pathlib import Path
 
-from initdist import claims
 from initdist.files import read_checked, write_checked
+from initdist.sweeps import leases
 from initdist.tracking import Outcome
 
 FILE = "outcome.json"
@@ -52,7 +52,7 @@ def find(folder: Path) -> Outcome | None:
 def forget(folder: Path) -> None:
     """Remove all that is kept of a network, since it is in the store or is to be trained anew; its claim stays."""
     for file in folder.iterdir():
-        if file.name != claims.FILE:
+        if file.name != leases.FILE:
             file.unlink(missing_ok=True)
 
 

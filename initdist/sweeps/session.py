@@ -16,12 +16,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from initdist import claims, cores, names, provenance, records, remeasure, tracking
+from initdist import cores, names, provenance, tracking
 from initdist.config.schema import TrackingConfig
-from initdist.counts import Counts
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
-from initdist.plan import Network
+from initdist.sweeps import lacking, leases, workspace
+from initdist.sweeps.planning import Network
+from initdist.sweeps.summary import Counts
 from initdist.training import stopping
 
 FILE = "sweep.json"
@@ -54,7 +55,7 @@ def session(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
     after Ctrl-C or SIGTERM.
     """
     started, status = time.monotonic(), "FAILED"
-    records.check_folder(networks[0].config)
+    workspace.check_folder(networks[0].config)
     sweep, advice = _begin(networks, settings, resume)
     try:
         yield sweep
@@ -93,12 +94,12 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[C
 
     Read from the store, which alone knows what jobs that broke off had finished.
     """
-    base = records.folder(networks[0].config.checkpoint.dir, sweep.store)
-    elsewhere = claims.elsewhere(base, sweep.todo)  # first: what ends in between is finished, not failed
+    base = workspace.folder(networks[0].config.checkpoint.dir, sweep.store)
+    elsewhere = leases.elsewhere(base, sweep.todo)  # first: what ends in between is finished, not failed
     found = tracking.finished(sweep.store, since_ms=sweep.opened_ms, but=sweep.before)
     finished = {identity: one for identity, one in found.items() if identity in sweep.todo}
     rest = sweep.todo - finished.keys() - elsewhere
-    if sweep.resume and rest and claims.was_shared(base, sweep.command):
+    if sweep.resume and rest and leases.was_shared(base, sweep.command):
         finished |= tracking.finished_among(sweep.store, sorted(rest))  # by a command whose clock was behind
         rest -= finished.keys()
     _warn_of_codes({one.code for one in finished.values()}, "were trained")
@@ -142,11 +143,11 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
     store = tracking.prepare(settings.uri, settings.experiment)
     command = uuid.uuid4().hex
     tracking.asked(store, lambda: tracking.close_stale(store))
-    base = records.folder(networks[0].config.checkpoint.dir, store)
-    claims.enter(base, command)  # before the look-up: what another command finishes from now on is noticed
+    base = workspace.folder(networks[0].config.checkpoint.dir, store)
+    leases.enter(base, command)  # before the look-up: what another command finishes from now on is noticed
     known = tracking.asked(store, lambda: tracking.finished(store))
     finished = known if resume else {}
-    claims.clear(base, finished)  # what a crash has left of them
+    leases.clear(base, finished)  # what a crash has left of them
     identities = [network.identity for network in networks]
     before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
     _warn_of_codes(
@@ -165,10 +166,8 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
     )
     todo = frozenset(identities) - finished.keys()
     opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, command)
-    lacking = remeasure.advice(
-        [finished[one] for one in identities if one in finished], networks[0].config, sweep, store
-    )
-    return opened, lacking
+    advice = lacking.advice([finished[one] for one in identities if one in finished], networks[0].config, sweep, store)
+    return opened, advice
 
 
 def join(directory: Path, settings: TrackingConfig) -> Sweep:
@@ -196,7 +195,7 @@ def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> se
 
 def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int) -> str:
     """The text of a dry run: every network, whether it has finished before, and what the rest will cost."""
-    from initdist.estimate import estimate
+    from initdist.sweeps.cost import estimate
 
     done = finished_before(networks, settings)
     width = max(len(network.name) for network in networks)

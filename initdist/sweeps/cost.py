@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from initdist import catalogue
-from initdist.counts import duration
-from initdist.plan import Network, shape
+from initdist.sweeps.planning import Network, shape
+from initdist.sweeps.summary import duration
 
 EPOCHS = 100  # the unit of time where more are allowed: how long each network trains is not known before
 EVALUATION = 1.3  # an epoch's steps and the full training loss at its end, in steps alone

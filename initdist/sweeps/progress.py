@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TextIO
 
-from initdist import bars
 from initdist.config.schema import Config
-from initdist.counts import counted, duration
 from initdist.events import Event, Failed, Measured, Progress, Refused, Result
+from initdist.sweeps import bars
+from initdist.sweeps.summary import counted, duration
 
 
 class State:

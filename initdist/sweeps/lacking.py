@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from initdist import catalogue, names, plan, tracking
+from initdist import catalogue, names, tracking
 from initdist.cli import compose
 from initdist.cli.measure_config import MeasureConfig
 from initdist.cli.overrides import quoted
@@ -17,9 +17,10 @@ from initdist.cli.where import conditions as conditions_of
 from initdist.cli.where import matches, where_schema
 from initdist.config.schema import STACKABLE, Config, MeasuresConfig
 from initdist.config.validation import check_rules
-from initdist.counts import counted, duration
 from initdist.errors import ConfigError, DeviceError, UserError
 from initdist.paths import default_tracking_uri
+from initdist.sweeps import planning
+from initdist.sweeps.summary import counted, duration
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Todo:
     """A finished network that lacks measures: those that `measures.names` of its config names."""
 
     run: Any
-    network: plan.Network
+    network: planning.Network
 
     @property
     def label(self) -> str:
@@ -86,7 +87,7 @@ def find(store: tracking.Store, settings: MeasureConfig) -> Found:
             found.complete += 1
             continue
         try:
-            network = plan.network(configs.of(run.data.params))
+            network = planning.network(configs.of(run.data.params))
             if network.identity != run.data.tags[names.IDENTITY]:
                 raise UserError("its config or its data are not those of this version of initdist, or of this machine")
         except (UserError, KeyError) as error:
@@ -159,7 +160,7 @@ def stacks(
     machine cannot measure, with the reason. `parts` divides the networks of a shape."""
     groups: dict[Any, list[int]] = {}
     for i, one in enumerate(todo):
-        key = plan.shape(one.network.config), tuple(one.network.config.measures.names)
+        key = planning.shape(one.network.config), tuple(one.network.config.measures.names)
         groups.setdefault(key, []).append(i)
     together: list[tuple[int, ...]] = []
     impossible: dict[int, str] = {}
@@ -201,7 +202,7 @@ def _names(measures: Collection[str]) -> str:
 
 def describe(store: tracking.Store, found: Found, workers: int) -> str:
     """The text of a dry run: what each network lacks, what cannot be measured, and what the rest will take."""
-    from initdist.estimate import measuring
+    from initdist.sweeps.cost import measuring
 
     lines = []
     for one in found.todo:

@@ -105,7 +105,7 @@ print(double(torch.ones(2)).tolist(), "torch._dynamo" in sys.modules, torch._dyn
 
 
 def test_a_training_process_imports_neither_compiler_nor_scikit_learn_until_they_are_used():
-    script = WITHOUT.format(tests=str(Path(__file__).parent))
+    script = WITHOUT.format(tests=str(Path(__file__).parents[1]))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["", "[2.0, 2.0] True True"]

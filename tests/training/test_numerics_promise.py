@@ -17,7 +17,7 @@ from helpers import assert_same, blobs, dataset, train
 from initdist import cores
 
 THREADS = (1, 2, 4)
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def reports() -> dict[int, dict[str, Any]]:
     started = {}
     for threads in THREADS:
         environment = {k: v for k, v in os.environ.items() if k != "MKL_NUM_THREADS"}
-        environment |= {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(HERE)}
+        environment |= {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
         started[threads] = subprocess.Popen(
             [sys.executable, str(HERE / "promise.py")],
             env=environment,

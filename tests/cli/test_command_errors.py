@@ -12,7 +12,7 @@ import pytest
 
 from tests.command import TINY, by_identity, client, run, runs, train
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 MISTAKES = {
     "unknown key": (

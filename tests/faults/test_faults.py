@@ -20,7 +20,7 @@ from tests import command
 from tests.command import LONG, TINY, by_identity, kept, runs, start, train, wait_for
 from tests.helpers import CPU, composed, tiny
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def planned(folder: Path, *overrides: str) -> list[planning.Network]:

@@ -18,7 +18,7 @@ from initdist.sweeps import planning
 from initdist.training import job, observer
 from tests.helpers import CPU, make
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODELS = sorted(p.stem for p in Path(conf_dir(), "model").glob("*.yaml"))
 SMALL = {"dataset.train_size": 70, "optimizer.batch_size": 27, "history": 3, "stop.max_epochs": 4}
 VARIANTS = [

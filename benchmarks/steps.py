@@ -56,13 +56,13 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
     from initdist.data import stack_data
     from initdist.stacks import capture, optim, precision, stack
     from initdist.stacks.losses import LOSSES
-    from initdist.training.epochs import Epochs, Live, epoch_orders
+    from initdist.training.epochs import ActiveStack, Epochs, epoch_orders
 
     device = torch.device(case["device"])
     configs = [setting.config(case["model"], case["width"], seed, case["compiled"]) for seed in range(case["stack"])]
     precision.prepare(configs[0].numerics)
     built = stack.build(configs, setting.SHAPE, setting.CLASSES, device)
-    live = Live(
+    live = ActiveStack(
         members=tuple(range(len(configs))),
         stack=built,
         data=stack_data.build(configs, device),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 compose.register()
 
 
-class Refused(CompactHydraException):
+class RefusedJob(CompactHydraException):
     """A mistake that the user can mend, as the outcome of a job of a multirun."""
 
 
@@ -57,7 +57,7 @@ def _main(cfg: DictConfig) -> None:
         if isinstance(error, OmegaConfBaseException):
             error = ConfigError(messages.explained(error, compose.keys))
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise Refused(f"initdist: {error}") from None
+            raise RefusedJob(f"initdist: {error}") from None
         sys.exit(f"initdist: {error}")
 
 

@@ -120,7 +120,7 @@ class MeasuresConfig:
     names: list[str] = option(["core"], identity=False)
     history: bool = option(True, identity=False)  # the cheapest of them along training too
     margin: str = option(
-        "p10", one_of("p5", "p10", "median", registry="initdist.measures._subject.PARTS"), identity=False
+        "p10", one_of("p5", "p10", "median", registry="initdist.measures._inputs.PARTS"), identity=False
     )  # gamma: this quantile of the margins
     draws: int = option(8, at_least(2), identity=False)  # of weight noise
     subset: int = option(256, at_least(2), identity=False)  # training samples of a draw and of the ascent

@@ -25,7 +25,7 @@ Parameters = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Form:
+class StackedModel:
     """What the networks of a stack compute: a module without values (on the meta device) and how it is used.
 
     multipliers: parameters are multiplied by these before use (NTK parametrization).
@@ -171,7 +171,7 @@ def _named(names: tuple[tuple[str, ...], tuple[str, ...]], given: tuple[Tensor, 
 class Stack:
     """A form and the parameters [N, ...] of its N networks; `reference` [N, ...] as the form needs it."""
 
-    form: Form
+    form: StackedModel
     parameters: Parameters
     reference: Parameters = field(default_factory=dict)
 
@@ -253,11 +253,11 @@ class _Shape:
 
 
 @lru_cache(maxsize=8)
-def _form(shape: _Shape) -> Form:
+def _form(shape: _Shape) -> StackedModel:
     """The form of networks of a shape: the same one for the next stack, which finds the recordings there."""
     module = outline.module(shape.model, shape.input_shape, shape.classes)
     sizes = {name: tuple(p.shape) for name, p in module.named_parameters()}
-    return Form(
+    return StackedModel(
         module,
         initialization.multipliers(shape.model, sizes),
         shape.model.output_scale,

@@ -15,7 +15,7 @@ from initdist.sweeps import bars
 from initdist.sweeps.summary import counted, duration
 
 
-class State:
+class JobProgress:
     """What is known about a job's networks from the events so far."""
 
     def __init__(self, configs: Sequence[Config]) -> None:
@@ -65,13 +65,13 @@ def _span(low: float, high: float) -> str:
 
 
 class Display:
-    """Shows a State while networks are trained, or whatever else is done to them; a context manager."""
+    """Shows a JobProgress while networks are trained, or whatever else is done to them; a context manager."""
 
     def __init__(
         self, title: str, configs: Sequence[Config], stream: TextIO | None = None, doing: str = "training"
     ) -> None:
         self.title, self.doing = title, doing
-        self.state = State(configs)
+        self.state = JobProgress(configs)
         self.stream = stream or sys.stderr
         self._shown = time.monotonic()
 

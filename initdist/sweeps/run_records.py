@@ -14,14 +14,14 @@ from initdist.events import Measurement, Result
 from initdist.sweeps.planning import Network
 
 
-def network(planned: Network) -> tracking.Network:
+def network(planned: Network) -> tracking.NetworkFacts:
     """What is known of a network before it trains."""
     data = planned.data
     datasets = [
         tracking.DatasetInfo(f"{data.name}-{split}", data.fingerprint[:36], data.source, context)
         for split, context in (("train", "training"), ("test", "test"))
     ]
-    return tracking.Network(
+    return tracking.NetworkFacts(
         identity=planned.identity,
         name=planned.name,
         params=identity.params(planned.config),

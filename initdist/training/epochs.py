@@ -22,7 +22,7 @@ ROWS = 4096
 
 
 @dataclass
-class Live:
+class ActiveStack:
     """Everything that is indexed by live network; some may have ended, but not left the stack yet."""
 
     members: tuple[int, ...]
@@ -43,9 +43,9 @@ class Live:
                 keep[gap] = last
         return keep
 
-    def shrink(self, keep: Sequence[int]) -> Live:
+    def shrink(self, keep: Sequence[int]) -> ActiveStack:
         index = torch.tensor(keep, device=self.stack.device)
-        return Live(
+        return ActiveStack(
             members=tuple(self.members[i] for i in keep),
             stack=self.stack.select(index),
             data=self.data.shrink(keep),
@@ -56,7 +56,7 @@ class Live:
         )
 
 
-def epoch_orders(live: Live, epoch: int) -> np.ndarray:
+def epoch_orders(live: ActiveStack, epoch: int) -> np.ndarray:
     """Every network's own order of its samples [K, m] in an epoch."""
     return np.stack([rng.epoch_order(seed, epoch, live.data.train_size) for seed in live.seeds])
 
@@ -64,7 +64,7 @@ def epoch_orders(live: Live, epoch: int) -> np.ndarray:
 class Epochs:
     """Epochs of one live stack."""
 
-    def __init__(self, live: Live, batch_size: int, loss: Loss, graphs: Graphs) -> None:
+    def __init__(self, live: ActiveStack, batch_size: int, loss: Loss, graphs: Graphs) -> None:
         self.live, self.batch_size, self.loss, self.graphs = live, batch_size, loss, graphs
         device = live.stack.device
         self.order = torch.empty(len(live.members), live.data.train_size, dtype=torch.int64, device=device)
@@ -104,7 +104,7 @@ class Epochs:
         return [self.total, *self.live.stack.parameters.values(), *self.live.optimizer.changed()]
 
 
-def _gradients(live: Live, batch: Tensor, loss: Loss) -> tuple[Parameters, Tensor]:
+def _gradients(live: ActiveStack, batch: Tensor, loss: Loss) -> tuple[Parameters, Tensor]:
     """Gradients [K, ...] of the mean losses [K] of a batch, given by its positions [K, B], and those losses."""
     if batch.shape[1] <= ROWS:
         return live.stack.gradients(loss, *live.data.train_batch(batch))

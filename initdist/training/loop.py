@@ -20,7 +20,7 @@ from initdist.stacks.losses import Loss
 from initdist.stacks.optim import Optimizer
 from initdist.stacks.stack import Stack
 from initdist.training import stopping
-from initdist.training.epochs import Epochs, Live, epoch_orders
+from initdist.training.epochs import ActiveStack, Epochs, epoch_orders
 
 # So large a share of a stack's networks must have ended before it shrinks. On CUDA every new shape is captured anew,
 # and a few networks more cost little; compiling one takes longer still.
@@ -79,7 +79,7 @@ def fit(
     n = len(stack)
     levels = tuple(sorted(names.CROSSINGS, reverse=True))
     waiting = list(plan.waiting or [levels] * n)
-    live = Live(tuple(range(n)), stack, data, optimizer, plan.stops, plan.order_seeds, waiting)
+    live = ActiveStack(tuple(range(n)), stack, data, optimizer, plan.stops, plan.order_seeds, waiting)
     batch_size = plan.batch_size or data.train_size
     steps_per_epoch = -(-data.train_size // batch_size)
     shrink_at = SHRINK_COMPILED if stack.form.numerics.compile else SHRINK[stack.device.type]
@@ -112,7 +112,7 @@ def fit(
         epochs.release()
 
 
-def _awaited(live: Live, batch_loss: Tensor) -> Tensor:
+def _awaited(live: ActiveStack, batch_loss: Tensor) -> Tensor:
     """The training loss [K] that each network waits to come down to, for a criterion of its own or for a record.
 
     Infinite where its loss or error is wanted at any; negative, as no loss is, where there is nothing to wait for, or
@@ -129,7 +129,7 @@ def _awaited(live: Live, batch_loss: Tensor) -> Tensor:
 
 
 def _snapshot(
-    live: Live,
+    live: ActiveStack,
     epoch: int,
     step: int,
     batch_loss: Tensor,
@@ -151,7 +151,7 @@ def _snapshot(
     return Snapshot(epoch, step, live.members, *facts, frozenset(live.resting), {}, {}, *views, graphs)
 
 
-def _decide(live: Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:
+def _decide(live: ActiveStack, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple[float, ...]], dict[int, str]]:
     """Which loss levels each network has just crossed, and which networks end, by their own values alone.
 
     Whether a value happens to be known, for a neighbour's or a record's sake, must not decide anything.
@@ -162,7 +162,7 @@ def _decide(live: Live, snapshot: Snapshot, last: bool) -> tuple[dict[int, tuple
     for k, values in enumerate(zip(*(fact.tolist() for fact in facts), strict=True)):
         if k in live.resting:
             continue
-        state = stopping.State(*values)
+        state = stopping.EpochFacts(*values)
         if new := tuple(level for level in live.waiting[k] if stopping.crossed(level, state)):
             crossed[k] = new
             live.waiting[k] = tuple(level for level in live.waiting[k] if level not in new)

@@ -18,13 +18,13 @@ from initdist.config.schema import Config
 from initdist.data import datasets, stack_data
 from initdist.errors import UserError
 from initdist.events import Measured, Measurement, MeasureTask, Refused
-from initdist.measures import Subject
+from initdist.measures import MeasureInputs
 from initdist.stacks import memory, precision, stack, weights
 from initdist.stacks.losses import LOSSES
 from initdist.stacks.stack import Parameters, Stack
 
 
-def measure(subject: Subject) -> list[Measurement]:
+def measure(subject: MeasureInputs) -> list[Measurement]:
     """The measures that its options name, of each network. In halves where a stack does not fit into memory."""
     everyone = list(range(len(subject.trained)))
 
@@ -64,13 +64,13 @@ def _subject(
     parameters: Sequence[Parameters],
     crossings: Sequence[Mapping[str, float]],
     device: torch.device,
-) -> Subject:
+) -> MeasureInputs:
     precision.prepare(configs[0].numerics)
     samples = stack_data.build(configs, device)
     about = samples.shared.description
     initial = stack.build(configs, about.input_shape, about.classes, device)
     trained = {name: torch.stack([one[name] for one in parameters]).to(device) for name in initial.parameters}
-    return Subject(
+    return MeasureInputs(
         Stack(initial.form, trained, initial.reference),
         initial,
         samples,
@@ -81,7 +81,7 @@ def _subject(
     )
 
 
-def _part(subject: Subject, positions: list[int]) -> Subject:
+def _part(subject: MeasureInputs, positions: list[int]) -> MeasureInputs:
     keep = torch.tensor(positions, device=subject.trained.device)
     return replace(
         subject,
@@ -93,7 +93,7 @@ def _part(subject: Subject, positions: list[int]) -> Subject:
     )
 
 
-def _measure(subject: Subject) -> list[Measurement]:
+def _measure(subject: MeasureInputs) -> list[Measurement]:
     n = len(subject.trained)
     finite = _finite(subject.trained)
     options = measures.options(subject.options.names, subject.options)

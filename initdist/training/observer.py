@@ -106,7 +106,9 @@ class Observer:
         if not self.along or not positions:
             return [{} for _ in positions]
         index = torch.tensor(positions, device=self.initial.device)
-        subject = measures.Subject(*self._part(snapshot, positions), replace(snapshot.data, inputs=None).select(index))
+        subject = measures.MeasureInputs(
+            *self._part(snapshot, positions), replace(snapshot.data, inputs=None).select(index)
+        )
         found = measures.compute(self.along, subject)
         each = {names.measure(name, layer): value.tolist() for (name, layer), value in found.items()}
         return [{key: own[i] for key, own in each.items() if math.isfinite(own[i])} for i in range(len(positions))]
@@ -214,7 +216,9 @@ class Observer:
         config = self.configs[0].measures
         seeds = [self.configs[snapshot.members[k]].seeds.init for k in positions]
         crossings = [self._record(snapshot, k).crossings for k in positions]
-        subject = measures.Subject(trained, initial, snapshot.data.select(index), self.loss, config, seeds, crossings)
+        subject = measures.MeasureInputs(
+            trained, initial, snapshot.data.select(index), self.loss, config, seeds, crossings
+        )
         measured = measuring.measure(subject)
         for i, k in enumerate(positions):
             record = self._record(snapshot, k)

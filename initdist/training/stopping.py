@@ -18,7 +18,7 @@ CHECK_FACTOR = 10.0
 
 
 @dataclass(frozen=True)
-class State:
+class EpochFacts:
     """A network at an epoch's end; NaN where a value was not computed, since none of its criteria needed it."""
 
     batch_loss: float  # mean over the epoch's samples, while they were trained on
@@ -45,7 +45,7 @@ class Criterion:
 
     name: str
     asked: Callable[[StopConfig], bool]
-    met: Callable[[StopConfig, State], bool]
+    met: Callable[[StopConfig, EpochFacts], bool]
     awaits: Callable[[StopConfig, float], float] = _never
 
 
@@ -54,7 +54,7 @@ def check_due(level: float, batch_loss: float) -> bool:
     return batch_loss <= CHECK_FACTOR * level
 
 
-def crossed(level: float, state: State) -> bool:
+def crossed(level: float, state: EpochFacts) -> bool:
     """Whether the training loss is down to a level. Whether it is known must not decide: only where it is due."""
     return check_due(level, state.batch_loss) and state.train_loss <= level
 
@@ -63,7 +63,7 @@ def _awaits_threshold(stop: StopConfig, batch_loss: float) -> float:
     return stop.train_loss if check_due(stop.train_loss, batch_loss) else -1.0
 
 
-def _down_to_error(stop: StopConfig, state: State) -> bool:
+def _down_to_error(stop: StopConfig, state: EpochFacts) -> bool:
     # Logits that have just overflown still have a largest one.
     return stop.train_error is not None and math.isfinite(state.train_loss) and state.train_error <= stop.train_error
 
@@ -104,7 +104,7 @@ def awaited(stop: StopConfig, batch_loss: float) -> float:
     return level
 
 
-def reason(stop: StopConfig, state: State, last: bool) -> str | None:
+def reason(stop: StopConfig, state: EpochFacts, last: bool) -> str | None:
     """Why a network ends here, or None."""
     if not math.isfinite(state.batch_loss) or (last and not math.isfinite(state.train_loss)):
         return names.STOP_DIVERGED

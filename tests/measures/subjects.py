@@ -13,7 +13,7 @@ import torch
 from initdist import measures
 from initdist.config.schema import Config, MeasuresConfig
 from initdist.data import stack_data
-from initdist.measures import Subject
+from initdist.measures import MeasureInputs
 from initdist.stacks import stack
 from initdist.stacks.stack import Parameters, Stack
 from tests.helpers import CPU, blobs, make, tiny, train
@@ -60,10 +60,10 @@ TRAINED = parameters([[3, 0], [0, 0]], [[2, 3], [0, 2]])
 # f_0(x) = 2 ReLU(x), f(x) = (6 ReLU(x_1), 0): the margins are 6, 6, 12, 12, and gamma the smallest of them.
 # ||X||_F^2 = 2 + 2 + 8 + 4 = 16, so that the root mean square of ||x|| is 2.
 FOUR = samples([[1, 1], [1, 1], [2, 2], [2, 0]], [0, 0, 0, 0])
-HAND = Subject(two(TRAINED), two(INITIAL), FOUR, seeds=(0,))
+HAND = MeasureInputs(two(TRAINED), two(INITIAL), FOUR, seeds=(0,))
 
 
-def value(name: str, subject: Subject = HAND, layer: str | None = None) -> float:
+def value(name: str, subject: MeasureInputs = HAND, layer: str | None = None) -> float:
     """One measure of a subject of one network."""
     return measures.compute([name], subject)[name, layer].item()
 
@@ -89,7 +89,7 @@ KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 
 @cache
-def trained(kind: str) -> Subject:
+def trained(kind: str) -> MeasureInputs:
     """A stack of three networks of a kind, trained on digits until few samples are misclassified."""
     chosen = configs(kind)
     ended = train(chosen)
@@ -99,7 +99,7 @@ def trained(kind: str) -> Subject:
     given = stack_data.build(chosen, CPU)
     crossings = [planted(i) for i in range(len(chosen))]
     trained = Stack(built.form, values, built.reference)
-    return Subject(trained, built, given, options=options(**CHEAP), seeds=seeds, crossings=crossings)
+    return MeasureInputs(trained, built, given, options=options(**CHEAP), seeds=seeds, crossings=crossings)
 
 
 def planted(i: int) -> dict[str, float]:
@@ -114,15 +114,15 @@ def configs(kind: str) -> list[Config]:
     return [tiny(fixed | changes | {"seed": seed}, *choices, "optimizer=adam") for seed in range(3)]
 
 
-def select(subject: Subject, *positions: int) -> Subject:
+def select(subject: MeasureInputs, *positions: int) -> MeasureInputs:
     """The subject of some of the networks."""
     keep = torch.tensor(positions)
     seeds = tuple(subject.seeds[i] for i in positions)
     parts = (subject.trained.select(keep), subject.initial.select(keep), subject.data.select(keep))
-    return Subject(*parts, subject.loss, subject.options, seeds, [subject.crossings[i] for i in positions])
+    return MeasureInputs(*parts, subject.loss, subject.options, seeds, [subject.crossings[i] for i in positions])
 
 
-def changed(subject: Subject, trained: Stack, initial: Stack) -> Subject:
+def changed(subject: MeasureInputs, trained: Stack, initial: Stack) -> MeasureInputs:
     return dataclasses.replace(subject, trained=trained, initial=initial)
 
 

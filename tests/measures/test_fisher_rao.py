@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call, grad
 
 from initdist import measures
-from initdist.measures import Subject
+from initdist.measures import MeasureInputs
 from initdist.stacks.losses import LOSSES
 from tests.measures import searched
 from tests.measures.subjects import trained
@@ -26,7 +26,7 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def per_sample(subject: Subject, index: int) -> Tensor:
+def per_sample(subject: MeasureInputs, index: int) -> Tensor:
     """Gradients [m, p] of one network's samples in float64, one by one, in the parameters that are trained."""
     form = subject.trained.form
     own, start = (

@@ -7,7 +7,7 @@ import torch
 
 from initdist import measures
 from initdist.data import stack_data
-from initdist.measures import Subject
+from initdist.measures import MeasureInputs
 from initdist.measures._spectral import largest_singular_value
 from initdist.stacks import stack
 from initdist.stacks.stack import Stack
@@ -25,7 +25,7 @@ def test_measures_are_those_of_a_cpu(kind: str) -> None:
     built = stack.build(configs(kind), (1, 8, 8), 10, DEVICE)
     there = Stack(built.form, {name: p.to(DEVICE) for name, p in here.trained.parameters.items()}, built.reference)
     given = stack_data.build(configs(kind), DEVICE)
-    subject = Subject(there, built, given, options=here.options, seeds=here.seeds)
+    subject = MeasureInputs(there, built, given, options=here.options, seeds=here.seeds)
     for groups, tolerance in ((["core", "norms", "margins", "bounds", "ntk"], 1e-3), (["curvature"], 1e-2)):
         expected, found = measures.compute(groups, here), measures.compute(groups, subject)
         assert found.keys() == expected.keys()

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from initdist import measures
 from initdist.data import stack_data
-from initdist.measures import REGISTRY, Subject, _part
+from initdist.measures import REGISTRY, MeasureInputs, _part
 from initdist.measures._bisection import bisect, crossing
 from initdist.stacks import stack
 from tests.helpers import CPU, tiny, train
@@ -340,7 +340,7 @@ def test_a_training_measures_with_the_seed_of_the_network_s_initialization() -> 
     for index, one in enumerate(train(chosen)):
         keep = torch.tensor([index])
         ended = replace(initial.select(keep), parameters={name: p[None] for name, p in one.parameters.items()})
-        subject = Subject(ended, initial.select(keep), given.select(keep), seeds=(10 + index,))
+        subject = MeasureInputs(ended, initial.select(keep), given.select(keep), seeds=(10 + index,))
         found = values(subject, "pacbayes_sigma")
         assert one.result.metrics["measure/pacbayes_sigma"] == found["pacbayes_sigma", None][0]
         assert one.result.metrics["measure/pacbayes_sigma/error"] == found["pacbayes_sigma", "error"][0]

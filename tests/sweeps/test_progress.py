@@ -10,7 +10,7 @@ from helpers import tiny
 
 from initdist.events import Failed, Progress, Result, Started
 from initdist.sweeps import bars
-from initdist.sweeps.progress import Display, State
+from initdist.sweeps.progress import Display, JobProgress
 from initdist.sweeps.summary import Counts, duration
 
 
@@ -18,8 +18,8 @@ def result(network: int) -> Result:
     return Result(network, "threshold", 10, {}, [], "", 0.0)
 
 
-def state(networks: int = 4) -> State:
-    return State([tiny({"stop.max_epochs": 100, "stop.train_loss": 0.01})] * networks)
+def state(networks: int = 4) -> JobProgress:
+    return JobProgress([tiny({"stop.max_epochs": 100, "stop.train_loss": 0.01})] * networks)
 
 
 def test_a_state_counts_what_ended_and_what_runs() -> None:

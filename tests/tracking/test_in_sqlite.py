@@ -17,7 +17,7 @@ from initdist.tracking.sqlite import BUSY_SECONDS
 from initdist.tracking.store import client, sqlite_path
 from initdist.tracking.through_client import ThroughClient
 
-NETWORK = tracking.Network(
+NETWORK = tracking.NetworkFacts(
     identity="a" * 64,
     name="mlp w8 n96 p0 s0",
     params={"model.width": 8, "optimizer.lr": 0.1, "stop.train_loss": 1e-05, "model.init": None},

@@ -17,7 +17,7 @@ from initdist import names, tracking
 from initdist.tracking import process
 from initdist.tracking.store import client
 
-NETWORK = tracking.Network(
+NETWORK = tracking.NetworkFacts(
     identity="a" * 64,
     name="mlp w8 n96 p0 s0",
     params={"model.width": 8, "optimizer.lr": 0.1},

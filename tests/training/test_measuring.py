@@ -9,7 +9,7 @@ import torch
 from initdist import measures, names
 from initdist.config.schema import MeasuresConfig
 from initdist.data import stack_data
-from initdist.measures import Subject
+from initdist.measures import MeasureInputs
 from initdist.stacks import stack
 from initdist.sweeps import cost, planning
 from initdist.training import measuring
@@ -33,15 +33,15 @@ def configs(count: int):
     return [tiny({"seed": i, "measures.names": NAMES}) for i in range(count)]
 
 
-def subject(count: int) -> Subject:
+def subject(count: int) -> MeasureInputs:
     """A stack at its initialization."""
     chosen = configs(count)
     built = stack.build(chosen, (1, 8, 8), 10, CPU)
     options = MeasuresConfig(names=NAMES)
-    return Subject(built, built, stack_data.build(chosen, CPU), options=options, seeds=list(range(count)))
+    return MeasureInputs(built, built, stack_data.build(chosen, CPU), options=options, seeds=list(range(count)))
 
 
-def first_weight(one: Subject) -> torch.Tensor:
+def first_weight(one: MeasureInputs) -> torch.Tensor:
     return next(iter(one.trained.parameters.values()))[:, 0, 0].double()
 
 
@@ -50,7 +50,7 @@ def test_a_stack_that_does_not_fit_is_measured_in_halves(given):
     whole = measuring.measure(subject(5))
     sizes = []
 
-    def greedy(one: Subject) -> torch.Tensor:
+    def greedy(one: MeasureInputs) -> torch.Tensor:
         sizes.append(len(one.trained))
         assert len(one.trained) == len(one.initial) == len(one.data.rows) == len(one.seeds)
         if len(one.trained) > 2:
@@ -64,7 +64,7 @@ def test_a_stack_that_does_not_fit_is_measured_in_halves(given):
 
 @pytest.mark.parametrize(("most", "error"), [(0, MemoryError()), (2, RuntimeError("shapes cannot be multiplied"))])
 def test_what_smaller_stacks_do_not_mend_is_raised(given, most, error):
-    def failing(one: Subject) -> torch.Tensor:
+    def failing(one: MeasureInputs) -> torch.Tensor:
         if len(one.trained) > most:
             raise error
         return first_weight(one)
@@ -78,7 +78,7 @@ def test_networks_are_not_trained_again_where_their_measures_do_not_fit(given):
     given(first_weight)
     expected = train(configs(4))
 
-    def greedy(one: Subject) -> torch.Tensor:
+    def greedy(one: MeasureInputs) -> torch.Tensor:
         if len(one.trained) > 1:
             raise MemoryError
         return first_weight(one)
@@ -98,7 +98,7 @@ def test_the_cost_of_every_group_is_known():
 
 
 def test_infinite_is_a_value_of_a_network_that_has_not_diverged(given):
-    def infinite(one: Subject) -> torch.Tensor:
+    def infinite(one: MeasureInputs) -> torch.Tensor:
         return torch.tensor([math.inf, math.inf, math.nan], dtype=torch.float64)
 
     given(infinite)

@@ -46,10 +46,10 @@ MARGIN = {"margin": 1.0, "fraction": 0.9}
 )
 def test_why_a_network_ends(stop: dict[str, Any], state: tuple[float, ...], reason: str | None) -> None:
     config = StopConfig(**{"train_loss": 0.0, **stop})
-    assert stopping.reason(config, stopping.State(*state), last=False) == reason
+    assert stopping.reason(config, stopping.EpochFacts(*state), last=False) == reason
     if not math.isnan(state[1]):
         expected = reason or ("diverged" if math.isinf(state[1]) else "max_epochs")
-        assert stopping.reason(config, stopping.State(*state), last=True) == expected
+        assert stopping.reason(config, stopping.EpochFacts(*state), last=True) == expected
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_training_loss_that_a_network_waits_for(stop: dict[str, Any], batch_
     assert stopping.awaited(StopConfig(**{"train_loss": 0.0, **stop}), batch_loss) == expected
 
 
-def _plateau(stop: StopConfig, state: stopping.State) -> bool:
+def _plateau(stop: StopConfig, state: stopping.EpochFacts) -> bool:
     return state.train_loss < 2.0
 
 

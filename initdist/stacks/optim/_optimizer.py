@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from initdist.stacks.evaluation import norm
-from initdist.stacks.optim._rules import Rule, Step
+from initdist.stacks.optim._rules import Update, UpdateRule
 from initdist.stacks.optim._schedule import Schedule
 from initdist.stacks.stack import Parameters
 
@@ -20,7 +20,7 @@ _CLIP_EPS = 1e-6  # that of torch.nn.utils.clip_grad_norm_
 class Optimizer:
     """N networks' coefficients and state. `coefficients` and `state` are plain tensors: all that steps change."""
 
-    rule: Rule
+    rule: UpdateRule
     nesterov: bool
     schedules: tuple[Schedule, ...]  # N
     coefficients: dict[str, Tensor]  # name -> [N] float64; the current learning rate and powers among them
@@ -53,7 +53,7 @@ class Optimizer:
             slots = {slot: values[name] for slot, values in self.state.items()}
             views = {key: per_network(values, parameter) for key, values in prepared.items()}
             gradient = self._effective(parameter, gradients[name], decay, scale, scratch)
-            self.rule.update(Step(parameter, gradient, scratch, slots, views, self.nesterov))
+            self.rule.update(Update(parameter, gradient, scratch, slots, views, self.nesterov))
 
     def changed(self) -> list[Tensor]:
         """The tensors [N, ...] that a step changes beside the parameters, from the first step on."""

@@ -16,7 +16,7 @@ Slots = Mapping[str, Tensor]  # what is kept for a parameter, name -> [N, ...]
 
 
 @dataclass(frozen=True)
-class Rule:
+class UpdateRule:
     """An optimizer.
 
     coefficients: config fields that it reads, beside the learning rate, the weight decay and the clipping norm.
@@ -28,7 +28,7 @@ class Rule:
     descent: whether the update is theta <- theta - lr g, which can be done without ever holding g in memory.
     """
 
-    update: Callable[[Step], None]
+    update: Callable[[Update], None]
     coefficients: tuple[str, ...] = ()
     powers: tuple[str, ...] = ()
     slots: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Rule:
 
 
 @dataclass(slots=True)
-class Step:
+class Update:
     """What the update of one parameter works on. Fresh tensors of its size cost as much as the arithmetic."""
 
     parameter: Tensor  # [N, ...]
@@ -49,12 +49,12 @@ class Step:
     nesterov: bool
 
 
-def _sgd(step: Step) -> None:
+def _sgd(step: Update) -> None:
     """theta <- theta - lr g."""
     step.parameter.addcmul_(step.gradient, step.coefficients["lr"], value=-1)
 
 
-def _momentum(step: Step) -> None:
+def _momentum(step: Update) -> None:
     """b <- mu b + g, so that the first is g; theta <- theta - lr b, or with nesterov theta - lr (g + mu b)."""
     c, gradient = step.coefficients, step.gradient
     direction = step.slots["buffer"].mul_(c["momentum"]).add_(gradient)
@@ -63,7 +63,7 @@ def _momentum(step: Step) -> None:
     step.parameter.addcmul_(direction, c["lr"], value=-1)
 
 
-def _adam(step: Step) -> None:
+def _adam(step: Update) -> None:
     """m, v running means of g and g^2; theta <- theta - lr m/(1 - beta1^t) / (sqrt(v/(1 - beta2^t)) + eps)."""
     c, gradient, scratch = step.coefficients, step.gradient, step.scratch
     mean = step.slots["mean"].mul_(c["beta1"]).addcmul_(gradient, c["new1"])
@@ -73,7 +73,7 @@ def _adam(step: Step) -> None:
     step.parameter.addcmul_(torch.div(mean, scale, out=scratch), c["stepsize"], value=-1)
 
 
-def _adamw(step: Step) -> None:
+def _adamw(step: Update) -> None:
     """theta <- (1 - lr * weight_decay) theta, then as Adam."""
     step.parameter.mul_(step.coefficients["shrink"])
     _adam(step)
@@ -94,13 +94,13 @@ def _adam_coefficients(c: Coefficients) -> dict[str, Tensor]:
 _BETAS = ("beta1", "beta2")
 _MOMENTS = ("mean", "square")
 
-RULES: dict[str, Rule] = {
-    "sgd": Rule(_sgd, descent=True),
-    "momentum": Rule(
+RULES: dict[str, UpdateRule] = {
+    "sgd": UpdateRule(_sgd, descent=True),
+    "momentum": UpdateRule(
         _momentum, ("momentum",), slots=("buffer",), prepare=lambda c: {"lr": c["lr"], "momentum": c["momentum"]}
     ),
-    "adam": Rule(_adam, (*_BETAS, "eps"), _BETAS, _MOMENTS, _adam_coefficients),
-    "adamw": Rule(
+    "adam": UpdateRule(_adam, (*_BETAS, "eps"), _BETAS, _MOMENTS, _adam_coefficients),
+    "adamw": UpdateRule(
         _adamw,
         (*_BETAS, "eps"),
         _BETAS,

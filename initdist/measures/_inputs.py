@@ -32,7 +32,7 @@ ByLayer = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Subject:
+class MeasureInputs:
     """A trained stack under measurement; the loss is the one that it was trained with.
 
     seeds: of the random draws that some measures are estimated from, one a network: its `seeds.init`.
@@ -48,7 +48,7 @@ class Subject:
     crossings: Sequence[Mapping[str, float]] = ()
     _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def once(self, function: Callable[[Subject], T]) -> T:
+    def once(self, function: Callable[[MeasureInputs], T]) -> T:
         """What a function makes of this subject, computed at the first call: for what several measures share."""
         if function not in self._known:
             self._known[function] = function(self)

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from initdist import names
-from initdist.measures._registry import REGISTRY, Measure
+from initdist.measures._measure import REGISTRY, Measure
 
 DOCS_FILE = Path(__file__).resolve().parents[2] / "docs" / "measures.md"  # in a checkout
 

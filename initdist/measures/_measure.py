@@ -12,13 +12,13 @@ from initdist import catalogue, names
 from initdist.config.registry import unknown
 from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
+from initdist.measures._inputs import MeasureInputs
 from initdist.measures._needs import NEEDS, Need
-from initdist.measures._subject import Subject
-from initdist.stacks.stack import Form
+from initdist.stacks.stack import StackedModel
 
 # One value a network [N], or such values by layer label; the total beside its layers under None.
 Values = Tensor | Mapping[str, Tensor] | dict[str | None, Tensor]
-Function = TypeVar("Function", bound=Callable[[Subject], Values])
+Function = TypeVar("Function", bound=Callable[[MeasureInputs], Values])
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Measure:
     formula: str
     source: str
     orientation: int
-    function: Callable[[Subject], Values]
+    function: Callable[[MeasureInputs], Values]
     normalization: str = "none"
     needs: Need = NEEDS["any"]
     options: tuple[str, ...] = ()
     history: bool = False
     version: int = 1
 
-    def defined(self, form: Form) -> bool:
+    def defined(self, form: StackedModel) -> bool:
         return self.needs.met(form)
 
 
@@ -127,7 +127,7 @@ def options(selection: Sequence[str], config: MeasuresConfig) -> dict[str, dict[
     }
 
 
-def compute(selection: Sequence[str], subject: Subject) -> dict[tuple[str, str | None], Tensor]:
+def compute(selection: Sequence[str], subject: MeasureInputs) -> dict[tuple[str, str | None], Tensor]:
     """(measure, layer or None) -> values [N] in float64, on the CPU. A measure undefined for the model is absent."""
     values: dict[tuple[str, str | None], Tensor] = {}
     for name in expand(selection):

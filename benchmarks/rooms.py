@@ -80,7 +80,7 @@ def draw(package: str, file: Path) -> None:
     """Rooms as boxes by level, the ground below. Upward arrows are red."""
     levels, every, upward, _ = plan(package)
     wide = max(map(len, levels))
-    figure, axes = plt.subplots(figsize=(max(9.0, 1.2 * wide), max(4.0, 1.1 * len(levels))))
+    figure, axes = plt.subplots(figsize=(max(12.0, 1.2 * wide), 1.1 * len(levels)))
     place = {room: ((i + 0.5) * wide / len(row), y) for y, row in enumerate(levels) for i, room in enumerate(row)}
     for source, target in every:
         up = (source, target) in upward
@@ -92,7 +92,7 @@ def draw(package: str, file: Path) -> None:
     axes.set(xlim=(0, wide), ylim=(-0.6, len(levels) - 0.4))
     axes.set_title(f"{package}: {len(place)} rooms, {len(levels)} levels, {len(every)} arrows", loc="left")
     axes.axis("off")
-    figure.savefig(file, dpi=65, bbox_inches="tight", pil_kwargs={"optimize": True})
+    figure.savefig(file, dpi=75, bbox_inches="tight", pil_kwargs={"optimize": True})
 
 
 def main() -> None:

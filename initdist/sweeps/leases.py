@@ -1,7 +1,7 @@
 """Which process trains a network, so that two commands at once do not train it twice.
 
-A claim is a file in the network's own folder under `checkpoint.dir`, and every claim is made and given back under one
-lock. A process of another host cannot be asked whether it lives: its claim stands until the folder is removed.
+A lease is a file in the network's own folder under `checkpoint.dir`. All leases are taken and given back under one lock.
+A process of another host cannot be asked whether it lives: its lease stands until the folder is removed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from initdist.errors import StorageError
 from initdist.files import replaced
 from initdist.tracking import is_dead, is_process, this_process
 
-FILE = "claim"
-COMMANDS = ".commands"  # a line for each command that began here or gave claims back, in their order
+FILE = "claim"  # the name that commands of earlier versions know
+COMMANDS = ".commands"  # a line for each command that began here or gave leases back, in their order
 KEPT = 100  # of these lines
 
 
@@ -31,7 +31,7 @@ class Held:
 
 @contextlib.contextmanager
 def held(base: Path, identities: Sequence[str], command: str) -> Iterator[Held]:
-    """Claim those of these networks that no other living process has; given back at the end.
+    """Take leases of those of these networks that no other living process has; given back at the end.
 
     `command` is the same in all processes of one command. Raises StorageError where nothing can be written.
     """
@@ -73,7 +73,7 @@ def clear(base: Path, identities: Collection[str]) -> None:
 
 
 def was_shared(base: Path, command: str) -> bool:
-    """Whether another command has begun here, or given claims back, since this one began."""
+    """Whether another command has begun here, or given leases back, since this one began."""
     commands = _commands(base)
     return command not in commands or any(one != command for one in commands[commands.index(command) :])
 

@@ -50,7 +50,7 @@ def find(folder: Path) -> Outcome | None:
 
 
 def forget(folder: Path) -> None:
-    """Remove all that is kept of a network, since it is in the store or is to be trained anew; its claim stays."""
+    """Remove all that is kept of a network, since it is in the store or is to be trained anew; its lease stays."""
     for file in folder.iterdir():
         if file.name != leases.FILE:
             file.unlink(missing_ok=True)

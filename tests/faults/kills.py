@@ -85,7 +85,7 @@ class Command:
 
     def __init__(self, folder: Path, overrides: Sequence[str]) -> None:
         self.folder, self.begun = folder, time.monotonic()
-        self.first: float | None = None  # seconds until its first network was claimed
+        self.first: float | None = None  # seconds until its first network was leased
         self.process = start(folder, *overrides)
         self.lines: list[str] = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -111,9 +111,9 @@ class Command:
             return "handing over"
         return "training" if leases.FILE in found and self._owns(found[leases.FILE]) else "closing"
 
-    def _owns(self, claim: Path) -> bool:
+    def _owns(self, lease: Path) -> bool:
         with contextlib.suppress(OSError):
-            return f":{self.process.pid}:" in claim.read_text()
+            return f":{self.process.pid}:" in lease.read_text()
         return False
 
     def wait_for(self, phase: str) -> bool:

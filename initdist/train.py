@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -22,9 +21,6 @@ from initdist.cli import compose, messages, signals
 from initdist.errors import ConfigError, UserError
 from initdist.paths import conf_dir
 from initdist.workers import pool
-
-if TYPE_CHECKING:
-    pass
 
 compose.register()
 
@@ -79,7 +75,7 @@ def run(cfg: DictConfig) -> None:
             networks, session.join(Path(HydraConfig.get().sweep.dir), settings), HydraConfig.get().job.num
         )
     else:
-        with session.session(networks, settings, cfg.resume) as opened:
+        with session.running(networks, settings, cfg.resume) as opened:
             log = f"{run_records.title(networks[0].config)}: {planning.log(HydraConfig.get())}"
             opened.logs.update((network.identity, log) for network in networks)
             tracked_training.train(networks, opened)

@@ -75,7 +75,7 @@ class FusedSweeper(BasicSweeper):
                     print(session.dry_run(networks, config.tracking, config.workers))
                     return []
                 pool.warm()
-                with session.session(networks, config.tracking, config.resume) as opened:
+                with session.running(networks, config.tracking, config.resume) as opened:
                     print(_announce(jobs, opened), flush=True)
                     returns, whole = self._run(jobs, opened)
         except (UserError, TrackingError) as error:

@@ -1,7 +1,7 @@
 """Which process trains a network, so that two commands at once do not train it twice.
 
-A lease is a file in the network's own folder under `checkpoint.dir`. All leases are taken and given back under one lock.
-A process of another host cannot be asked whether it lives: its lease stands until the folder is removed.
+A lease is a file in the network's own folder under `checkpoint.dir`. All are taken and given back under one lock. A
+process of another host cannot be asked whether it lives: its lease stands until the folder is removed.
 """
 
 from __future__ import annotations

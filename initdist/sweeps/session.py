@@ -48,7 +48,7 @@ class Sweep:
 
 
 @contextlib.contextmanager
-def session(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Iterator[Sweep]:
+def running(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Iterator[Sweep]:
     """A command's sweep from its opening to its closing line, whatever happens in between.
 
     Raises TrackingError before anything is trained; ends the process with 1 if a network failed, with 130 or 143

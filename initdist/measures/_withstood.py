@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from initdist.config.schema import MeasuresConfig
-from initdist.measures import _weight_noise
+from initdist.measures import _directions
 from initdist.measures._bisection import bisect, crossing
 from initdist.measures._inputs import MeasureInputs
 from initdist.measures._part import Part, by_row, column, errors, over_parts, standard_error, taken
@@ -52,7 +52,7 @@ def withstood(subject: MeasureInputs) -> dict[str, Withstood]:
     """
 
     def search(part: Part) -> dict[str, Tensor]:
-        noises = [_weight_noise.gaussian(part.trained, part.seeds, draw) for draw in range(subject.options.draws)]
+        noises = [_directions.gaussian(part.trained, part.seeds, draw) for draw in range(subject.options.draws)]
         found = {}
         for name, spread in (("plain", plain), ("magnitude", by_magnitude)):
             found[name], found[f"{name} error"] = _Noisy(part, noises, spread, subject.options).search()

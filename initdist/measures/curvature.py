@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from initdist.measures import MeasureInputs, Values, _weight_noise, measure
+from initdist.measures import MeasureInputs, Values, _directions, measure
 from initdist.measures._part import Part, by_row, column, over_parts, standard_error
 from initdist.stacks.evaluation import ROWS
 from initdist.stacks.stack import Parameters
@@ -57,7 +57,7 @@ def _of_part(part: Part, subject: MeasureInputs) -> dict[str, Tensor]:
     basis, inside, top = _lanczos(part, subject)
     samples = []
     for probe in range(1, subject.options.probes + 1):  # the signs numbered 0 began the space: nothing of them is left
-        rest = _without(_flat(_weight_noise.signs(part.trained, part.seeds, probe)), basis)
+        rest = _without(_flat(_directions.signs(part.trained, part.seeds, probe)), basis)
         image = _product(part, subject, _unflat(rest, part.trained.parameters))
         samples.append(_dot(rest, _flat(image)))
     outside = torch.stack(samples, dim=1)
@@ -70,7 +70,7 @@ def _lanczos(part: Part, subject: MeasureInputs) -> tuple[Tensor, Tensor, dict[s
     An orthonormal basis Q [N, steps, p], with zeros where the space is complete; tr Q H Q^T [N]; the top, its error.
     """
     stack = part.trained
-    vector = _flat(_weight_noise.signs(stack, part.seeds, 0))
+    vector = _flat(_directions.signs(stack, part.seeds, 0))
     n, p = vector.shape
     vector, steps = vector / p**0.5, min(subject.options.lanczos_steps, p)
     basis = torch.zeros(n, steps, p, device=vector.device)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, jacrev
 
 from initdist.config.schema import NumericsConfig
-from initdist.measures import MeasureInputs, _weight_noise
+from initdist.measures import MeasureInputs, _directions
 from initdist.stacks.losses import LOSSES
 from tests.measures.searched import fresh, linear, permuted, samples, trained, values
 
@@ -58,7 +58,7 @@ def test_against_the_hessian_in_full(model: str, overrides: dict) -> None:
     found = values(fresh(subject, hessian_subset=SAMPLES, lanczos_steps=60), "hessian_top")
     options = {"hessian_subset": SAMPLES, "lanczos_steps": 6, "probes": 5}
     traces = values(fresh(subject, **options), "hessian_trace")
-    signs = [_weight_noise.signs(subject.trained, subject.seeds, probe) for probe in range(6)]
+    signs = [_directions.signs(subject.trained, subject.seeds, probe) for probe in range(6)]
     for index in range(2):
         hessian = _hessian(subject, index, SAMPLES)
         start, *zs = [torch.cat([p[index].flatten() for p in one.values()]).double() for one in signs]

@@ -21,8 +21,8 @@ from initdist.config.schema import STACKABLE, Config
 from initdist.errors import ConfigError
 
 T = TypeVar("T")
-_REFERENCE = re.compile(r"\$\{([\w.]+)([:}])")  # what it names, and whether that is a resolver
 
+_REFERENCE = re.compile(r"\$\{([\w.]+)([:}])")  # what it names, and whether that is a resolver
 ENVIRONMENT = frozenset({"oc.env", "default_store"})  # resolvers that look at no key
 
 

@@ -1,4 +1,4 @@
-"""The folders that networks have under `checkpoint.dir` until all of them is in the tracking store."""
+"""Where the files of a network are until the tracking store has them: a folder of its own under `checkpoint.dir`."""
 
 from __future__ import annotations
 

@@ -216,3 +216,10 @@ def test_a_file_that_broke_since_the_last_look_is_noticed(tmp_path: Path) -> Non
     labels.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(DatasetError, match=f"^dataset file {re.escape(str(labels))} is corrupt: MD5 must be 27ae3e4e"):
         planning.networks(cfg)
+
+
+def test_datasets_of_other_packages_come_by_entry_points_of_the_group_initdist_datasets(monkeypatch):
+    asked = []
+    monkeypatch.setattr(registry, "entry_points", lambda group: asked.append(group) or ())
+    assert "mnist" in registry.entries.__wrapped__("initdist.data.datasets")
+    assert asked == ["initdist.datasets"]

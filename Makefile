@@ -84,7 +84,7 @@ results: setup
 SEED ?= 1
 faults: setup
 	$(BIN)/python -m tests.faults.kills --kills 200 --a-sweep 50 --seed $(SEED)
-	INITDIST_FAULTS=10 $(BIN)/python -m pytest tests/faults/test_fuzz.py tests/test_survival.py -k "any or away"
+	INITDIST_FAULTS=10 $(BIN)/python -m pytest tests/faults/test_fuzz.py tests/faults/test_survival.py -k "any or away"
 
 coverage: setup
 	$(BIN)/python tests/analysis/coverage.py

@@ -208,7 +208,9 @@ def _profile(device: str) -> list[Found]:
     """Seconds of one job's functions, with all that they call, in a process that does nothing else."""
     import torch
 
-    from initdist import compiler, network_configs, training
+    from initdist import network_configs
+    from initdist.stacks import compiler
+    from initdist.training import job
 
     compiler.postpone()
     one_job = ("dataset=mnist", "dataset.train_size=4096", "model.width=256", "vary.noise.level=[0,0.1,0.25,0.5,1.0]")
@@ -217,7 +219,7 @@ def _profile(device: str) -> list[Found]:
     profile = cProfile.Profile()
     began = time.monotonic()
     profile.enable()
-    for _ in training.train(configs, torch.device(device)):
+    for _ in job.train(configs, torch.device(device)):
         pass
     profile.disable()
     whole = time.monotonic() - began
@@ -238,7 +240,9 @@ def numerics(device: str, keep: Callable[[Found], None]) -> Found:
     import setting
     import torch
 
-    from initdist import schema, training
+    from initdist.config import schema
+    from initdist.events import Progress
+    from initdist.training import job
 
     width, networks, epochs = (256, 64, 30) if device == "cuda" else (8, 4, 5)
     kinds = {
@@ -257,8 +261,8 @@ def numerics(device: str, keep: Callable[[Found], None]) -> Found:
         try:
             began = time.monotonic()
             marks, ended = [], []
-            for event in training.train(configs, torch.device(device)):
-                if isinstance(event, training.Progress):
+            for event in job.train(configs, torch.device(device)):
+                if isinstance(event, Progress):
                     marks.append(time.monotonic())
                 else:
                     ended.append(event.result)
@@ -325,12 +329,12 @@ def _runs(folder: Path) -> dict[str, Found]:
 def main(arguments: Iterable[str]) -> None:
     name, device, file = arguments
     sys.path.insert(0, str(HERE))
-    from initdist import sources
+    from initdist import provenance
 
     def keep(found: Found) -> None:
         """Written beside and moved: whoever ends this process finds the one or the other."""
         beside = Path(f"{file}.part")
-        beside.write_text(json.dumps(found | {"code": sources.code()}))
+        beside.write_text(json.dumps(found | {"code": provenance.code()}))
         beside.replace(file)
 
     keep(globals()[name](device, keep))

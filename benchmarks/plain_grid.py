@@ -18,10 +18,13 @@ import torch
 from plain import CHECK_FACTOR, Plain
 from torch import nn
 
-from initdist import cores, data, measures, models, names, network_configs, rng, stack, training
+from initdist import cores, measures, models, names, network_configs, rng
+from initdist.data import stack_data
+from initdist.stacks import stack
+from initdist.training import observer
 
 if TYPE_CHECKING:
-    from initdist.schema import Config
+    from initdist.config.schema import Config
 
 WIDTHS, LEVELS, SEEDS = (64, 128, 256), (0.0, 0.1, 0.25, 0.5, 1.0), range(10)
 CPU = torch.device("cpu")
@@ -46,7 +49,7 @@ def _network(
     """One network to its threshold."""
     torch.set_num_threads(1)
     (one,) = network_configs(*settings, f"model.width={width}", f"noise.level={level}", f"seed={seed}")
-    samples = data.build([one], CPU)
+    samples = stack_data.build([one], CPU)
     inputs, labels = (part[0] for part in samples.train_slice(0, samples.train_size))
     tests = [part[0] for part in samples.test_slice(0, samples.test_size)]
     about = samples.shared.description
@@ -54,8 +57,8 @@ def _network(
     module = models.build(one.model, about.input_shape, about.classes)
     module.load_state_dict(initial.network(0))
     network = Plain(module, inputs, labels, one.optimizer.lr, one.optimizer.batch_size)
-    recorded = training.recorded_epochs(one.history, one.stop.max_epochs) if tracked else frozenset()
-    every = max(1, samples.test_size // training.CURVE_SAMPLES)
+    recorded = observer.recorded_epochs(one.history, one.stop.max_epochs) if tracked else frozenset()
+    every = max(1, samples.test_size // observer.CURVE_SAMPLES)
     curve = [part[::every] for part in tests]
     steps = -(-samples.train_size // one.optimizer.batch_size)
     history = [(0, _values(network, initial, curve))] if recorded else []
@@ -68,7 +71,7 @@ def _network(
     final = _values(network, initial, tests)
     if tracked:
         trained = {name: p.detach()[None] for name, p in module.named_parameters()}
-        subject = measures.Subject(stack.Stack(initial.form, trained), initial, samples)
+        subject = measures.MeasureInputs(stack.Stack(initial.form, trained), initial, samples)
         measured = measures.compute(one.measures.names, subject)
         own = {names.measure(name, layer): float(value[0]) for (name, layer), value in measured.items()}
         _track(tracked, one, module, history, {**final, **own, names.EPOCHS: epoch}, epoch * steps)
@@ -102,7 +105,7 @@ def _track(
     from mlflow.entities import Metric, Param
     from safetensors.torch import save_file
 
-    from initdist import config
+    from initdist.config import identity
 
     uri, experiment = tracked
     client = MlflowClient(uri)
@@ -110,7 +113,7 @@ def _track(
     now = int(time.time() * 1e3)
     points = [*history, (last, final)]
     metrics = [Metric(name, value, now, step) for step, values in points for name, value in values.items()]
-    params = [Param(key, str(value)) for key, value in config.params(one).items()]
+    params = [Param(key, str(value)) for key, value in identity.params(one).items()]
     client.log_batch(run.info.run_id, metrics, params)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / names.WEIGHTS_FILE

@@ -18,8 +18,8 @@ except ImportError:
     sys.modules["omegaconf"] = ModuleType("omegaconf")
     sys.modules["omegaconf"].MISSING = "???"  # type: ignore[attr-defined]
 
-from initdist import registry, schema
-from initdist.datasets import Arrays, Description
+from initdist.config import registry, schema
+from initdist.data.datasets import Arrays, Description
 from initdist.models import cnn, mlp
 
 SHAPE, CLASSES, POOL, TEST = (1, 28, 28), 10, 8192, 1000
@@ -42,7 +42,7 @@ def _dataset() -> ModuleType:
     return module
 
 
-registry.entries("initdist.datasets")["synthetic"] = _dataset()
+registry.entries("initdist.data.datasets")["synthetic"] = _dataset()
 
 
 def config(model: str, width: int, seed: int, compiled: bool = False) -> schema.Config:

@@ -53,18 +53,19 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
     import setting
     import torch
 
-    from initdist import capture, data, optim, precision, stack
-    from initdist.epochs import Epochs, Live, epoch_orders
-    from initdist.losses import LOSSES
+    from initdist.data import stack_data
+    from initdist.stacks import capture, optim, precision, stack
+    from initdist.stacks.losses import LOSSES
+    from initdist.training.epochs import ActiveStack, Epochs, epoch_orders
 
     device = torch.device(case["device"])
     configs = [setting.config(case["model"], case["width"], seed, case["compiled"]) for seed in range(case["stack"])]
     precision.prepare(configs[0].numerics)
     built = stack.build(configs, setting.SHAPE, setting.CLASSES, device)
-    live = Live(
+    live = ActiveStack(
         members=tuple(range(len(configs))),
         stack=built,
-        data=data.build(configs, device),
+        data=stack_data.build(configs, device),
         optimizer=optim.build(configs, device),
         stops=tuple(one.stop for one in configs),
         seeds=tuple(one.seeds.order for one in configs),
@@ -123,12 +124,14 @@ def _plain(case: dict[str, Any]) -> Callable[[], None]:
     import torch
     from plain import Plain
 
-    from initdist import data, models, precision, rng
+    from initdist import models, rng
+    from initdist.data import stack_data
+    from initdist.stacks import precision
 
     device = torch.device(case["device"])
     config = setting.config(case["model"], case["width"], 0)
     precision.prepare(config.numerics)
-    inputs, labels = (part[0] for part in data.build([config], device).train_slice(0, TRAIN_SIZE))
+    inputs, labels = (part[0] for part in stack_data.build([config], device).train_slice(0, TRAIN_SIZE))
     module = models.build(config.model, setting.SHAPE, setting.CLASSES).to(device)
     network = Plain(module, inputs, labels, config.optimizer.lr, BATCH)
 
@@ -243,7 +246,7 @@ class Contestant:
 def contestants(device: str, cores: int) -> dict[str, Contestant]:
     import setting  # noqa: F401 - makes initdist importable from torch and numpy alone
 
-    from initdist.pool import ENVIRONMENT
+    from initdist.workers.pool import ENVIRONMENT
 
     if device != "cpu":
         return {role: Contestant(1, 1, {}) for role in ("stacked", "plain", "products")}

@@ -24,12 +24,12 @@ def seconds_per_network(networks: int, weights: int = 100_000) -> float:
         file.write_bytes(bytes(weights))
         store = tracking.prepare(f"sqlite:///{folder}/mlflow.db", "benchmark")
         with tracking.Writer(store, None, None) as writer:  # imports and first statements are not counted
-            writer.start(-1, tracking.Network("-", "warm", params, {}, datasets))
+            writer.start(-1, tracking.NetworkFacts("-", "warm", params, {}, datasets))
             writer.finish(-1, tracking.Outcome(metrics, history, 99, {}, []))
         started = time.perf_counter()
         with tracking.Writer(store, None, None) as writer:
             for i in range(networks):
-                writer.start(i, tracking.Network(f"{i:064x}", f"network {i}", params, {"a": "b"}, datasets))
+                writer.start(i, tracking.NetworkFacts(f"{i:064x}", f"network {i}", params, {"a": "b"}, datasets))
                 writer.finish(i, tracking.Outcome(metrics, history, 99, {"c": "d"}, [file]))
         return (time.perf_counter() - started) / networks
 

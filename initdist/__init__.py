@@ -2,15 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from initdist import mkl
-
-__version__ = "0.1.0"
+from initdist import _moved, cores
+from initdist.provenance import VERSION as __version__
 
 if TYPE_CHECKING:
-    from initdist.api import NetworkResult, measure_runs, network_configs, train_networks
-    from initdist.restore import load_data, load_network
+    from initdist.api import NetworkResult, load_data, load_network, measure_runs, network_configs, train_networks
 
-mkl.settle()  # before torch computes anything
+_moved.install()
+cores.settle_products()  # before torch computes anything
 
 __all__ = [
     "NetworkResult",
@@ -26,7 +25,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """The Python interface, imported when it is first used: the command line starts without it."""
     if name in __all__:
-        from initdist import api, restore
+        from initdist import api
 
-        return getattr(restore if name.startswith("load_") else api, name)
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

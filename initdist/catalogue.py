@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any
 
 from initdist import names
+from initdist.config.registry import unknown
+from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
 from initdist.paths import measure_catalogue
-from initdist.registry import unknown
-from initdist.schema import MeasuresConfig
 
 Options = Mapping[str, Mapping[str, Any]]  # measure -> the options that its value is computed with
 

@@ -16,12 +16,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from initdist import claims, records, tracking, unwritten
-from initdist.counts import counted
-from initdist.datasets import images
+from initdist import tracking
+from initdist.config.schema import DatasetConfig
+from initdist.data.datasets import images
 from initdist.errors import StorageError
 from initdist.paths import default_tracking_uri
-from initdist.schema import DatasetConfig
+from initdist.sweeps import leases, outbox, workspace
+from initdist.sweeps.summary import counted
 from initdist.tracking.store import sqlite_path
 
 
@@ -80,7 +81,7 @@ def show(chosen: argparse.Namespace) -> None:
     store = tracking.prepare(chosen.uri, chosen.experiment, create=False)
     stale = tracking.asked(store, lambda: tracking.stale(store))
     before = time.time() - 86_400 * chosen.days
-    base = records.folder(chosen.checkpoints, store)
+    base = workspace.folder(chosen.checkpoints, store)
     finished = tracking.asked(store, lambda: tracking.finished(store))
     networks = list(of_networks(base, finished, before))
     found = [*networks, *(of_images(Path(chosen.cache).expanduser(), before) if chosen.cache else ())]
@@ -89,7 +90,7 @@ def show(chosen: argparse.Namespace) -> None:
     for one in found:
         print(f"{one.path} ({_megabytes(one.size)}): {one.why}")
     going = {one.path for one in found}
-    if waiting := [file for file in base.glob(f"*/{unwritten.FILE}") if file.parent not in going]:
+    if waiting := [file for file in base.glob(f"*/{outbox.FILE}") if file.parent not in going]:
         print(f"{counted(len(waiting), 'network')} trained but not in the store yet: the same command writes them")
     if not chosen.yes:
         leftovers = f"{counted(len(found), 'leftover')} ({_megabytes(sum(one.size for one in found))})"
@@ -97,7 +98,7 @@ def show(chosen: argparse.Namespace) -> None:
         print(f"{counted(len(stale), 'run')} to be ended as KILLED, {leftovers} to be removed{more}")
         return
     tracking.asked(store, lambda: tracking.close_stale(store))
-    claims.clear(base, {one.path.name for one in networks})  # unless a command has begun with one since
+    leases.clear(base, {one.path.name for one in networks})  # unless a command has begun with one since
     for one in found[len(networks) :]:
         shutil.rmtree(one.path, ignore_errors=True)
     left = [_leftover(one.path, "in use again, or it cannot be removed") for one in found if one.path.exists()]
@@ -115,11 +116,11 @@ def _megabytes(size: int) -> str:
 def of_networks(base: Path, finished: Collection[str], before: float) -> Iterator[Leftover]:
     """Folders of networks that are in the store, and checkpoints that nobody went on from since `before`."""
     for folder in sorted(base.glob("*/")):
-        if not re.fullmatch("[0-9a-f]{64}", folder.name) or claims.elsewhere(base, [folder.name]):
+        if not re.fullmatch("[0-9a-f]{64}", folder.name) or leases.elsewhere(base, [folder.name]):
             continue
         if folder.name in finished:
             yield _leftover(folder, "its network is in the store")
-        elif not (folder / unwritten.FILE).exists() and _last_change(folder) < before:
+        elif not (folder / outbox.FILE).exists() and _last_change(folder) < before:
             yield _leftover(folder, "a training that broke off, and nobody went on with it")
 
 

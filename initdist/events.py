@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from initdist.schema import Config
+from initdist.config.schema import Config
 
 
 @dataclass(frozen=True)

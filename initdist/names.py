@@ -28,7 +28,7 @@ LABEL_NOISE = "labels"  # the noise.name of networks that have GAP_NOISY
 # Tags.
 IDENTITY = "initdist.identity"
 STOP_REASON = "initdist.stop_reason"  # threshold | margin | error | max_epochs | diverged, or a criterion of one's own
-CONVERGED = "initdist.converged"  # true | false | fixed: what `stops` says of the stop reason; absent in old runs
+CONVERGED = "initdist.converged"  # true | false | fixed: what `stopping` says of the stop reason; absent in old runs
 SWEEP = "initdist.sweep"
 VERSION = "initdist.version"
 CODE = "initdist.code"  # hash of the package's sources that trained it; several, joined by +, where a training went on

@@ -14,7 +14,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from initdist import mistakes
+from initdist.cli import messages as mistakes
 from initdist.paths import conf_dir
 from multirun_analysis.config import FOLDER, AnalysisConfig, register, unswept, validate
 from multirun_analysis.errors import AnalysisError

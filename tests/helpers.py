@@ -14,11 +14,14 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from initdist import compose, config, data, registry, schema, training
-from initdist.datasets import Arrays, Description
+from initdist.cli import compose
+from initdist.config import expansion, registry, schema
+from initdist.config.schema import Config
+from initdist.data import stack_data
+from initdist.data.datasets import Arrays, Description
 from initdist.events import Result
 from initdist.paths import conf_dir
-from initdist.schema import Config
+from initdist.training import job, observer
 
 CPU = torch.device("cpu")
 
@@ -45,7 +48,7 @@ def unresolved(changes: dict[str, Any] | None = None, *choices: str) -> DictConf
 
 def make(changes: dict[str, Any] | None = None, *choices: str) -> Config:
     """The config of one network."""
-    (one,) = config.networks(unresolved(changes, *choices))
+    (one,) = expansion.networks(unresolved(changes, *choices))
     return one
 
 
@@ -75,9 +78,9 @@ def tiny(changes: dict[str, Any] | None = None, *choices: str) -> Config:
     return make(TINY | (changes or {}), *choices)
 
 
-def train(configs: Sequence[Config], device: torch.device = CPU) -> list[training.Trained]:
+def train(configs: Sequence[Config], device: torch.device = CPU) -> list[observer.Trained]:
     """Train one stack in this process; the networks' ends in the order of the configs."""
-    ended = [event for event in training.train(configs, device) if isinstance(event, training.Trained)]
+    ended = [event for event in job.train(configs, device) if isinstance(event, observer.Trained)]
     assert sorted(one.result.network for one in ended) == list(range(len(configs)))
     return sorted(ended, key=lambda one: one.result.network)
 
@@ -93,7 +96,7 @@ def facts(result: Result) -> dict[str, Any]:
     }
 
 
-def assert_same(one: training.Trained, other: training.Trained) -> None:
+def assert_same(one: observer.Trained, other: observer.Trained) -> None:
     """Equal bit for bit: parameters, metrics, history (NaN equals NaN)."""
     assert one.parameters.keys() == other.parameters.keys()
     for name, values in one.parameters.items():
@@ -102,8 +105,8 @@ def assert_same(one: training.Trained, other: training.Trained) -> None:
 
 
 def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes: int = 10) -> ModuleType:
-    """A dataset module of noisy class centres, as `initdist.datasets` would hold it."""
-    module = ModuleType(f"initdist.datasets.{name}")
+    """A dataset module of noisy class centres, as `initdist.data.datasets` would hold it."""
+    module = ModuleType(f"initdist.data.datasets.{name}")
 
     def describe(config: object) -> Description:
         return Description(name, f"{name}/1", "tests", shape, classes, pool, test)
@@ -122,7 +125,7 @@ def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes:
 @contextmanager
 def dataset(module: ModuleType) -> Iterator[str]:
     """A dataset that the registry knows for a while; gives its name."""
-    known = registry.entries("initdist.datasets")
+    known = registry.entries("initdist.data.datasets")
     name = module.__name__.rpartition(".")[2]
     assert name not in known
     known[name] = module
@@ -130,4 +133,4 @@ def dataset(module: ModuleType) -> Iterator[str]:
         yield name
     finally:
         del known[name]
-        data._load.cache_clear()
+        stack_data._load.cache_clear()

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from initdist import datasets, rng
-from initdist.schema import Config
+from initdist import rng
+from initdist.config.schema import Config
+from initdist.data import datasets
 
 
 @dataclass

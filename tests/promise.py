@@ -13,8 +13,9 @@ from pathlib import Path
 
 from helpers import blobs, dataset, facts, make
 
-from initdist import pool, recording
 from initdist.events import Failed, Result
+from initdist.stacks import recording
+from initdist.workers import pool
 
 # 784 inputs; 100 samples in odd batches of 33, the last of one; each network with its own rate, noise and seeds.
 SHAPE, POOL, TEST = (1, 28, 28), 300, 130

@@ -23,8 +23,8 @@ from hydra_plugins.initdist.composer import Composer
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
-    from initdist.jobs import Job
-    from initdist.sweep import Sweep
+    from initdist.sweeps.planning import Job
+    from initdist.sweeps.session import Sweep
 
 
 ConfigStore.instance().store(
@@ -58,22 +58,24 @@ class FusedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
-        from initdist import patience, pool, sweep
+        from initdist import retry
         from initdist.errors import UserError
-        from initdist.jobs import describe
+        from initdist.sweeps import session
+        from initdist.sweeps.planning import describe
         from initdist.tracking import TrackingError
+        from initdist.workers import pool
 
         try:
-            with patience.full_disk_named():
+            with retry.full_disk_named():
                 jobs = self._jobs(arguments)
                 networks = list({n.identity: n for job in jobs for n in job.networks}.values())
                 config = networks[0].config
                 if config.dry_run:
                     print(describe(jobs))
-                    print(sweep.dry_run(networks, config.tracking, config.workers))
+                    print(session.dry_run(networks, config.tracking, config.workers))
                     return []
                 pool.warm()
-                with sweep.session(networks, config.tracking, config.resume) as opened:
+                with session.running(networks, config.tracking, config.resume) as opened:
                     print(_announce(jobs, opened), flush=True)
                     returns, whole = self._run(jobs, opened)
         except (UserError, TrackingError) as error:
@@ -84,7 +86,7 @@ class FusedSweeper(BasicSweeper):
 
     def _run(self, jobs: Sequence[Job], opened: Sweep) -> tuple[Sequence[JobReturn], bool]:
         """Launch the jobs that have something to train; what they returned, and whether all did."""
-        from initdist import records
+        from initdist.sweeps import run_records
 
         assert self.config is not None
         directory = Path(str(self.config.hydra.sweep.dir))
@@ -94,7 +96,7 @@ class FusedSweeper(BasicSweeper):
         for batch in self._batches(jobs, opened):
             first = len(returns)
             for number, job in enumerate(batch, first):
-                title = records.title(job.networks[0].config, number)
+                title = run_records.title(job.networks[0].config, number)
                 log = directory / str(number) / f"{self.config.hydra.job.name}.log"
                 opened.logs.update((network.identity, f"{title}: {log}") for network in job.networks)
             try:
@@ -130,21 +132,21 @@ class FusedSweeper(BasicSweeper):
 
     def _jobs(self, arguments: Sequence[str]) -> list[Job]:
         """Parse the sweep, fuse its stackable axes, and compose and check every job. Raises UserError."""
-        from initdist import plan
-        from initdist.jobs import Job, fused
+        from initdist.sweeps import planning
+        from initdist.sweeps.planning import Job, fused
 
         return [
-            Job(overrides, tuple(plan.networks(self._compose(overrides))))
+            Job(overrides, tuple(planning.networks(self._compose(overrides))))
             for overrides in fused(self._parse(arguments), self.fuse)
         ]
 
     def _parse(self, arguments: Sequence[str]) -> list[Override]:
-        from initdist import jobs
+        from initdist.sweeps import planning
 
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         given = {o.get_key_element(): o for o in parser.parse_overrides([*self._parse_config(), *arguments])}
-        jobs.check(given)
+        planning.check(given)
         return list(given.values())
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -157,7 +159,7 @@ class FusedSweeper(BasicSweeper):
 
 
 def _announce(jobs: Sequence[Job], opened: Sweep) -> str:
-    from initdist.jobs import describe
+    from initdist.sweeps.planning import describe
 
     before = len({n.identity for job in jobs for n in job.networks}) - len(opened.todo)
     line = f"sweep {opened.id}: {describe(jobs)}; {len(opened.todo)} to train, {before} finished before"

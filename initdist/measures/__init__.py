@@ -1,10 +1,13 @@
-"""Measures of trained networks: name -> function of a whole stack. A new measure is one decorated function in any file
-of this package."""
+"""Measures of trained networks: functions of a whole stack, each decorated, in any file of this package.
 
-from initdist import registry
-from initdist.measures._registry import REGISTRY, Measure, Values, compute, expand, measure, options, with_total
-from initdist.measures._subject import Subject
+MeasureInputs come in (a trained stack, its initial one, the data); this room knows the stacks and the catalogue, and
+nothing of how networks are trained. It offers `measure`, the decorator of a new measure, the REGISTRY, and `compute`.
+"""
 
-__all__ = ["REGISTRY", "Measure", "Subject", "Values", "compute", "expand", "measure", "options", "with_total"]
+from initdist.config import registry
+from initdist.measures._inputs import MeasureInputs
+from initdist.measures._measure import REGISTRY, Measure, Values, compute, expand, measure, options, with_total
+
+__all__ = ["REGISTRY", "Measure", "MeasureInputs", "Values", "compute", "expand", "measure", "options", "with_total"]
 
 registry.modules(__name__)

@@ -1,6 +1,6 @@
 """`python -m initdist.measures`: write the catalogue of measures, and in a checkout their docs, from the registry."""
 
-from initdist.measures._catalogue import DOCS_FILE, catalogue, docs
+from initdist.measures._documents import DOCS_FILE, catalogue, docs
 from initdist.paths import measure_catalogue
 
 measure_catalogue().write_text(catalogue(), encoding="utf-8")

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from initdist.evaluation import ROWS
-from initdist.losses import Loss
 from initdist.measures._bisection import bisect
+from initdist.measures._inputs import MeasureInputs
 from initdist.measures._part import Part, column, errors, over_parts, taken
-from initdist.measures._subject import Subject
 from initdist.measures._withstood import LOST, UPPER
-from initdist.stack import Parameters, Stack
+from initdist.stacks.evaluation import ROWS
+from initdist.stacks.losses import Loss
+from initdist.stacks.stack import Parameters, Stack
 
 Box = Callable[[Tensor, Tensor], Tensor]  # parameters, a as a column -> half-widths
 
@@ -30,7 +30,7 @@ def by_magnitude(p: Tensor, a: Tensor) -> Tensor:
     return p.abs() * a
 
 
-def boxes(subject: Subject) -> dict[str, Tensor]:
+def boxes(subject: MeasureInputs) -> dict[str, Tensor]:
     """Half-widths [N] by name: those of `plain` boxes and of boxes by `magnitude`, and half of their brackets.
 
     The half-width is the middle of its bracket; NaN where diverged, just below UPPER where everything is withstood.
@@ -58,7 +58,7 @@ class _Attack:
     the loss increases with a linear function of the weights; each further one goes a half-width, clipped to the box.
     """
 
-    def __init__(self, part: Part, subject: Subject) -> None:
+    def __init__(self, part: Part, subject: MeasureInputs) -> None:
         self._loss = subject.loss
         self._steps = subject.options.ascent_steps
         inputs, labels = part.block(0, subject.options.subset)

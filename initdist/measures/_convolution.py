@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from initdist.measures._subject import Subject
+from initdist.measures._inputs import MeasureInputs
 
 BYTES = 256 * 2**20  # of transforms that are decomposed together
 
@@ -32,7 +32,7 @@ class Grid:
     groups: int = 1
 
 
-def operator_norms(subject: Subject) -> Mapping[str, Tensor]:
+def operator_norms(subject: MeasureInputs) -> Mapping[str, Tensor]:
     """Layer label -> operator norm [N], in float64, of each convolution; other layers are left out."""
     grids, weights = _grids(subject), _weight_names(subject)
     found = {}
@@ -95,13 +95,13 @@ def _transforms(weight: Tensor, frequencies: Tensor, grid: Grid) -> Tensor:
     return (phases @ flat.flatten(0, 1).T.to(phases.dtype)).unflatten(1, flat.shape[:2])
 
 
-def _weight_names(subject: Subject) -> dict[str, str]:
+def _weight_names(subject: MeasureInputs) -> dict[str, str]:
     """Layer label -> the name of its weight parameter."""
     matrices = [name for name, p in subject.trained.parameters.items() if p.dim() > 2]
     return dict(zip(subject.weights, matrices, strict=True))
 
 
-def _grids(subject: Subject) -> dict[str, Grid]:
+def _grids(subject: MeasureInputs) -> dict[str, Grid]:
     """Name of a convolution's weight -> its grid, from the images that reach it. Sizes are rounded up to the stride."""
     form = subject.trained.form
     grids: dict[str, Grid] = {}

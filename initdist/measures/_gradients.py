@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from initdist.losses import Loss
 from initdist.measures._kernel import Use, forward
-from initdist.stack import Form, Parameters
+from initdist.stacks.losses import Loss
+from initdist.stacks.stack import Parameters, StackedModel
 
 FORMED = 2**24  # values of gradients that are formed at a time
 
 
 def moments(
-    form: Form, parameters: Parameters, reference: Parameters, loss: Loss, inputs: Tensor, labels: Tensor
+    form: StackedModel, parameters: Parameters, reference: Parameters, loss: Loss, inputs: Tensor, labels: Tensor
 ) -> tuple[Tensor, Parameters]:
     """sum_i ||grad l_i||_2^2, in float64, and sum_i grad l_i of samples [B, ...].
 
@@ -41,7 +41,7 @@ def moments(
     return total, {name: gradient * factors.get(name, 1.0) for name, gradient in sums}
 
 
-def _factorized(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
+def _factorized(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -> Tensor:
     """A linear layer's part of the sum, from gradients [B, out] of its outputs."""
     lengths = _squares(use.inputs) * form.multipliers.get(f"{use.prefix}weight", 1.0) ** 2
     if f"{use.prefix}bias" in used:
@@ -49,7 +49,7 @@ def _factorized(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Te
     return (_squares(gradients) * lengths).sum()
 
 
-def _formed(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
+def _formed(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -> Tensor:
     """Any layer's part of the sum, from gradients [B, ...] of its outputs."""
     own = {name: used[f"{use.prefix}{name}"].detach() for name, _ in use.layer.named_parameters()}
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from initdist.stack import Form, Parameters
+from initdist.stacks.stack import Parameters, StackedModel
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Use:
     output: Tensor  # [C * n, ...]
 
 
-def kernel(form: Form, parameters: Parameters, inputs: Tensor, classes: int) -> Tensor:
+def kernel(form: StackedModel, parameters: Parameters, inputs: Tensor, classes: int) -> Tensor:
     """K [n, n], in float64, of the network with these parameters on inputs [n, ...]; NaN or infinite if it diverged."""
     used = {name: (p * form.multipliers.get(name, 1.0)).detach().requires_grad_() for name, p in parameters.items()}
     n = len(inputs)
@@ -67,7 +67,7 @@ def forward(module: nn.Module, used: Parameters, inputs: Tensor) -> tuple[list[U
     return [Use(module, "", inputs, logits)], logits
 
 
-def _factorized(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
+def _factorized(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -> Tensor:
     """A linear layer's part of the kernel [n, n], from gradients [C, n, out] of the outputs."""
     n = gradients.shape[1]
     h = use.inputs[:n].double()
@@ -78,7 +78,7 @@ def _factorized(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Te
     return d @ d.T * products
 
 
-def _formed(use: Use, gradients: Tensor, used: Parameters, form: Form) -> Tensor:
+def _formed(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -> Tensor:
     """Any layer's part of the kernel [n, n], from gradients [C, n, ...] of its outputs; class by class."""
     own = {name: used[f"{use.prefix}{name}"].detach() for name, _ in use.layer.named_parameters()}
     total = torch.zeros(gradients.shape[1], gradients.shape[1], dtype=torch.float64, device=gradients.device)

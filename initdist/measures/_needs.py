@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from initdist.stack import Form
+from initdist.stacks.stack import StackedModel
 
 _WEIGHTS = (nn.Linear, nn.modules.conv._ConvNd)
 # What may stand between the weights where f(a x) = a f(x) for a > 0, biases aside.
@@ -24,37 +24,37 @@ class Need:
     """A condition on a form, and the words for the models that meet it."""
 
     models: str
-    met: Callable[[Form], bool]
+    met: Callable[[StackedModel], bool]
 
 
-def _chain(form: Form) -> bool:
+def _chain(form: StackedModel) -> bool:
     return form.chain and form.output_scale is None
 
 
-def _homogeneous(form: Form) -> bool:
+def _homogeneous(form: StackedModel) -> bool:
     return _chain(form) and all(isinstance(part, (*_WEIGHTS, *_HOMOGENEOUS)) for part in _parts(form))
 
 
-def _dense(form: Form) -> bool:
+def _dense(form: StackedModel) -> bool:
     weights = [part for part in _parts(form) if isinstance(part, _WEIGHTS)]
     return _homogeneous(form) and len(weights) > 1 and all(isinstance(part, nn.Linear) for part in weights)
 
 
-def _two_layers(form: Form) -> bool:
+def _two_layers(form: StackedModel) -> bool:
     return _dense(form) and sum(isinstance(part, nn.Linear) for part in _parts(form)) == 2
 
 
-def _relu(form: Form) -> bool:
+def _relu(form: StackedModel) -> bool:
     return any(isinstance(part, nn.ReLU) for part in _parts(form))
 
 
-def _convolutions(form: Form) -> bool:
+def _convolutions(form: StackedModel) -> bool:
     """Whether there are convolutions; not where some are transposed, whose weights are [in, out, *kernel]."""
     found = [part for part in _parts(form) if isinstance(part, nn.modules.conv._ConvNd)]
     return bool(found) and not any(part.transposed for part in found)
 
 
-def _parts(form: Form) -> list[nn.Module]:
+def _parts(form: StackedModel) -> list[nn.Module]:
     return [part for part in form.module.modules() if not list(part.children())]
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from initdist import precision
-from initdist.data import StackData
-from initdist.evaluation import ROWS
-from initdist.measures._subject import Subject
-from initdist.schema import NumericsConfig
-from initdist.stack import Stack
+from initdist.config.schema import NumericsConfig
+from initdist.data.stack_data import StackData
+from initdist.measures._inputs import MeasureInputs
+from initdist.stacks import precision
+from initdist.stacks.evaluation import ROWS
+from initdist.stacks.stack import Stack
 
 # What the directions of the networks of a part may take together; a single network may take more.
 BYTES = 256 * 2**20
@@ -39,7 +39,7 @@ class Part:
 
 
 def over_parts(
-    subject: Subject, directions: int, function: Callable[[Part], Mapping[str, Tensor]]
+    subject: MeasureInputs, directions: int, function: Callable[[Part], Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
     """Results [N] of a function of parts, by name, for the whole subject.
 
@@ -53,7 +53,7 @@ def over_parts(
     return {name: torch.cat([one[name] for one in found]) for name in found[0]}
 
 
-def _parts(subject: Subject, directions: int) -> Iterator[Part]:
+def _parts(subject: MeasureInputs, directions: int) -> Iterator[Part]:
     n = len(subject.trained)
     size = 4 * sum(p.numel() for p in subject.trained.parameters.values()) // n
     together = max(1, BYTES // (size * directions))

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from initdist import precision
-from initdist.evaluation import norm
+from initdist.measures._inputs import MeasureInputs
 from initdist.measures._part import in_float32
-from initdist.measures._subject import Subject
-from initdist.stack import Parameters, Stack
+from initdist.stacks import precision
+from initdist.stacks.evaluation import norm
+from initdist.stacks.stack import Parameters, Stack
 
 
-def function_movement(subject: Subject) -> Tensor:
+def function_movement(subject: MeasureInputs) -> Tensor:
     """||f(X) - f_0(X)||_F^2 [N] over the training inputs X, in float64."""
     total = torch.zeros(len(subject.trained), dtype=torch.float64, device=subject.trained.device)
     for inputs, _ in subject.slices():
@@ -28,7 +28,7 @@ def function_movement(subject: Subject) -> Tensor:
     return total
 
 
-def initial_unit_norms(subject: Subject) -> Tensor:
+def initial_unit_norms(subject: MeasureInputs) -> Tensor:
     """||z_j X||_2 [N, h] over the training inputs X, for each unit j of the first layer at initialization, no bias."""
     first = next(iter(subject.initial_weights.values()))
     total = torch.zeros(first.shape[:2], dtype=torch.float64, device=first.device)
@@ -38,7 +38,7 @@ def initial_unit_norms(subject: Subject) -> Tensor:
     return total.sqrt()
 
 
-def relu_flips(subject: Subject) -> tuple[list[Tensor], list[int]]:
+def relu_flips(subject: MeasureInputs) -> tuple[list[Tensor], list[int]]:
     """For each ReLU of the module in turn, at how many [N] of its inputs over the training set the sign changed, and
     how many inputs there are."""
     flipped: list[Tensor] = []
@@ -61,7 +61,7 @@ def path_sum(stack: Stack, input_shape: tuple[int, ...], power: int = 2) -> Tens
     return sums
 
 
-def radial_slopes(subject: Subject) -> Tensor:
+def radial_slopes(subject: MeasureInputs) -> Tensor:
     """sum_i <theta, grad l_i>^2 [N] over the training samples, in float64. l_i is a sample's loss, not over alpha^2.
 
     <theta, grad l_i> is the derivative of <theta, grad sum_j u_j l_j> by u_i: reverse differentiation twice, since

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from initdist.measures import _noise
+from initdist.config.schema import MeasuresConfig
+from initdist.measures import _directions
 from initdist.measures._bisection import bisect, crossing
+from initdist.measures._inputs import MeasureInputs
 from initdist.measures._part import Part, by_row, column, errors, over_parts, standard_error, taken
-from initdist.measures._subject import Subject
-from initdist.schema import MeasuresConfig
-from initdist.stack import Parameters, Stack
+from initdist.stacks.stack import Parameters, Stack
 
 LOST = 0.1  # of the training samples, those that are no longer classified as they were
 UPPER = 2.0
@@ -43,7 +43,7 @@ class Withstood:
     error: Tensor
 
 
-def withstood(subject: Subject) -> dict[str, Withstood]:
+def withstood(subject: MeasureInputs) -> dict[str, Withstood]:
     """Standard deviations by name: of `plain` noise, one for all, and of noise by `magnitude`. NaN where diverged.
 
     The mean train accuracy under noise of a standard deviation is taken over D draws, each on a block of its own of
@@ -52,7 +52,7 @@ def withstood(subject: Subject) -> dict[str, Withstood]:
     """
 
     def search(part: Part) -> dict[str, Tensor]:
-        noises = [_noise.gaussian(part.trained, part.seeds, draw) for draw in range(subject.options.draws)]
+        noises = [_directions.gaussian(part.trained, part.seeds, draw) for draw in range(subject.options.draws)]
         found = {}
         for name, spread in (("plain", plain), ("magnitude", by_magnitude)):
             found[name], found[f"{name} error"] = _Noisy(part, noises, spread, subject.options).search()

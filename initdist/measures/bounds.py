@@ -18,10 +18,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from initdist.evaluation import sum_in_order
-from initdist.measures import Subject, measure
+from initdist.measures import MeasureInputs, measure
 from initdist.measures.margins import over_margin, unless_wrong
 from initdist.measures.norms import ratios
+from initdist.stacks.evaluation import sum_in_order
 
 DELTA = 0.05
 
@@ -37,7 +37,7 @@ _GOLOWICH = "arXiv 1712.06541"
     needs="dense",
     options=("margin",),
 )
-def bartlett(subject: Subject) -> Tensor:
+def bartlett(subject: MeasureInputs) -> Tensor:
     """Equal to prod s_k [sum (||D_k^T||_{2,1} / s_k)^{2/3}]^{3/2}, and defined where a layer is zero. The theorem has
     the largest dimension, inputs included, in place of h: see bartlett_full."""
     movements = {layer: units.sum(1) for layer, units in subject.unit_distances.items()}
@@ -54,7 +54,7 @@ def bartlett(subject: Subject) -> Tensor:
     needs="dense",
     options=("margin",),
 )
-def bartlett_full(subject: Subject) -> Tensor:
+def bartlett_full(subject: MeasureInputs) -> Tensor:
     """With the union bound over norms and margin. w = the largest dimension of the network, b_k = ||D_k^T||_{2,1},
     R = [sum_k ((1/d + b_k) prod_{l != k} (1/d + s_l))^{2/3}]^{3/2}. The lemma is recalled; the public code has the same
     constants, without the 1/d, and 9/2 on the first logarithm only."""
@@ -78,7 +78,7 @@ def bartlett_full(subject: Subject) -> Tensor:
     options=("margin",),
     version=2,
 )
-def neyshabur_2018(subject: Subject) -> Tensor:
+def neyshabur_2018(subject: MeasureInputs) -> Tensor:
     """With the prior at the initialization: the theorem has W_k in place of D_k. h bounds every layer's outputs: it is
     the largest of the widths and of C. Version 1 left C out, and was too small below a width of C."""
     scale = subject.input_norms[0] / subject.data.train_size
@@ -94,7 +94,7 @@ def neyshabur_2018(subject: Subject) -> Tensor:
     options=("margin",),
     version=2,
 )
-def neyshabur_2018_full(subject: Subject) -> Tensor:
+def neyshabur_2018_full(subject: MeasureInputs) -> Tensor:
     """h as in neyshabur_2018. The theorem needs the largest input, not its root mean square. Lemma 1 with noise of std
     gamma / (42 max||x|| d s^{d-1} sqrt(h ln(4 d h))), s the geometric mean of the s_k (42 and the logarithm as in the
     public code). The union bound over s is left out. The proof rescales the layers to norms of s each; with the prior
@@ -112,7 +112,7 @@ def neyshabur_2018_full(subject: Subject) -> Tensor:
     needs="dense",
     options=("margin",),
 )
-def golowich(subject: Subject) -> Tensor:
+def golowich(subject: MeasureInputs) -> Tensor:
     return over_margin(_golowich_complexity(subject), subject)
 
 
@@ -123,7 +123,7 @@ def golowich(subject: Subject) -> Tensor:
     needs="dense",
     options=("margin",),
 )
-def golowich_full(subject: Subject) -> Tensor:
+def golowich_full(subject: MeasureInputs) -> Tensor:
     """The theorem bounds the Rademacher complexity of one output; 4 C / gamma takes it to the margins of C classes
     (Mohri, Rostamizadeh, Talwalkar, Foundations of Machine Learning, 2nd edition, theorem 9.2, recalled)."""
     classes = list(subject.weights.values())[-1].shape[1]
@@ -131,7 +131,7 @@ def golowich_full(subject: Subject) -> Tensor:
     return full(4 * classes * _golowich_complexity(subject) / subject.gamma + chance, subject)
 
 
-def full(term: Tensor, subject: Subject) -> Tensor:
+def full(term: Tensor, subject: MeasureInputs) -> Tensor:
     """A bound on the test error [N]: the training samples within a margin of gamma, and a term."""
     return unless_wrong(subject.margin_loss + term, subject)
 
@@ -150,23 +150,23 @@ def _plus(values: Mapping[str, Tensor], constant: float) -> dict[str, Tensor]:
     return {layer: value + constant for layer, value in values.items()}
 
 
-def _perturbation(subject: Subject, inside: float) -> Tensor:
+def _perturbation(subject: MeasureInputs, inside: float) -> Tensor:
     """d sqrt(h ln(inside)) prod_k s_k sqrt(sum_k ||D_k||_F^2 / s_k^2) [N]."""
     product = sum_in_order(spectral.log() for spectral in subject.spectral_norms.values()).exp()
     moved = sum_in_order(ratios(subject.frobenius_distances, subject.spectral_norms).values()).sqrt()
     return len(subject.weights) * math.sqrt(_outputs(subject) * math.log(inside)) * product * moved
 
 
-def _golowich_complexity(subject: Subject) -> Tensor:
+def _golowich_complexity(subject: MeasureInputs) -> Tensor:
     product = sum_in_order(frobenius.log() for frobenius in subject.frobenius_norms.values()).exp()
     depth = math.sqrt(2 * len(subject.weights) * math.log(2)) + 1
     return subject.input_norms[0] / subject.data.train_size * depth * product
 
 
-def _outputs(subject: Subject) -> int:
+def _outputs(subject: MeasureInputs) -> int:
     """The largest number of outputs of a layer, the C classes among them."""
     return max(weight.shape[1] for weight in subject.weights.values())
 
 
-def _width(subject: Subject) -> int:
+def _width(subject: MeasureInputs) -> int:
     return max(2, *(weight.shape[1] for weight in list(subject.weights.values())[:-1]))

@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from initdist.evaluation import ROWS
-from initdist.measures import Subject, Values, _noise, measure
+from initdist.measures import MeasureInputs, Values, _directions, measure
 from initdist.measures._part import Part, by_row, column, over_parts, standard_error
-from initdist.stack import Parameters
+from initdist.stacks.evaluation import ROWS
+from initdist.stacks.stack import Parameters
 
 _NOTHING = 1e-6  # of the Hessian's scale, in float32
 
@@ -24,7 +24,7 @@ _NOTHING = 1e-6  # of the Hessian's scale, in float32
     source="arXiv 2010.09649 with the space of Lanczos; by signs alone in arXiv 1912.07145",
     options=("hessian_subset", "probes", "lanczos_steps"),
 )
-def hessian_trace(subject: Subject) -> Values:
+def hessian_trace(subject: MeasureInputs) -> Values:
     """Hutchinson's estimate, for what is left of H outside of the space Q of `hessian_top`, whose part is exact: a few
     large eigenvalues make most of the variance. `hessian_trace/error` is the standard error over `measures.probes` sign
     vectors z. At the defaults (32, after 16 steps of Lanczos) it was 0.8 to 2.5 % of the trace for small networks of
@@ -40,7 +40,7 @@ def hessian_trace(subject: Subject) -> Values:
     source="arXiv 1912.07145",
     options=("hessian_subset", "lanczos_steps"),
 )
-def hessian_top(subject: Subject) -> Values:
+def hessian_top(subject: MeasureInputs) -> Values:
     """From below. `hessian_top/error` is ||H v - lambda v||: so near to lambda there is an eigenvalue of H. For small
     networks of each model on digits it was below 0.1 % of the largest eigenvalue after 16 steps, the default; after 8
     up to 3 %, and the value up to 4 % too low."""
@@ -48,29 +48,29 @@ def hessian_top(subject: Subject) -> Values:
     return {None: found["top"], "error": found["top error"]}
 
 
-def _spectrum(subject: Subject) -> dict[str, Tensor]:
+def _spectrum(subject: MeasureInputs) -> dict[str, Tensor]:
     """Trace and largest eigenvalue with their errors, each [N]: they share the steps of Lanczos."""
     return over_parts(subject, subject.options.lanczos_steps + 5, lambda part: _of_part(part, subject))
 
 
-def _of_part(part: Part, subject: Subject) -> dict[str, Tensor]:
+def _of_part(part: Part, subject: MeasureInputs) -> dict[str, Tensor]:
     basis, inside, top = _lanczos(part, subject)
     samples = []
     for probe in range(1, subject.options.probes + 1):  # the signs numbered 0 began the space: nothing of them is left
-        rest = _without(_flat(_noise.signs(part.trained, part.seeds, probe)), basis)
+        rest = _without(_flat(_directions.signs(part.trained, part.seeds, probe)), basis)
         image = _product(part, subject, _unflat(rest, part.trained.parameters))
         samples.append(_dot(rest, _flat(image)))
     outside = torch.stack(samples, dim=1)
     return {"trace": inside + by_row(torch.mean, outside), "trace error": standard_error(outside), **top}
 
 
-def _lanczos(part: Part, subject: Subject) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def _lanczos(part: Part, subject: MeasureInputs) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Lanczos with full reorthogonalization, from a vector of random signs.
 
     An orthonormal basis Q [N, steps, p], with zeros where the space is complete; tr Q H Q^T [N]; the top, its error.
     """
     stack = part.trained
-    vector = _flat(_noise.signs(stack, part.seeds, 0))
+    vector = _flat(_directions.signs(stack, part.seeds, 0))
     n, p = vector.shape
     vector, steps = vector / p**0.5, min(subject.options.lanczos_steps, p)
     basis = torch.zeros(n, steps, p, device=vector.device)
@@ -100,7 +100,7 @@ def _largest(diagonal: Tensor, beside: Tensor) -> dict[str, Tensor]:
     return {"top": values[:, -1].where(finite, torch.nan), "top error": error.where(finite, torch.nan)}
 
 
-def _product(part: Part, subject: Subject, along: Parameters) -> Parameters:
+def _product(part: Part, subject: MeasureInputs, along: Parameters) -> Parameters:
     """H times directions [N, ...], in micro-batches of the subset."""
     inputs, labels = part.block(0, subject.options.hessian_subset)
     total = {name: torch.zeros_like(p) for name, p in along.items()}

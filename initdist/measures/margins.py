@@ -9,22 +9,22 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from initdist.evaluation import sum_in_order
-from initdist.measures import Subject, Values, measure
+from initdist.measures import MeasureInputs, Values, measure
 from initdist.measures.core import log_prod_of_spec
 from initdist.measures.norms import log_prod_of_fro, log_sum, path_norm, ratios
+from initdist.stacks.evaluation import sum_in_order
 
 _JIANG = "arXiv 1912.02178, eq. "
 _OPTIONS = ("margin",)
 
 
 @measure(group="margins", formula="max(1, m // 20)-th smallest training margin", source=_JIANG + "22", orientation=-1)
-def margin_p5(subject: Subject) -> Values:
+def margin_p5(subject: MeasureInputs) -> Values:
     return subject.margin("p5")
 
 
 @measure(group="margins", formula="1 / gamma^2", source=_JIANG + "22", normalization="square", options=_OPTIONS)
-def inverse_margin(subject: Subject) -> Tensor:
+def inverse_margin(subject: MeasureInputs) -> Tensor:
     return over_margin(torch.ones_like(subject.gamma), subject, power=2)
 
 
@@ -36,7 +36,7 @@ def inverse_margin(subject: Subject) -> Tensor:
     needs="chain",
     options=_OPTIONS,
 )
-def log_prod_of_spec_over_margin(subject: Subject) -> Tensor:
+def log_prod_of_spec_over_margin(subject: MeasureInputs) -> Tensor:
     return log_over_margin(log_prod_of_spec(subject), subject)
 
 
@@ -48,7 +48,7 @@ def log_prod_of_spec_over_margin(subject: Subject) -> Tensor:
     needs="chain",
     options=_OPTIONS,
 )
-def log_spec_init_main(subject: Subject) -> Tensor:
+def log_spec_init_main(subject: MeasureInputs) -> Tensor:
     return _log_spec_main(subject.frobenius_distances, subject)
 
 
@@ -60,7 +60,7 @@ def log_spec_init_main(subject: Subject) -> Tensor:
     needs="chain",
     options=_OPTIONS,
 )
-def log_spec_orig_main(subject: Subject) -> Tensor:
+def log_spec_orig_main(subject: MeasureInputs) -> Tensor:
     return _log_spec_main(subject.frobenius_norms, subject)
 
 
@@ -72,7 +72,7 @@ def log_spec_orig_main(subject: Subject) -> Tensor:
     needs="chain",
     options=_OPTIONS,
 )
-def log_sum_of_spec_over_margin(subject: Subject) -> Tensor:
+def log_sum_of_spec_over_margin(subject: MeasureInputs) -> Tensor:
     return log_sum(log_prod_of_spec_over_margin(subject), subject)
 
 
@@ -84,7 +84,7 @@ def log_sum_of_spec_over_margin(subject: Subject) -> Tensor:
     needs="chain",
     options=_OPTIONS,
 )
-def log_prod_of_fro_over_margin(subject: Subject) -> Tensor:
+def log_prod_of_fro_over_margin(subject: MeasureInputs) -> Tensor:
     return log_over_margin(log_prod_of_fro(subject), subject)
 
 
@@ -96,7 +96,7 @@ def log_prod_of_fro_over_margin(subject: Subject) -> Tensor:
     needs="chain",
     options=_OPTIONS,
 )
-def log_sum_of_fro_over_margin(subject: Subject) -> Tensor:
+def log_sum_of_fro_over_margin(subject: MeasureInputs) -> Tensor:
     return log_sum(log_prod_of_fro_over_margin(subject), subject)
 
 
@@ -108,25 +108,25 @@ def log_sum_of_fro_over_margin(subject: Subject) -> Tensor:
     needs="homogeneous",
     options=_OPTIONS,
 )
-def path_norm_over_margin(subject: Subject) -> Tensor:
+def path_norm_over_margin(subject: MeasureInputs) -> Tensor:
     return over_margin(path_norm(subject), subject, power=2)
 
 
-def over_margin(value: Tensor, subject: Subject, power: int = 1) -> Tensor:
+def over_margin(value: Tensor, subject: MeasureInputs, power: int = 1) -> Tensor:
     """value / gamma^power [N]; +infinity where gamma <= 0, NaN where gamma is."""
     return unless_wrong(value / subject.gamma**power, subject)
 
 
-def log_over_margin(log_value: Tensor, subject: Subject) -> Tensor:
+def log_over_margin(log_value: Tensor, subject: MeasureInputs) -> Tensor:
     """log_value - 2 ln gamma [N]; likewise."""
     return unless_wrong(log_value - 2 * subject.gamma.clamp(min=0).log(), subject)
 
 
-def unless_wrong(value: Tensor, subject: Subject) -> Tensor:
+def unless_wrong(value: Tensor, subject: MeasureInputs) -> Tensor:
     """The value [N], or +infinity where gamma <= 0."""
     return value.masked_fill(subject.gamma <= 0, torch.inf)
 
 
-def _log_spec_main(numerators: Mapping[str, Tensor], subject: Subject) -> Tensor:
+def _log_spec_main(numerators: Mapping[str, Tensor], subject: MeasureInputs) -> Tensor:
     log_sum_of_ratios = sum_in_order(ratios(numerators, subject.spectral_norms).values()).log()
     return unless_wrong(log_prod_of_spec_over_margin(subject) + log_sum_of_ratios, subject)

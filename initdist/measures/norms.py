@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from initdist.evaluation import norm, sum_in_order
-from initdist.measures import Subject, Values, _passes, measure, with_total
+from initdist.measures import MeasureInputs, Values, _passes, measure, with_total
 from initdist.measures._convolution import operator_norms
 from initdist.measures.core import log_prod_of_spec
+from initdist.stacks.evaluation import norm, sum_in_order
 
 _JIANG = "arXiv 1912.02178, eq. "
 _NAGARAJAN = "arXiv 1901.01672"
@@ -26,12 +26,12 @@ _NAGARAJAN = "arXiv 1901.01672"
     normalization="log",
     needs="chain",
 )
-def log_sum_of_spec(subject: Subject) -> Tensor:
+def log_sum_of_spec(subject: MeasureInputs) -> Tensor:
     return log_sum(log_prod_of_spec(subject), subject)
 
 
 @measure(group="norms", formula="sum_k ln ||W_k||_F^2", source=_JIANG + "37", normalization="log", needs="chain")
-def log_prod_of_fro(subject: Subject) -> Tensor:
+def log_prod_of_fro(subject: MeasureInputs) -> Tensor:
     return 2 * sum_in_order(frobenius.log() for frobenius in subject.frobenius_norms.values())
 
 
@@ -42,12 +42,12 @@ def log_prod_of_fro(subject: Subject) -> Tensor:
     normalization="log",
     needs="chain",
 )
-def log_sum_of_fro(subject: Subject) -> Tensor:
+def log_sum_of_fro(subject: MeasureInputs) -> Tensor:
     return log_sum(log_prod_of_fro(subject), subject)
 
 
 @measure(group="norms", formula="sum_k ||W_k||_F^2 / ||W_k||_2^2", source=_JIANG + "33", normalization="square")
-def fro_over_spec(subject: Subject) -> Values:
+def fro_over_spec(subject: MeasureInputs) -> Values:
     """The sum of the layers' stable ranks."""
     layers = ratios(subject.frobenius_norms, subject.spectral_norms)
     return with_total(sum_in_order(layers.values()), layers)
@@ -60,7 +60,7 @@ def fro_over_spec(subject: Subject) -> Values:
     normalization="square",
     needs="homogeneous",
 )
-def path_norm(subject: Subject) -> Tensor:
+def path_norm(subject: MeasureInputs) -> Tensor:
     """The sum over all paths from an input to an output of the product of their squared weights; pooling as in the
     network. Public code leaves the biases in, squared; here they are out, as everywhere but in distances of theta."""
     return _passes.path_sum(subject.trained, subject.data.shared.description.input_shape)
@@ -73,7 +73,7 @@ def path_norm(subject: Subject) -> Tensor:
     normalization="root",
     needs="homogeneous",
 )
-def path_norm_l1(subject: Subject) -> Tensor:
+def path_norm_l1(subject: MeasureInputs) -> Tensor:
     """The sum over all paths from an input to an output of the product of their absolute weights, the l1 path norm;
     pooling as in the network. The source could not be read."""
     return _passes.path_sum(subject.trained, subject.data.shared.description.input_shape, power=1)
@@ -85,7 +85,7 @@ def path_norm_l1(subject: Subject) -> Tensor:
     source="arXiv 1711.01530",
     normalization="square",
 )
-def fisher_rao(subject: Subject) -> Tensor:
+def fisher_rao(subject: MeasureInputs) -> Tensor:
     """The Fisher-Rao norm, squared: theta^T I theta, I the empirical Fisher matrix of the loss trained on. For a
     network of d weight layers without biases, with ReLU or identity, it is d^2 times the mean of <dl/df, f>^2. Of all
     trained parameters; the multipliers of the NTK parametrization do not change it. The source could not be read, nor
@@ -100,7 +100,7 @@ def fisher_rao(subject: Subject) -> Tensor:
     normalization="root",
     needs="convolutions",
 )
-def spectral_norm_fft(subject: Subject) -> Values:
+def spectral_norm_fft(subject: MeasureInputs) -> Values:
     """The norm of the convolution as a linear map of images on a torus: the boundary is circular, where that of the
     network is of zeros. `spectral_norm` is that of the kernel as a matrix, smaller or larger. With a stride, the
     frequencies that it folds together side by side, over the root of their number; sizes that the stride does not
@@ -115,7 +115,7 @@ def spectral_norm_fft(subject: Subject) -> Values:
     normalization="log",
     needs="convolution_chain",
 )
-def log_prod_of_spec_fft(subject: Subject) -> Tensor:
+def log_prod_of_spec_fft(subject: MeasureInputs) -> Tensor:
     operators = {**subject.spectral_norms, **subject.once(operator_norms)}
     return 2 * sum_in_order(operator.log() for operator in operators.values())
 
@@ -127,7 +127,7 @@ def log_prod_of_spec_fft(subject: Subject) -> Tensor:
     normalization="log",
     needs="convolution_chain",
 )
-def log_sum_of_spec_fft(subject: Subject) -> Tensor:
+def log_sum_of_spec_fft(subject: MeasureInputs) -> Tensor:
     return log_sum(log_prod_of_spec_fft(subject), subject)
 
 
@@ -138,7 +138,7 @@ def log_sum_of_spec_fft(subject: Subject) -> Tensor:
     normalization="root",
     needs="two_layers",
 )
-def path_norm_of_distance(subject: Subject) -> Tensor:
+def path_norm_of_distance(subject: MeasureInputs) -> Tensor:
     """Depth 1. The source could not be read."""
     first = next(iter(subject.unit_distances.values()))
     second = list(subject.weights.values())[1]
@@ -146,7 +146,7 @@ def path_norm_of_distance(subject: Subject) -> Tensor:
 
 
 @measure(group="norms", formula="sqrt(mean over training x of ||f(x) - f_0(x)||_2^2)", source=_NAGARAJAN)
-def function_distance(subject: Subject) -> Tensor:
+def function_distance(subject: MeasureInputs) -> Tensor:
     """How far the function moved: of alpha (f_theta - f_theta0) with `model.output_scale`, where f_0 = 0."""
     return (_passes.function_movement(subject) / subject.data.train_size).sqrt()
 
@@ -157,7 +157,7 @@ def function_distance(subject: Subject) -> Tensor:
     source="arXiv 1812.07956",
     needs="relu",
 )
-def sign_flips(subject: Subject) -> Values:
+def sign_flips(subject: MeasureInputs) -> Values:
     """Of f_theta between theta_0 and theta, units of all ReLUs counted alike: 0 in lazy training. The source discusses
     the lazy regime; the measure is this project's own."""
     counted, sizes = _passes.relu_flips(subject)
@@ -166,7 +166,7 @@ def sign_flips(subject: Subject) -> Values:
     return with_total((sum_in_order(counted) / sum(sizes)).where(finite, torch.nan), layers)
 
 
-def log_sum(log_product: Tensor, subject: Subject) -> Tensor:
+def log_sum(log_product: Tensor, subject: MeasureInputs) -> Tensor:
     """ln d + log_product / d [N] for d layers."""
     return math.log(len(subject.weights)) + log_product / len(subject.weights)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from initdist import precision
-from initdist.measures import Subject, Values, measure
+from initdist.measures import MeasureInputs, Values, measure
 from initdist.measures._kernel import kernel
-from initdist.stack import Stack
+from initdist.stacks import precision
+from initdist.stacks.stack import Stack
 
 
 @measure(group="ntk", formula="||K - K_0||_F/||K_0||_F", source="arXiv 1806.07572", options=("ntk_subset",))
-def ntk_change(subject: Subject) -> Values:
+def ntk_change(subject: MeasureInputs) -> Values:
     before, after = subject.once(_initial), subject.once(_trained)
     return _norm(after - before) / _norm(before)
 
@@ -27,22 +27,22 @@ def ntk_change(subject: Subject) -> Values:
     orientation=-1,
     options=("ntk_subset",),
 )
-def ntk_alignment(subject: Subject) -> Values:
+def ntk_alignment(subject: MeasureInputs) -> Values:
     labels = subject.data.labels[:, : subject.options.ntk_subset]
     same = _centred((labels[:, :, None] == labels[:, None, :]).double())
     own = _centred(subject.once(_trained))
     return _sum(own * same) / (_norm(own) * _norm(same))
 
 
-def _initial(subject: Subject) -> Tensor:
+def _initial(subject: MeasureInputs) -> Tensor:
     return _kernels(subject, subject.initial)
 
 
-def _trained(subject: Subject) -> Tensor:
+def _trained(subject: MeasureInputs) -> Tensor:
     return _kernels(subject, subject.trained)
 
 
-def _kernels(subject: Subject, stack: Stack) -> Tensor:
+def _kernels(subject: MeasureInputs, stack: Stack) -> Tensor:
     """[N, n, n] in float64, network by network."""
     inputs, _ = subject.data.train_slice(0, min(subject.options.ntk_subset, subject.data.train_size))
     classes = subject.data.shared.description.classes

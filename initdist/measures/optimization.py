@@ -14,16 +14,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from initdist import names, precision
-from initdist.measures import Subject, measure
+from initdist import names
+from initdist.measures import MeasureInputs, measure
 from initdist.measures._gradients import moments
+from initdist.stacks import precision
 
 _JIANG = "arXiv 1912.02178"
 FIRST, SECOND = 0.1, 0.01
 
 
 @measure(group="optimization", formula="gradient steps until the training loss is at most 0.1", source=_JIANG)
-def steps_to_loss(subject: Subject) -> Tensor:
+def steps_to_loss(subject: MeasureInputs) -> Tensor:
     return _steps(subject, FIRST)
 
 
@@ -32,7 +33,7 @@ def steps_to_loss(subject: Subject) -> Tensor:
     formula="gradient steps from a training loss of at most 0.1 to one of at most 0.01",
     source=_JIANG,
 )
-def steps_between_losses(subject: Subject) -> Tensor:
+def steps_between_losses(subject: MeasureInputs) -> Tensor:
     """0 where one epoch brought it below both."""
     return _steps(subject, SECOND) - _steps(subject, FIRST)
 
@@ -42,7 +43,7 @@ def steps_between_losses(subject: Subject) -> Tensor:
     formula="1/m sum_i ||grad l_i - grad L||_2^2, L the mean of the losses l_i of the training samples",
     source=_JIANG,
 )
-def gradient_noise(subject: Subject) -> Tensor:
+def gradient_noise(subject: MeasureInputs) -> Tensor:
     """The variance of a single sample's gradient at the end of training, summed over all trained parameters, before
     the multipliers of the NTK parametrization; the mean of a batch of B drawn with replacement has 1/B of it. Without
     penalties, and not over alpha^2 with `model.output_scale`."""
@@ -50,14 +51,14 @@ def gradient_noise(subject: Subject) -> Tensor:
         return torch.stack([_variance(subject, index) for index in range(len(subject.trained))])
 
 
-def _steps(subject: Subject, level: float) -> Tensor:
+def _steps(subject: MeasureInputs, level: float) -> Tensor:
     """The steps [N] until a level was crossed; NaN where that is not known, or never was."""
     known = subject.crossings or [{}] * len(subject.trained)
     values = [own.get(names.steps_at_loss(level), torch.nan) for own in known]
     return torch.tensor(values, dtype=torch.float64, device=subject.trained.device)
 
 
-def _variance(subject: Subject, index: int) -> Tensor:
+def _variance(subject: MeasureInputs, index: int) -> Tensor:
     """Of one network, in float64: the mean squared length of its samples' gradients less that of their mean."""
     stack, m = subject.trained, subject.data.train_size
     own = {name: p[index] for name, p in stack.parameters.items()}

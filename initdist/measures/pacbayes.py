@@ -23,9 +23,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from initdist.evaluation import norm, sum_in_order
-from initdist.measures import Subject, Values, measure
+from initdist.measures import MeasureInputs, Values, measure
 from initdist.measures._withstood import FLOOR, Withstood, withstood
+from initdist.stacks.evaluation import norm, sum_in_order
 
 _JIANG = "arXiv 1912.02178, eq. "
 _OPTIONS = ("draws", "subset", "search_tolerance")
@@ -35,7 +35,7 @@ _MAG = "1/4 sum_i ln[(1e-6 + (s'^2 + 1) ||{}||^2/p)/(1e-6 + s'^2 (w_i - w0_i)^2)
 
 
 @measure(group="pacbayes", formula=_SIGMA, source=_JIANG + "48; bisection on [0, 2]", orientation=-1, options=_OPTIONS)
-def pacbayes_sigma(subject: Subject) -> Values:
+def pacbayes_sigma(subject: MeasureInputs) -> Values:
     return _with_error(subject.once(withstood)["plain"])
 
 
@@ -46,7 +46,7 @@ def pacbayes_sigma(subject: Subject) -> Values:
     normalization="square",
     options=_OPTIONS,
 )
-def pacbayes_init(subject: Subject) -> Values:
+def pacbayes_init(subject: MeasureInputs) -> Values:
     return _bound(subject, movement(subject))
 
 
@@ -57,12 +57,12 @@ def pacbayes_init(subject: Subject) -> Values:
     normalization="square",
     options=_OPTIONS,
 )
-def pacbayes_orig(subject: Subject) -> Values:
+def pacbayes_orig(subject: MeasureInputs) -> Values:
     return _bound(subject, subject.trained.parameters)
 
 
 @measure(group="pacbayes", formula="1/s^2", source=_JIANG + "53", normalization="square", options=_OPTIONS)
-def pacbayes_flatness(subject: Subject) -> Values:
+def pacbayes_flatness(subject: MeasureInputs) -> Values:
     return subject.once(withstood)["plain"].sigma ** -2
 
 
@@ -73,7 +73,7 @@ def pacbayes_flatness(subject: Subject) -> Values:
     orientation=-1,
     options=_OPTIONS,
 )
-def pacbayes_mag_sigma(subject: Subject) -> Values:
+def pacbayes_mag_sigma(subject: MeasureInputs) -> Values:
     return _with_error(subject.once(withstood)["magnitude"])
 
 
@@ -84,21 +84,21 @@ def pacbayes_mag_sigma(subject: Subject) -> Values:
     normalization="square",
     options=_OPTIONS,
 )
-def pacbayes_mag_init(subject: Subject) -> Values:
+def pacbayes_mag_init(subject: MeasureInputs) -> Values:
     return _mag_bound(subject, movement(subject))
 
 
 @measure(group="pacbayes", formula=_MAG.format("w"), source=_JIANG + "57", normalization="square", options=_OPTIONS)
-def pacbayes_mag_orig(subject: Subject) -> Values:
+def pacbayes_mag_orig(subject: MeasureInputs) -> Values:
     return _mag_bound(subject, subject.trained.parameters)
 
 
 @measure(group="pacbayes", formula="1/s'^2", source=_JIANG + "61", normalization="square", options=_OPTIONS)
-def pacbayes_mag_flatness(subject: Subject) -> Values:
+def pacbayes_mag_flatness(subject: MeasureInputs) -> Values:
     return subject.once(withstood)["magnitude"].sigma ** -2
 
 
-def movement(subject: Subject) -> dict[str, Tensor]:
+def movement(subject: MeasureInputs) -> dict[str, Tensor]:
     """w - w_0 [N, ...] of every parameter."""
     return {name: p - subject.initial.parameters[name] for name, p in subject.trained.parameters.items()}
 
@@ -127,12 +127,12 @@ def _with_error(found: Withstood) -> Values:
     return {None: found.sigma, "error": found.error}
 
 
-def _bound(subject: Subject, reference: Mapping[str, Tensor]) -> Tensor:
+def _bound(subject: MeasureInputs, reference: Mapping[str, Tensor]) -> Tensor:
     s = subject.once(withstood)["plain"].sigma
     return norm(reference.values()).square() / (4 * s.square()) + math.log(subject.data.train_size) - s.log() + 10
 
 
-def _mag_bound(subject: Subject, reference: Mapping[str, Tensor]) -> Tensor:
+def _mag_bound(subject: MeasureInputs, reference: Mapping[str, Tensor]) -> Tensor:
     s = subject.once(withstood)["magnitude"].sigma
     divergence = magnitude_divergence(reference, movement(subject), s, 1)
     return divergence + math.log(subject.data.train_size) - s.log() + 10

@@ -18,12 +18,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from initdist.evaluation import norm
-from initdist.measures import Subject, Values, measure
+from initdist.measures import MeasureInputs, Values, measure
 from initdist.measures._ascent import boxes
 from initdist.measures._withstood import withstood
 from initdist.measures.pacbayes import magnitude_divergence, movement
-from initdist.stack import Stack
+from initdist.stacks.evaluation import norm
+from initdist.stacks.stack import Stack
 
 _JIANG = "arXiv 1912.02178, eq. "
 _MAGNITUDE_AWARE = "arXiv 1912.02178, magnitude-aware sharpness"
@@ -39,7 +39,7 @@ _MAG = "1/4 sum_i ln[(1e-6 + (a'^2 + 4 ln(2p)) ||{}||^2/p)/(1e-6 + a'^2 (w_i - w
     orientation=-1,
     options=_OPTIONS,
 )
-def sharpness_alpha(subject: Subject) -> Values:
+def sharpness_alpha(subject: MeasureInputs) -> Values:
     return _with_error(subject, "plain")
 
 
@@ -50,7 +50,7 @@ def sharpness_alpha(subject: Subject) -> Values:
     normalization="square",
     options=_BOUND_OPTIONS,
 )
-def sharpness_init(subject: Subject) -> Values:
+def sharpness_init(subject: MeasureInputs) -> Values:
     return _bound(subject, movement(subject))
 
 
@@ -61,12 +61,12 @@ def sharpness_init(subject: Subject) -> Values:
     normalization="square",
     options=_BOUND_OPTIONS,
 )
-def sharpness_orig(subject: Subject) -> Values:
+def sharpness_orig(subject: MeasureInputs) -> Values:
     return _bound(subject, subject.trained.parameters)
 
 
 @measure(group="pacbayes", formula="1/a^2", source=_JIANG + "54", normalization="square", options=_OPTIONS)
-def sharpness_flatness(subject: Subject) -> Values:
+def sharpness_flatness(subject: MeasureInputs) -> Values:
     return subject.once(boxes)["plain"] ** -2
 
 
@@ -77,7 +77,7 @@ def sharpness_flatness(subject: Subject) -> Values:
     orientation=-1,
     options=_OPTIONS,
 )
-def sharpness_mag_alpha(subject: Subject) -> Values:
+def sharpness_mag_alpha(subject: MeasureInputs) -> Values:
     return _with_error(subject, "magnitude")
 
 
@@ -88,7 +88,7 @@ def sharpness_mag_alpha(subject: Subject) -> Values:
     normalization="square",
     options=_BOUND_OPTIONS,
 )
-def sharpness_mag_init(subject: Subject) -> Values:
+def sharpness_mag_init(subject: MeasureInputs) -> Values:
     return _mag_bound(subject, movement(subject))
 
 
@@ -99,28 +99,28 @@ def sharpness_mag_init(subject: Subject) -> Values:
     normalization="square",
     options=_BOUND_OPTIONS,
 )
-def sharpness_mag_orig(subject: Subject) -> Values:
+def sharpness_mag_orig(subject: MeasureInputs) -> Values:
     return _mag_bound(subject, subject.trained.parameters)
 
 
 @measure(group="pacbayes", formula="1/a'^2", source=_MAGNITUDE_AWARE, normalization="square", options=_OPTIONS)
-def sharpness_mag_flatness(subject: Subject) -> Values:
+def sharpness_mag_flatness(subject: MeasureInputs) -> Values:
     return subject.once(boxes)["magnitude"] ** -2
 
 
-def _with_error(subject: Subject, name: str) -> Values:
+def _with_error(subject: MeasureInputs, name: str) -> Values:
     """The error is half of the final bracket: nothing is random."""
     found = subject.once(boxes)
     return {None: found[name], "error": found[f"{name} error"]}
 
 
-def _bound(subject: Subject, reference: Mapping[str, Tensor]) -> Tensor:
+def _bound(subject: MeasureInputs, reference: Mapping[str, Tensor]) -> Tensor:
     a, s = subject.once(boxes)["plain"], subject.once(withstood)["plain"].sigma
     first = norm(reference.values()).square() * math.log(2 * _count(subject.trained)) / (4 * a.square())
     return first + math.log(subject.data.train_size) - s.log() + 10
 
 
-def _mag_bound(subject: Subject, reference: Mapping[str, Tensor]) -> Tensor:
+def _mag_bound(subject: MeasureInputs, reference: Mapping[str, Tensor]) -> Tensor:
     a, s = subject.once(boxes)["magnitude"], subject.once(withstood)["magnitude"].sigma
     added = 4 * math.log(2 * _count(subject.trained))
     divergence = magnitude_divergence(reference, movement(subject), a, added)

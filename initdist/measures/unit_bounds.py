@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from initdist.measures import Subject, measure
+from initdist.measures import MeasureInputs, measure
 from initdist.measures._passes import initial_unit_norms
 from initdist.measures._spectral import largest_singular_value
 from initdist.measures.bounds import DELTA, full
@@ -23,7 +23,7 @@ _SOURCE = "arXiv 1805.12076"
     needs="two_layers",
     options=("margin",),
 )
-def neyshabur_2019(subject: Subject) -> Tensor:
+def neyshabur_2019(subject: MeasureInputs) -> Tensor:
     m, (hidden, output) = subject.data.train_size, subject.weights.values()
     initial = largest_singular_value(subject.initial_weights["layer1"])
     reach = (initial + subject.frobenius_distances["layer1"]) * subject.input_norms[0] / m
@@ -39,7 +39,7 @@ def neyshabur_2019(subject: Subject) -> Tensor:
     needs="two_layers",
     options=("margin",),
 )
-def neyshabur_2019_full(subject: Subject) -> Tensor:
+def neyshabur_2019_full(subject: MeasureInputs) -> Tensor:
     """With the union bound over norms and margin. As the authors' public code has it, but for ||Z_1 X||_F before the
     ReLU, as in the theorem."""
     m, (hidden, output) = subject.data.train_size, subject.weights.values()
@@ -57,7 +57,7 @@ def neyshabur_2019_full(subject: Subject) -> Tensor:
     needs="two_layers",
     options=("margin",),
 )
-def neyshabur_2019_unitwise(subject: Subject) -> Tensor:
+def neyshabur_2019_unitwise(subject: MeasureInputs) -> Tensor:
     return over_margin(_unitwise(subject), subject)
 
 
@@ -69,7 +69,7 @@ def neyshabur_2019_unitwise(subject: Subject) -> Tensor:
     needs="two_layers",
     options=("margin",),
 )
-def neyshabur_2019_unitwise_full(subject: Subject) -> Tensor:
+def neyshabur_2019_unitwise_full(subject: MeasureInputs) -> Tensor:
     """Twice the Rademacher complexity of the theorem, 2 (sqrt(2C) + 1) sum_j ... / (gamma m), as recalled: for norms of
     the units fixed before training. The union bound over them, which neyshabur_2019_full has, adds 3 sqrt(5h/m)."""
     m, classes = subject.data.train_size, subject.weights["layer2"].shape[1]
@@ -77,7 +77,7 @@ def neyshabur_2019_unitwise_full(subject: Subject) -> Tensor:
     return full(4 * (math.sqrt(2 * classes) + 1) * _unitwise(subject) / subject.gamma + chance, subject)
 
 
-def _unitwise(subject: Subject) -> Tensor:
+def _unitwise(subject: MeasureInputs) -> Tensor:
     outgoing = torch.linalg.vector_norm(subject.weights["layer2"], dim=1, dtype=torch.float64)
     moved = subject.unit_distances["layer1"] * subject.input_norms[0][:, None]
     return (outgoing * (moved + initial_unit_norms(subject))).sum(1) / subject.data.train_size

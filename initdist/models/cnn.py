@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initdist.config.rules import matching, one_of, option
+from initdist.config.schema import ModelConfig
 from initdist.errors import ConfigError
-from initdist.rules import matching, one_of, option
-from initdist.schema import ModelConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +46,7 @@ def build(config: Config, input_shape: tuple[int, ...], classes: int) -> nn.Modu
     """Map [B, channels, height, width] to logits [B, classes]."""
     from torch import nn
 
-    from initdist.activations import activation
+    from initdist.models._blocks import activation
 
     channels, height, width = input_shape
     layers: list[nn.Module] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initdist.config.schema import ModelConfig, one_of, option
 from initdist.models import mlp
-from initdist.schema import ModelConfig, one_of, option
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @dataclass
 class Config(ModelConfig):
     name: str = "linear"
-    activation: str = option("identity", one_of("identity", registry="initdist.activations.ACTIVATIONS"))
+    activation: str = option("identity", one_of("identity", registry="initdist.models._blocks.ACTIVATIONS"))
 
 
 CHAIN = mlp.CHAIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initdist.schema import ModelConfig
+from initdist.config.schema import ModelConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +26,7 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int) -> nn
 
     from torch import nn
 
-    from initdist.activations import activation
+    from initdist.models._blocks import activation
 
     sizes = [math.prod(input_shape), *[config.width] * config.depth, classes]
     layers: list[nn.Module] = [nn.Flatten()]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initdist.config.rules import at_least, one_of, option
+from initdist.config.schema import ModelConfig
 from initdist.errors import ConfigError
-from initdist.rules import at_least, one_of, option
-from initdist.schema import ModelConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +22,7 @@ class Config(ModelConfig):
     name: str = "resnet"
     depth: int = option(1, at_least(1))  # blocks a stage
     stages: int = option(3, at_least(1))
-    norm: str = option("group", one_of("group", "none", registry="initdist.blocks.NORMS"))
+    norm: str = option("group", one_of("group", "none", registry="initdist.models._blocks.NORMS"))
     groups: int = option(4, at_least(1))
 
 
@@ -44,7 +44,7 @@ def build(config: Config, input_shape: tuple[int, ...], classes: int) -> nn.Modu
     """Map [B, channels, height, width] to logits [B, classes]."""
     from torch import nn
 
-    from initdist.blocks import Residual, convolution
+    from initdist.models._blocks import Residual, convolution
 
     layers: list[nn.Module] = [*convolution(config, input_shape[0], config.width)]
     channels = config.width

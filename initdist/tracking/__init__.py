@@ -1,8 +1,13 @@
-"""MLflow: the store, the sweep's parent run, and one run a network. Knows no torch and no Hydra."""
+"""MLflow: the store, the sweep's parent run, and one run a network.
+
+Plain values come in (a NetworkFacts, its Outcome); this room knows how to wait for what may pass, and nothing of torch,
+Hydra or configs. It offers `prepare` and `existing` (a Store), the look-up of what has finished, the runs of sweeps, a
+Writer, and which process a run belongs to.
+"""
 
 from initdist.tracking.lookup import Finished, finished, finished_among, finished_runs
 from initdist.tracking.process import is_alive, is_dead, is_process, this_process
-from initdist.tracking.records import DatasetInfo, Network, Outcome, Store, TrackingError
+from initdist.tracking.records import DatasetInfo, NetworkFacts, Outcome, Store, TrackingError
 from initdist.tracking.runs import (
     artifact,
     close_stale,
@@ -20,7 +25,7 @@ from initdist.tracking.writer import Writer
 __all__ = [
     "DatasetInfo",
     "Finished",
-    "Network",
+    "NetworkFacts",
     "Outcome",
     "Store",
     "TrackingError",

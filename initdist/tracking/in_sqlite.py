@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from initdist.tracking import sqlite
-from initdist.tracking.records import DatasetInfo, Network, Point, Run, Store
+from initdist.tracking.records import DatasetInfo, NetworkFacts, Point, Run, Store
 from initdist.tracking.through_client import ThroughClient
 
 COLUMNS = {
@@ -70,7 +70,7 @@ class InSqlite:
         file = sqlite.file(store)
         return cls(store, file, otherwise) if file is not None and _is_known(file) else None
 
-    def begin(self, run: Run, network: Network, tags: Mapping[str, str]) -> None:
+    def begin(self, run: Run, network: NetworkFacts, tags: Mapping[str, str]) -> None:
         """Create a run, RUNNING, with the params, tags and datasets of a network."""
         unknown = run.id or RUN_NAME in tags
         if unknown or not self._created(run, network, {**tags, RUN_NAME: network.name}):
@@ -81,7 +81,7 @@ class InSqlite:
         if not self._ended(run.id, status, end_ms, points, tags):
             self._otherwise.end(run, status, end_ms, points, tags)
 
-    def _created(self, run: Run, network: Network, tags: Mapping[str, str]) -> bool:
+    def _created(self, run: Run, network: NetworkFacts, tags: Mapping[str, str]) -> bool:
         if not (_plain([*network.params, *tags], tags.values()) and _fits(network)):
             return False
         with self._transaction() as database:
@@ -175,7 +175,7 @@ def _insert(database: sqlite3.Connection, table: str, rows: Iterable[tuple[objec
     )
 
 
-def _fits(network: Network) -> bool:
+def _fits(network: NetworkFacts) -> bool:
     datasets = all(
         len(one.name) <= DATASET_NAME_LENGTH
         and len(one.digest) <= DIGEST_LENGTH

@@ -38,7 +38,7 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkFacts:
     """What is known of a network before it trains."""
 
     identity: str

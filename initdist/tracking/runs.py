@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from initdist import __version__, names
-from initdist.tracking.process import git_commit, is_alive, is_dead, this_process
+from initdist import names, provenance
+from initdist.tracking.process import is_alive, is_dead, this_process
 from initdist.tracking.records import Store, TrackingError
 from initdist.tracking.store import client
 
@@ -69,8 +69,8 @@ def run_tags(kind: str, sweep: str | None) -> dict[str, str]:
 
 def code_tags() -> dict[str, str]:
     """What this process runs; for a network that is trained, kept, and written by a later command, its training's."""
-    commit = git_commit()
-    return {names.VERSION: __version__} | ({names.GIT_COMMIT: commit} if commit else {})
+    commit = provenance.git_commit()
+    return {names.VERSION: provenance.VERSION} | ({names.GIT_COMMIT: commit} if commit else {})
 
 
 def open_sweep(

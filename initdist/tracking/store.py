@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from initdist.patience import patiently
+from initdist.retry import patiently
 from initdist.tracking.records import Store, TrackingError
 
 T = TypeVar("T")

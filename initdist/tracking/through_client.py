@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from initdist.tracking.records import Network, Point, Run, Store
+from initdist.tracking.records import NetworkFacts, Point, Run, Store
 from initdist.tracking.store import client
 
 ENTRIES_A_CALL = 1000  # MLflow's limit
@@ -20,7 +20,7 @@ class ThroughClient:
         self._store = store
         self._client = client(store.uri)
 
-    def begin(self, run: Run, network: Network, tags: Mapping[str, str]) -> None:
+    def begin(self, run: Run, network: NetworkFacts, tags: Mapping[str, str]) -> None:
         """Create a run, RUNNING, with the params, tags and datasets of a network."""
         from mlflow.entities import Param
 
@@ -71,7 +71,7 @@ class ThroughClient:
                 time.sleep(0.05 * 2**attempt)
 
 
-def _inputs(network: Network) -> Iterator[Any]:
+def _inputs(network: NetworkFacts) -> Iterator[Any]:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     for info in network.datasets:

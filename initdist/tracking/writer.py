@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from initdist import names
-from initdist.patience import patiently
+from initdist.retry import patiently
 from initdist.tracking import in_sqlite
-from initdist.tracking.records import Network, Outcome, Point, Run, Store, TrackingError
+from initdist.tracking.records import NetworkFacts, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags
 from initdist.tracking.store import amending, may_pass
 from initdist.tracking.through_client import ThroughClient
@@ -90,7 +90,7 @@ class Writer:
         if kind is None:
             self._raise()
 
-    def start(self, key: Any, network: Network) -> None:
+    def start(self, key: Any, network: NetworkFacts) -> None:
         """Create a network's run, RUNNING, with its params, tags and datasets."""
         self._put(lambda: self._start(key, network))
 
@@ -131,7 +131,7 @@ class Writer:
         except Exception as error:
             self._error = self._error or error  # surfaced by the next call
 
-    def _start(self, key: Any, network: Network) -> None:
+    def _start(self, key: Any, network: NetworkFacts) -> None:
         too_long = [name for name, value in network.params.items() if len(str(value)) > PARAM_LENGTH]
         if too_long:
             raise ValueError(f"params must have at most {PARAM_LENGTH} characters, longer: {', '.join(too_long)}")

@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from initdist import claims, names, unwritten
+from initdist import names
+from initdist.sweeps import leases, outbox
 from tests.command import by_identity, client, kept, runs, start, train
 
 GRID = (
@@ -84,7 +85,7 @@ class Command:
 
     def __init__(self, folder: Path, overrides: Sequence[str]) -> None:
         self.folder, self.begun = folder, time.monotonic()
-        self.first: float | None = None  # seconds until its first network was claimed
+        self.first: float | None = None  # seconds until its first network was leased
         self.process = start(folder, *overrides)
         self.lines: list[str] = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -104,15 +105,15 @@ class Command:
         if self.first is None:
             self.first = time.monotonic() - self.begun
         found = {file.name: file for file in kept(self.folder, "*")}
-        if unwritten.FILE in found:
+        if outbox.FILE in found:
             return "logging"
         if names.WEIGHTS_FILE in found:
             return "handing over"
-        return "training" if claims.FILE in found and self._owns(found[claims.FILE]) else "closing"
+        return "training" if leases.FILE in found and self._owns(found[leases.FILE]) else "closing"
 
-    def _owns(self, claim: Path) -> bool:
+    def _owns(self, lease: Path) -> bool:
         with contextlib.suppress(OSError):
-            return f":{self.process.pid}:" in claim.read_text()
+            return f":{self.process.pid}:" in lease.read_text()
         return False
 
     def wait_for(self, phase: str) -> bool:

@@ -17,11 +17,16 @@ from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
 
-from initdist import checkpoint, claims, datasets, names, plan, sweep, tracking, unwritten, weights, worker
-from initdist.datasets import fashion_mnist, images, mnist
+from initdist import names, tracking
+from initdist.data import datasets
+from initdist.data.datasets import fashion_mnist, images, mnist
 from initdist.errors import ConfigError, DatasetError, UserError
 from initdist.events import Done, Failed, Result, Task
+from initdist.stacks import weights
+from initdist.sweeps import leases, outbox, planning, session
 from initdist.tracking import Outcome, TrackingError
+from initdist.training import checkpoint
+from initdist.workers import worker
 from tests.helpers import CPU, unresolved
 
 BUDGET = float(os.environ.get("INITDIST_FAULTS", "1"))
@@ -117,7 +122,7 @@ def outcome_of(given: dict[str, object], choices: tuple[str, ...]) -> str:
         cfg = unresolved(SMALL | given, *choices)
     except OmegaConfBaseException:  # Hydra says the same of a value of the wrong type
         return "refused"
-    networks, refused = attempt(lambda: plan.networks(cfg), UserError)
+    networks, refused = attempt(lambda: planning.networks(cfg), UserError)
     if refused is not None:
         assert "\n" not in refused
         assert " must " in refused
@@ -212,15 +217,15 @@ def test_any_damaged_weights_are_named(tmp_path):
 
 def test_any_damaged_outcome_is_named_and_not_used(tmp_path, capsys):
     outcome = Outcome({"a": 0.1}, [(0, {"a": 1.0})], 7, {"t": "x"}, [])
-    unwritten.keep(tmp_path, outcome)
-    file = tmp_path / unwritten.FILE
+    outbox.keep(tmp_path, outcome)
+    file = tmp_path / outbox.FILE
     whole = file.read_bytes()
 
     @drawn(300)
     @given(damaged(whole))
     def every(content):
         file.write_bytes(content)
-        found = unwritten.find(tmp_path)
+        found = outbox.find(tmp_path)
         said = capsys.readouterr().err
         if found is None:
             assert said.startswith(f"initdist: {file} cannot be used: ")
@@ -232,7 +237,7 @@ def test_any_damaged_outcome_is_named_and_not_used(tmp_path, capsys):
 
 
 def test_any_claim_file_is_a_claim_or_none(tmp_path):
-    file = tmp_path / "abc" / claims.FILE
+    file = tmp_path / "abc" / leases.FILE
     file.parent.mkdir()
 
     @drawn(200)
@@ -240,8 +245,8 @@ def test_any_claim_file_is_a_claim_or_none(tmp_path):
     def every(content):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
-        claimed = claims.elsewhere(tmp_path, ["abc"])
-        with claims.held(tmp_path, ["abc"], "this") as held:
+        claimed = leases.elsewhere(tmp_path, ["abc"])
+        with leases.held(tmp_path, ["abc"], "this") as held:
             assert held.mine == ({"abc"} - claimed)
         assert file.exists() == bool(claimed)
         if claimed:  # only one of another host stands
@@ -254,16 +259,16 @@ def test_any_damaged_sweep_file_is_named(tmp_path):
     from tests.helpers import tiny
 
     store = tracking.Store("sqlite:////a", "x", "1")
-    opened = sweep.Sweep("s", store, "r", frozenset({"a"}), 1, True, frozenset(), "c")
+    opened = session.Sweep("s", store, "r", frozenset({"a"}), 1, True, frozenset(), "c")
     opened.save(tmp_path)
-    file = tmp_path / sweep.FILE
+    file = tmp_path / session.FILE
     whole = file.read_bytes()
 
     @drawn(200)
     @given(damaged(whole))
     def every(content):
         file.write_bytes(content)
-        found, refused = attempt(lambda: sweep.join(tmp_path, tiny().tracking), ConfigError)
+        found, refused = attempt(lambda: session.join(tmp_path, tiny().tracking), ConfigError)
         expected = f"{file} must be as the sweeper wrote it, got a damaged one: "
         assert found == opened if refused is None else refused.startswith(expected)
 

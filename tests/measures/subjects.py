@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from initdist import data, measures, stack
-from initdist.measures import Subject
-from initdist.schema import Config, MeasuresConfig
-from initdist.stack import Parameters, Stack
+from initdist import measures
+from initdist.config.schema import Config, MeasuresConfig
+from initdist.data import stack_data
+from initdist.measures import MeasureInputs
+from initdist.stacks import stack
+from initdist.stacks.stack import Parameters, Stack
 from tests.helpers import CPU, blobs, make, tiny, train
 
 Matrix = Sequence[Sequence[float]]
@@ -36,10 +38,10 @@ def two(values: Parameters, *choices: str, **changes: Any) -> Stack:
     return Stack(stack.build([config], (1, 1, 2), 2, CPU).form, values)
 
 
-def samples(inputs: Matrix, labels: Sequence[int], networks: int = 1) -> data.StackData:
+def samples(inputs: Matrix, labels: Sequence[int], networks: int = 1) -> stack_data.StackData:
     """Training data of 2 inputs each, the same for every network, taken as it is."""
     about = blobs("two", (1, 1, 2), len(labels), 1, 2).describe(None)
-    shared = data.Shared(
+    shared = stack_data.Shared(
         about,
         torch.tensor(inputs).float().view(-1, 1, 1, 2),
         torch.zeros(1, 1, 1, 2),
@@ -49,7 +51,7 @@ def samples(inputs: Matrix, labels: Sequence[int], networks: int = 1) -> data.St
     )
     rows = torch.arange(len(labels)).repeat(networks, 1)
     given = torch.tensor([labels]).repeat(networks, 1)
-    return data.StackData(shared, rows, given, torch.zeros(networks, 1), torch.ones(networks, 1))
+    return stack_data.StackData(shared, rows, given, torch.zeros(networks, 1), torch.ones(networks, 1))
 
 
 # D_1 = [[2, 0], [0, -1]], D_2 = [[0, 3], [0, 0]].
@@ -58,10 +60,10 @@ TRAINED = parameters([[3, 0], [0, 0]], [[2, 3], [0, 2]])
 # f_0(x) = 2 ReLU(x), f(x) = (6 ReLU(x_1), 0): the margins are 6, 6, 12, 12, and gamma the smallest of them.
 # ||X||_F^2 = 2 + 2 + 8 + 4 = 16, so that the root mean square of ||x|| is 2.
 FOUR = samples([[1, 1], [1, 1], [2, 2], [2, 0]], [0, 0, 0, 0])
-HAND = Subject(two(TRAINED), two(INITIAL), FOUR, seeds=(0,))
+HAND = MeasureInputs(two(TRAINED), two(INITIAL), FOUR, seeds=(0,))
 
 
-def value(name: str, subject: Subject = HAND, layer: str | None = None) -> float:
+def value(name: str, subject: MeasureInputs = HAND, layer: str | None = None) -> float:
     """One measure of a subject of one network."""
     return measures.compute([name], subject)[name, layer].item()
 
@@ -87,17 +89,17 @@ KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 
 @cache
-def trained(kind: str) -> Subject:
+def trained(kind: str) -> MeasureInputs:
     """A stack of three networks of a kind, trained on digits until few samples are misclassified."""
     chosen = configs(kind)
     ended = train(chosen)
     built = stack.build(chosen, (1, 8, 8), 10, CPU)
     values = {name: torch.stack([one.parameters[name] for one in ended]) for name in built.parameters}
     seeds = [config.seeds.init for config in chosen]
-    given = data.build(chosen, CPU)
+    given = stack_data.build(chosen, CPU)
     crossings = [planted(i) for i in range(len(chosen))]
     trained = Stack(built.form, values, built.reference)
-    return Subject(trained, built, given, options=options(**CHEAP), seeds=seeds, crossings=crossings)
+    return MeasureInputs(trained, built, given, options=options(**CHEAP), seeds=seeds, crossings=crossings)
 
 
 def planted(i: int) -> dict[str, float]:
@@ -112,15 +114,15 @@ def configs(kind: str) -> list[Config]:
     return [tiny(fixed | changes | {"seed": seed}, *choices, "optimizer=adam") for seed in range(3)]
 
 
-def select(subject: Subject, *positions: int) -> Subject:
+def select(subject: MeasureInputs, *positions: int) -> MeasureInputs:
     """The subject of some of the networks."""
     keep = torch.tensor(positions)
     seeds = tuple(subject.seeds[i] for i in positions)
     parts = (subject.trained.select(keep), subject.initial.select(keep), subject.data.select(keep))
-    return Subject(*parts, subject.loss, subject.options, seeds, [subject.crossings[i] for i in positions])
+    return MeasureInputs(*parts, subject.loss, subject.options, seeds, [subject.crossings[i] for i in positions])
 
 
-def changed(subject: Subject, trained: Stack, initial: Stack) -> Subject:
+def changed(subject: MeasureInputs, trained: Stack, initial: Stack) -> MeasureInputs:
     return dataclasses.replace(subject, trained=trained, initial=initial)
 
 

@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
-from initdist import evaluation, measures
-from initdist.measures import Subject
-from initdist.stack import Stack
+from initdist import measures
+from initdist.measures import MeasureInputs
+from initdist.stacks import evaluation
+from initdist.stacks.stack import Stack
 from tests.measures.subjects import FOUR, HAND, INITIAL, TRAINED, parameters, trained, two, value
 
 # theta without its zero biases: (3, 0, 0, 0, 2, 3, 0, 2), theta_0: (1, 0, 0, 1, 2, 0, 0, 2)
@@ -46,7 +47,7 @@ def test_core_measures_by_hand() -> None:
 
 
 def test_biases_count_in_distances_of_theta_alone() -> None:
-    biased = Subject(two(parameters([[3, 0], [0, 0]], [[2, 3], [0, 2]], [1, -1, 1, 3])), two(INITIAL), FOUR)
+    biased = MeasureInputs(two(parameters([[3, 0], [0, 0]], [[2, 3], [0, 2]], [1, -1, 1, 3])), two(INITIAL), FOUR)
     assert evaluation.distance(biased.trained, biased.initial).item() == pytest.approx(math.sqrt(14 + 12))
     assert value("distance_over_sqrt_n", biased) == pytest.approx(math.sqrt(26) / 2)
     assert value("distance_relative", biased) == pytest.approx(math.sqrt(26 / 10))
@@ -73,7 +74,7 @@ STILL = [
 @pytest.mark.parametrize("kind", ["mlp, one hidden layer", "mlp, ntk", "resnet", "mlp, output_scale"])
 def test_a_network_at_its_initialization_has_moved_nowhere(kind: str) -> None:
     there = trained(kind)
-    values = measures.compute(STILL, Subject(there.initial, there.initial, there.data))
+    values = measures.compute(STILL, MeasureInputs(there.initial, there.initial, there.data))
     assert {name for name, _ in values} >= {*STILL} - {"path_norm_of_distance"}
     for (name, layer), found in values.items():
         expected = 1.0 if name == "cosine_to_init" else 0.0
@@ -82,7 +83,7 @@ def test_a_network_at_its_initialization_has_moved_nowhere(kind: str) -> None:
 
 
 def test_no_layer_has_a_share_of_a_movement_of_nothing() -> None:
-    assert value("share_of_movement", Subject(two(INITIAL), two(INITIAL), FOUR), "layer1") == 0
+    assert value("share_of_movement", MeasureInputs(two(INITIAL), two(INITIAL), FOUR), "layer1") == 0
 
 
 def test_the_cosine_against_the_inner_product() -> None:
@@ -106,7 +107,7 @@ def test_the_layers_of_the_distance_give_its_total_without_biases() -> None:
     assert total.tolist() == pytest.approx(evaluation.distance(*_both(subject)).tolist())
 
 
-def _both(subject: Subject) -> tuple[Stack, Stack]:
+def _both(subject: MeasureInputs) -> tuple[Stack, Stack]:
     return subject.trained, subject.initial
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, jacrev
 
-from initdist.losses import LOSSES
-from initdist.measures import Subject, _noise
-from initdist.schema import NumericsConfig
+from initdist.config.schema import NumericsConfig
+from initdist.measures import MeasureInputs, _directions
+from initdist.stacks.losses import LOSSES
 from tests.measures.searched import fresh, linear, permuted, samples, trained, values
 
 
-def _hessian(subject: Subject, index: int, count: int) -> Tensor:
+def _hessian(subject: MeasureInputs, index: int, count: int) -> Tensor:
     """[p, p] of the mean loss on the first samples, by reverse differentiation twice, in float64."""
     form = subject.trained.form
     parameters = {name: p[index].double() for name, p in subject.trained.parameters.items()}
@@ -34,7 +34,7 @@ def _hessian(subject: Subject, index: int, count: int) -> Tensor:
     return jacrev(grad(loss))(torch.cat([p.flatten() for p in parameters.values()]))
 
 
-def _small(model: str, **overrides: object) -> Subject:
+def _small(model: str, **overrides: object) -> MeasureInputs:
     """Networks of a few hundred parameters."""
     small = {"model.width": 2, **({"model.groups": 2, "model.stages": 1} if model == "resnet" else {})}
     return trained(model, 2, tuple({**small, **overrides}.items()))
@@ -58,7 +58,7 @@ def test_against_the_hessian_in_full(model: str, overrides: dict) -> None:
     found = values(fresh(subject, hessian_subset=SAMPLES, lanczos_steps=60), "hessian_top")
     options = {"hessian_subset": SAMPLES, "lanczos_steps": 6, "probes": 5}
     traces = values(fresh(subject, **options), "hessian_trace")
-    signs = [_noise.signs(subject.trained, subject.seeds, probe) for probe in range(6)]
+    signs = [_directions.signs(subject.trained, subject.seeds, probe) for probe in range(6)]
     for index in range(2):
         hessian = _hessian(subject, index, SAMPLES)
         start, *zs = [torch.cat([p[index].flatten() for p in one.values()]).double() for one in signs]

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from initdist import measures
-from initdist.measures import REGISTRY, Subject
+from initdist.measures import REGISTRY, MeasureInputs
 from initdist.measures._needs import NEEDS
-from initdist.stack import Stack
+from initdist.stacks.stack import Stack
 from tests.measures.subjects import FOUR, INITIAL, TRAINED, trained, two, value
 
 GROUPS = ["core", "norms", "margins", "bounds"]
@@ -73,7 +73,7 @@ def test_the_ntk_parametrization_measures_the_weights_that_the_function_uses() -
     def multiplied(one: Stack) -> Stack:
         return Stack(plain, {name: p * factors.get(name, 1.0) for name, p in one.parameters.items()})
 
-    same = Subject(multiplied(subject.trained), multiplied(subject.initial), subject.data)
+    same = MeasureInputs(multiplied(subject.trained), multiplied(subject.initial), subject.data)
     expected, found = (measures.compute(GROUPS, one) for one in (same, subject))
     assert expected.keys() == found.keys()
     for key, values in expected.items():
@@ -85,7 +85,7 @@ def test_with_an_output_scale_margins_are_those_of_the_scaled_function() -> None
     """alpha (f - f_0) for alpha = 3 on the network worked by hand: f - f_0 = (4 x_1, -2 x_2), margins 4 x_1 + 2 x_2."""
     initial = two(INITIAL, output_scale=3.0)
     initial = Stack(initial.form, initial.parameters, initial.parameters)
-    subject = Subject(Stack(initial.form, TRAINED, INITIAL), initial, FOUR, seeds=(0,))
+    subject = MeasureInputs(Stack(initial.form, TRAINED, INITIAL), initial, FOUR, seeds=(0,))
     assert subject.margins.tolist() == [[18, 18, 24, 36]]
     assert value("inverse_margin", subject) == pytest.approx(1 / 18**2)
     assert value("function_distance", subject) == pytest.approx(3 * math.sqrt((20 + 20 + 80 + 64) / 4))

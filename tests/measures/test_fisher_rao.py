@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.func import functional_call, grad
 
 from initdist import measures
-from initdist.losses import LOSSES
-from initdist.measures import Subject
+from initdist.measures import MeasureInputs
+from initdist.stacks.losses import LOSSES
 from tests.measures import searched
 from tests.measures.subjects import trained
 
@@ -26,7 +26,7 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def per_sample(subject: Subject, index: int) -> Tensor:
+def per_sample(subject: MeasureInputs, index: int) -> Tensor:
     """Gradients [m, p] of one network's samples in float64, one by one, in the parameters that are trained."""
     form = subject.trained.form
     own, start = (
@@ -77,7 +77,7 @@ def test_without_biases_it_is_the_slope_of_the_loss_along_the_function() -> None
 def test_bfloat16_training_is_measured_in_float32() -> None:
     from dataclasses import replace
 
-    from initdist.schema import NumericsConfig
+    from initdist.config.schema import NumericsConfig
 
     subject = searched.trained()
     coarse = replace(subject.trained.form, numerics=NumericsConfig("bfloat16", True), _recorded={})

@@ -8,8 +8,10 @@ import math
 import pytest
 import torch
 
-from initdist import data, measures, stack
-from initdist.measures import REGISTRY, Subject
+from initdist import measures
+from initdist.data import stack_data
+from initdist.measures import REGISTRY, MeasureInputs
+from initdist.stacks import stack
 from tests.helpers import CPU, blobs, dataset, tiny
 from tests.measures.subjects import FOUR, HAND, INITIAL, TRAINED, options, parameters, samples, two, value
 
@@ -44,7 +46,7 @@ def test_the_margin_is_the_mth_part_smallest_and_may_be_negative(
 ) -> None:
     """f(x) = 2 ReLU(x): samples (x, 0) of class 0 have the margin 2 x, those of class 1 minus that. One is wrong."""
     given = samples([[float(x), 0.0] for x in range(1, count + 1)], [1] + [0] * (count - 1))
-    subject = Subject(two(INITIAL), two(INITIAL), given)
+    subject = MeasureInputs(two(INITIAL), two(INITIAL), given)
     ordered = [-2.0, *[2.0 * x for x in range(2, count + 1)]]
     for quantile, place in (("p5", twentieth), ("p10", tenth), ("median", middle)):
         assert value(f"margin_{quantile}", subject) == ordered[place - 1]
@@ -57,7 +59,7 @@ def test_the_margin_is_the_mth_part_smallest_and_may_be_negative(
 def test_margins_are_against_the_labels_trained_on() -> None:
     with dataset(blobs("classes", (1, 4, 4), pool=200, test=10)) as name:
         config = tiny({"dataset.name": name, "noise.level": 1.0, "dataset.train_size": 150})
-        given = data.build([config], CPU)
+        given = stack_data.build([config], CPU)
         built = stack.build([config], (1, 4, 4), 10, CPU)
         inputs, labels = given.train_slice(0, 150)
     logits = built.forward(inputs)[0].numpy()
@@ -65,12 +67,12 @@ def test_margins_are_against_the_labels_trained_on() -> None:
         row[label] - max(other for c, other in enumerate(row) if c != label)
         for row, label in zip(logits, labels[0].tolist(), strict=True)
     )
-    assert Subject(built, built, given).margins[0].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert MeasureInputs(built, built, given).margins[0].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 # Trained as before, but on other labels: the smallest margin is minus 12, or 0 where f does not see x at all.
-WRONG = Subject(two(TRAINED), two(INITIAL), samples([[1, 1], [1, 1], [2, 2], [2, 0]], [0, 0, 0, 1]))
-BLIND = Subject(two(parameters([[3, 0], [0, 1e-9]], [[2, 3], [2, 3]])), two(INITIAL), FOUR)
+WRONG = MeasureInputs(two(TRAINED), two(INITIAL), samples([[1, 1], [1, 1], [2, 2], [2, 0]], [0, 0, 0, 1]))
+BLIND = MeasureInputs(two(parameters([[3, 0], [0, 1e-9]], [[2, 3], [2, 3]])), two(INITIAL), FOUR)
 
 
 @pytest.mark.parametrize("name", BY_GAMMA)
@@ -81,7 +83,7 @@ def test_a_margin_that_is_not_above_0_gives_infinity_never_a_finite_number(name:
         assert value(name, subject) == math.inf
     assert math.isfinite(value(name))
     # at the initialization no distance is left to divide
-    still = Subject(two(INITIAL), two(INITIAL), samples([[1, 0], [0, 1]], [1, 1]))
+    still = MeasureInputs(two(INITIAL), two(INITIAL), samples([[1, 0], [0, 1]], [1, 1]))
     assert value(name, still) == math.inf
 
 

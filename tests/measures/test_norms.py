@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from initdist import measures
-from initdist.measures import Subject
+from initdist.measures import MeasureInputs
 from tests.measures.subjects import FOUR, HAND, INITIAL, TRAINED, parameters, samples, select, trained, two, value
 
 # ||W_1||_2 = ||W_1||_F = 3, ||W_2||_2 = 4, ||W_2||_F^2 = 4 + 9 + 4
@@ -49,7 +49,7 @@ def test_norms_by_hand() -> None:
 def test_diagonal_networks(diagonals: tuple[tuple[float, float], ...]) -> None:
     """Spectral norms are the largest entries; each unit carries one path."""
     (a, b), (c, d) = diagonals
-    subject = Subject(two(parameters([[a, 0], [0, b]], [[c, 0], [0, d]])), two(INITIAL), FOUR)
+    subject = MeasureInputs(two(parameters([[a, 0], [0, b]], [[c, 0], [0, d]])), two(INITIAL), FOUR)
     first, second = max(a * a, b * b), max(c * c, d * d)
     assert value("log_prod_of_spec", subject) == pytest.approx(math.log(first * second))
     assert value("log_prod_of_fro", subject) == pytest.approx(math.log((a * a + b * b) * (c * c + d * d)))
@@ -87,7 +87,7 @@ def _written_out(weight: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, tuple[
 
 
 def test_the_path_norm_does_not_overflow_where_single_precision_would() -> None:
-    large = Subject(two(parameters([[1e12, 0], [0, 1]], [[1e10, 0], [0, 1]])), two(INITIAL), FOUR)
+    large = MeasureInputs(two(parameters([[1e12, 0], [0, 1]], [[1e10, 0], [0, 1]])), two(INITIAL), FOUR)
     assert value("path_norm", large) == pytest.approx(1e44, rel=1e-5)
     assert value("log_prod_of_fro", large) == pytest.approx(math.log(1e44), rel=1e-6)
 
@@ -115,7 +115,7 @@ def test_the_function_distance_is_that_of_the_logits(kind: str) -> None:
 def test_micro_batches_add_up_to_the_training_set() -> None:
     """300 samples make two micro-batches: 200 at which one unit of two flips, and 100 at which none does."""
     many = samples([[1, 1]] * 200 + [[2, 0]] * 100, [0] * 300)
-    subject = Subject(two(TRAINED), two(INITIAL), many)
+    subject = MeasureInputs(two(TRAINED), two(INITIAL), many)
     assert value("sign_flips", subject) == pytest.approx(200 / 600)
     assert value("function_distance", subject) == pytest.approx(math.sqrt((200 * 20 + 100 * 64) / 300))
     assert subject.margins.tolist() == [[6.0] * 200 + [12.0] * 100]

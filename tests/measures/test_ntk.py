@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
-from initdist import stack
-from initdist.measures import Subject, ntk
+from initdist.measures import MeasureInputs, ntk
 from initdist.measures._kernel import kernel
-from initdist.stack import Form, Parameters, Stack
+from initdist.stacks import stack
+from initdist.stacks.stack import Parameters, Stack, StackedModel
 from tests.helpers import CPU, make
 from tests.measures.searched import fresh, linear, permuted, samples, trained, values
 
 
-def _explicit(form: Form, parameters: Parameters, inputs: Tensor) -> Tensor:
+def _explicit(form: StackedModel, parameters: Parameters, inputs: Tensor) -> Tensor:
     """sum_c J_c J_c^T of the whole network's Jacobian [n, C, p] in the parameters before multiplication."""
 
     def outputs(parameters: Parameters) -> Tensor:
@@ -89,7 +89,7 @@ class _Rows(nn.Module):
 def test_modules_of_any_structure(module: type[nn.Module]) -> None:
     torch.manual_seed(1)
     own = module()
-    form = Form(own)
+    form = StackedModel(own)
     parameters = {name: p.detach() for name, p in own.named_parameters()}
     inputs = torch.randn(5, 1, 2, 2)
     expected = _explicit(form, parameters, inputs)
@@ -119,7 +119,7 @@ def test_the_change_by_hand() -> None:
     form = stack.build([config], (1, 1, 1), 1, CPU).form
     before = Stack(form, {"1.weight": torch.tensor([[[1.0]]]), "3.weight": torch.tensor([[[2.0]]])})
     after = Stack(form, {"1.weight": torch.tensor([[[3.0]]]), "3.weight": torch.tensor([[[-1.0]]])})
-    subject = Subject(after, before, samples([[1.0], [2.0], [-1.0]], [0, 0, 0], 1))
+    subject = MeasureInputs(after, before, samples([[1.0], [2.0], [-1.0]], [0, 0, 0], 1))
     # K_0 = (1 + 4) x x', K = (9 + 1) x x' over x = 1, 2
     assert subject.once(ntk._initial)[0].tolist() == [[5, 10, 0], [10, 20, 0], [0, 0, 0]]
     assert values(subject, "ntk_change")["ntk_change", None] == pytest.approx([1.0])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from initdist import data, measures, stack
-from initdist.measures import Subject
+from initdist import measures
+from initdist.data import stack_data
+from initdist.measures import MeasureInputs
 from initdist.measures._spectral import largest_singular_value
-from initdist.stack import Stack
+from initdist.stacks import stack
+from initdist.stacks.stack import Stack
 from tests.measures.subjects import configs, trained
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
@@ -22,8 +24,8 @@ def test_measures_are_those_of_a_cpu(kind: str) -> None:
     here = trained(kind)
     built = stack.build(configs(kind), (1, 8, 8), 10, DEVICE)
     there = Stack(built.form, {name: p.to(DEVICE) for name, p in here.trained.parameters.items()}, built.reference)
-    given = data.build(configs(kind), DEVICE)
-    subject = Subject(there, built, given, options=here.options, seeds=here.seeds)
+    given = stack_data.build(configs(kind), DEVICE)
+    subject = MeasureInputs(there, built, given, options=here.options, seeds=here.seeds)
     for groups, tolerance in ((["core", "norms", "margins", "bounds", "ntk"], 1e-3), (["curvature"], 1e-2)):
         expected, found = measures.compute(groups, here), measures.compute(groups, subject)
         assert found.keys() == expected.keys()

@@ -12,9 +12,11 @@ import torch
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from initdist import data, measures, stack
-from initdist.measures import REGISTRY, Subject, _part
+from initdist import measures
+from initdist.data import stack_data
+from initdist.measures import REGISTRY, MeasureInputs, _part
 from initdist.measures._bisection import bisect, crossing
+from initdist.stacks import stack
 from tests.helpers import CPU, tiny, train
 from tests.measures.searched import fresh, linear, part, permuted, samples, trained, values
 
@@ -334,11 +336,11 @@ def test_a_training_measures_with_the_seed_of_the_network_s_initialization() -> 
         tiny({"seed": seed, "seeds.init": 10 + seed, "optimizer.lr": lr, "measures.names": ["pacbayes_sigma"]})
         for seed, lr in enumerate((0.1, 0.3))
     ]
-    initial, given = stack.build(chosen, (1, 8, 8), 10, CPU), data.build(chosen, CPU)
+    initial, given = stack.build(chosen, (1, 8, 8), 10, CPU), stack_data.build(chosen, CPU)
     for index, one in enumerate(train(chosen)):
         keep = torch.tensor([index])
         ended = replace(initial.select(keep), parameters={name: p[None] for name, p in one.parameters.items()})
-        subject = Subject(ended, initial.select(keep), given.select(keep), seeds=(10 + index,))
+        subject = MeasureInputs(ended, initial.select(keep), given.select(keep), seeds=(10 + index,))
         found = values(subject, "pacbayes_sigma")
         assert one.result.metrics["measure/pacbayes_sigma"] == found["pacbayes_sigma", None][0]
         assert one.result.metrics["measure/pacbayes_sigma/error"] == found["pacbayes_sigma", "error"][0]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from initdist import measures
-from initdist.measures import REGISTRY, Subject
-from initdist.stack import Stack
+from initdist.measures import REGISTRY, MeasureInputs
+from initdist.stacks.stack import Stack
 from tests.measures.subjects import KINDS, changed, select, trained
 
 NAMES = list(REGISTRY)
@@ -111,7 +111,7 @@ OTHERS = {
 }
 
 
-def _rescaled(kind: str, initial_too: bool) -> Subject:
+def _rescaled(kind: str, initial_too: bool) -> MeasureInputs:
     before = trained(kind)
     given = [_scaled(before.trained), _scaled(before.initial) if initial_too else before.initial]
     return changed(before, *given)

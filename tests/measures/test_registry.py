@@ -12,11 +12,11 @@ from torch import Tensor
 
 from initdist import catalogue as known
 from initdist import measures, names
+from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
-from initdist.measures import REGISTRY, Subject
-from initdist.measures._catalogue import DOCS_FILE, catalogue, docs
+from initdist.measures import REGISTRY, MeasureInputs
+from initdist.measures._documents import DOCS_FILE, catalogue, docs
 from initdist.paths import measure_catalogue
-from initdist.schema import MeasuresConfig
 from tests.measures.subjects import HAND
 
 NAMES = list(REGISTRY)
@@ -89,13 +89,13 @@ def test_a_change_of_values_is_a_new_version_and_older_runs_lack_it() -> None:
 
 
 def test_a_measure_the_registry_cannot_place_is_refused() -> None:
-    def param_norm(subject: Subject) -> Tensor:
+    def param_norm(subject: MeasureInputs) -> Tensor:
         return torch.zeros(1)
 
     with pytest.raises(ValueError, match=r"^measure param_norm is registered twice$"):
         measures.measure(group="core", formula="0", source="none")(param_norm)
 
-    def nothing(subject: Subject) -> Tensor:
+    def nothing(subject: MeasureInputs) -> Tensor:
         return torch.zeros(1)
 
     for wrong, message in (
@@ -141,7 +141,7 @@ def test_a_diverged_network_has_no_values_and_leaves_its_neighbours_theirs() -> 
     initial = {name: torch.cat([values, values]) for name, values in INITIAL.items()}
     inputs = HAND.data.shared.pool_inputs.flatten(1).tolist()
     both = samples(inputs, HAND.data.labels[0].tolist(), networks=2)
-    values = measures.compute(["all"], Subject(two(broken), two(initial), both, seeds=(0, 0)))
+    values = measures.compute(["all"], MeasureInputs(two(broken), two(initial), both, seeds=(0, 0)))
     alone = measures.compute(["all"], HAND)
     assert values.keys() == alone.keys()
     for key, value in values.items():

@@ -1,0 +1,137 @@
+"""initdist from Python: compose configs and train networks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from initdist import names
+from initdist.config.schema import Config
+from initdist.sweeps.summary import Measurements
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class NetworkResult:
+    """One trained network. `metrics` and `history` have MLflow's metric names; those of a diverged one may be NaN."""
+
+    config: Config
+    identity: str
+    stop_reason: str  # threshold, margin, error, max_epochs or diverged
+    metrics: Mapping[str, float]
+    history: Sequence[tuple[int, Mapping[str, float]]]  # (gradient step, values) before the final ones
+    parameters: Mapping[str, Tensor]  # trained, on the CPU
+    correct: np.ndarray | None = None  # [T] which samples of the clean test set are right; None where it diverged
+
+
+def network_configs(*overrides: str) -> list[Config]:
+    """The configs that a command line would describe: `network_configs("model.width=64", "vary.seed=[0,1,2]")`.
+
+    One config, or several where `vary` is given. Raises ConfigError for a value that breaks its rule, and Hydra's own
+    errors for a key that does not exist.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    from initdist.cli import compose
+    from initdist.config import expansion
+    from initdist.paths import conf_dir
+
+    compose.register()
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        return expansion.networks(hydra_compose("config", overrides=list(overrides)))
+
+
+def train_networks(
+    configs: Iterable[Config], *, device: str = "auto", workers: int = 0, progress: bool = True
+) -> list[NetworkResult]:
+    """Train networks, those of one shape as stacks, and return their results in the order of the configs.
+
+    Nothing is written to a tracking store: for that, use the command line. Raises UserError before anything is trained
+    for a config that cannot be, and RuntimeError if a network failed.
+    """
+    from initdist.sweeps import planning
+
+    planned = [planning.network(config) for config in configs]
+    groups: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+    for position, network in enumerate(planned):
+        groups.setdefault(planning.shape(network.config), []).append(position)
+    results: dict[int, NetworkResult] = {}
+    for positions in groups.values():
+        trained = _train_stack([planned[i] for i in positions], device, workers, progress)
+        results |= {positions[i]: result for i, result in trained.items()}
+    return [results[position] for position in range(len(planned))]
+
+
+def measure_runs(
+    *measures: str,
+    tracking_uri: str | None = None,
+    experiment: str = "initdist",
+    sweep: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    workers: int = 0,
+    **options: Any,
+) -> Measurements:
+    """Compute what tracked networks lack of these measures (groups or names; all where none is given), from their
+    weights, and add it to their runs: as `python -m initdist.measure`, and as safe to stop and repeat.
+
+    `where` maps keys of their configs to a value or a list of values: `where={"model.width": [64, 256]}`. `options` are
+    keys of `measures`: `draws=20`. Returns how many were measured, had everything, lack weights, were refused (each is
+    named on stderr) and failed. Raises UserError and TrackingError where nothing can begin.
+    """
+    import os
+
+    from initdist import paths, tracking
+    from initdist.sweeps import backfill, lacking
+
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or paths.default_tracking_uri(".")
+    settings = lacking.settings(measures or ("all",), options, uri, experiment, sweep, where or {}, device, workers)
+    store = tracking.existing(uri, experiment)
+    found = lacking.find(store, settings)
+    counts = Measurements(found.total, found.complete, refused=len(found.refused))
+    backfill.measure(store, found, settings, counts)
+    return counts
+
+
+def _train_stack(networks: Sequence[Any], device: str, workers: int, progress: bool) -> dict[int, NetworkResult]:
+    import contextlib
+
+    from safetensors.torch import load_file
+
+    from initdist.events import Failed, Result
+    from initdist.sweeps import run_records
+    from initdist.sweeps.progress import Display
+    from initdist.workers import pool
+
+    configs = [network.config for network in networks]
+    results = {}
+    with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
+        files = [str(Path(folder) / f"{i}" / names.WEIGHTS_FILE) for i in range(len(networks))]
+        shown = Display(run_records.title(configs[0]), configs) if progress else contextlib.nullcontext()
+        with shown as display:
+            for event in pool.shared(device, workers).train(configs, files):
+                if display is not None:
+                    display.show(event)
+                if isinstance(event, Failed):
+                    raise RuntimeError(f"{len(event.networks)} networks failed: {event.error}")
+                if isinstance(event, Result):
+                    i = event.network
+                    identity, parameters = networks[i].identity, load_file(files[i])
+                    correct = _unpacked(event.correct, networks[i].data.test_size)
+                    results[i] = NetworkResult(
+                        configs[i], identity, event.stop_reason, event.metrics, event.history, parameters, correct
+                    )
+    return results
+
+
+def _unpacked(bits: bytes, size: int) -> np.ndarray | None:
+    import numpy as np
+
+    return np.unpackbits(np.frombuffer(bits, np.uint8))[:size].astype(bool) if bits else None

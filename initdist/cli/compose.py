@@ -1,0 +1,87 @@
+"""Configs as Hydra composes them: the typed schemas that it fills, and a config again from what a run says of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from initdist import models
+from initdist.cli import messages
+from initdist.config import expansion, schema
+from initdist.errors import ConfigError
+from initdist.paths import default_tracking_uri
+
+GROUPS = {
+    "dataset": schema.DatasetConfig,
+    "noise": schema.NoiseConfig,
+    "loss": schema.LossConfig,
+    "optimizer": schema.OptimizerConfig,
+    "measures": schema.MeasuresConfig,
+}
+
+
+def register() -> None:
+    """Make `/schema/...` known to Hydra. Safe to call twice."""
+    OmegaConf.register_new_resolver("default_store", lambda: default_tracking_uri("."), replace=True)
+    store = ConfigStore.instance()
+    store.store(group="schema", name="root", node=schema.Config, package="_global_")
+    for group, node in GROUPS.items():
+        store.store(group="schema", name=group, node=node)
+    for name, node in models.schemas().items():
+        store.store(group="schema/model", name=name, node=node)
+
+
+def keys() -> Iterator[str]:
+    """Dotted names of all that a config can have, whichever model is chosen."""
+    yield from messages.keys(schema.Config)
+    for node in models.schemas().values():
+        yield from messages.keys(node, "model.")
+    yield from (f"vary.{key}" for key in schema.STACKABLE)
+    yield "experiment"
+
+
+def from_params(params: Mapping[str, str]) -> schema.Config:
+    """The config of a tracked network from its params. A field added since the run has its neutral value.
+
+    Raises ConfigError for params that are no config of this version.
+    """
+    try:
+        groups = {**GROUPS, "model": models.schemas()[params["model.name"]]}
+        nodes = {group: OmegaConf.structured(node) for group, node in groups.items()}
+        typed = OmegaConf.merge(OmegaConf.structured(schema.Config), nodes, _UNUSED)
+        for key, value in {**_neutral(groups), **params}.items():
+            OmegaConf.update(typed, key, None if value == "None" else value)
+        assert isinstance(typed, DictConfig)
+        (config,) = expansion.networks(typed)
+    except (KeyError, OmegaConfBaseException) as error:
+        raise ConfigError(f"the run's params are no config of this version: {error}") from error
+    return config
+
+
+def data_root() -> str:
+    """Where datasets are on this machine, unless a command says otherwise."""
+    return os.environ.get("INITDIST_DATA", "data")
+
+
+# What a config needs to resolve and no result depends on.
+_UNUSED = {
+    "dataset": {"root": data_root()},
+    "loss": {spec.name: 1.0 for spec in fields(schema.LossConfig) if not spec.metadata.get("identity", True)},
+    "tracking": {"uri": ""},
+}
+
+
+def _neutral(groups: Mapping[str, type]) -> dict[str, Any]:
+    """The neutral value of every field that was added to the configs after runs existed."""
+    return {
+        f"{group}.{spec.name}": spec.metadata["neutral"]
+        for group, node in {**groups, "stop": schema.StopConfig}.items()
+        for spec in fields(node)
+        if "neutral" in spec.metadata
+    }

@@ -1,0 +1,73 @@
+"""One line for what Hydra refuses: the key, the rule, the value, and the nearest name that there is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import get_type_hints
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from initdist.config import registry
+
+FULL = "HYDRA_FULL_ERROR"  # with it Hydra raises what it would print over several lines
+GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
+
+
+@contextlib.contextmanager
+def in_one_line(command: str, keys: Callable[[], Iterable[str]], status: int = 1) -> Iterator[None]:
+    """Print a mistake in the overrides as `command: ...` and exit; `keys` are those that the config has.
+
+    With HYDRA_FULL_ERROR=1 they are raised as they are. Other exceptions always are.
+    """
+    if os.environ.get(FULL) == "1":
+        yield
+        return
+    before = os.environ.get(FULL)
+    os.environ[FULL] = "1"
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        print(f"{command}: {explained(error, keys)}", file=sys.stderr)
+        sys.exit(status)
+    finally:
+        os.environ.pop(FULL) if before is None else os.environ.update({FULL: before})
+
+
+def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
+    """What was wrong, in one line."""
+    text, cause = _plain(error), _plain(error.__cause__) if error.__cause__ else ""
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} must be key=value in Hydra's grammar ({GRAMMAR}): {_plain(error.message)}"
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return registry.unknown(group, name, error.options)
+    if unknown := re.match(r"Could not override '(.+?)'\.", text):
+        key, given = unknown[1], re.search(r"use \+(\S.*)", text)
+        hint = registry.nearest(key, sorted(keys())) or "; --cfg job shows those that there are"
+        return f"{key} must be a key of the config, got {given[1] if given else key}{hint}"
+    if merging := re.match(r"Error merging override (\S+?)=(.*)", text):
+        return f"{merging[1]} must be of its type, got {merging[1]}={merging[2]}: {cause}"
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return f"{error.full_key}: {text}"
+    return f"{text}: {cause}" if cause else text
+
+
+def _plain(error: object) -> str:
+    """Without the lines in which OmegaConf names its types and Hydra its documentation."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not re.match(r"\w+_(key|type)[:=]|See https://hydra", line))
+
+
+def keys(schema: type, prefix: str = "") -> Iterator[str]:
+    """Dotted names of all that a structured config has: `optimizer`, `optimizer.lr`."""
+    hints = get_type_hints(schema)
+    for one in fields(schema):
+        yield prefix + one.name
+        if is_dataclass(hints[one.name]):
+            yield from keys(hints[one.name], f"{prefix}{one.name}.")

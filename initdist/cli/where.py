@@ -1,0 +1,72 @@
+"""Which finished networks a command means: by sweep, and by values of their configs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import field, fields, is_dataclass, make_dataclass
+from functools import cache
+from typing import Any
+
+from initdist import models, names
+from initdist.cli import compose
+from initdist.config import schema
+
+
+@cache
+def _keys() -> dict[str, dict[str, str]]:
+    """Section -> leaf -> the text of its value in runs that are older than the leaf; of all models together."""
+    sections: dict[str, list[type]] = {
+        **{group: [node] for group, node in compose.GROUPS.items()},
+        "stop": [schema.StopConfig],
+        "seeds": [schema.SeedsConfig],
+        "numerics": [schema.NumericsConfig],
+        "model": list(models.schemas().values()),
+    }
+    return {
+        section: {
+            spec.name: str(spec.metadata.get("neutral"))
+            for node in sections[section]
+            for spec in fields(node)
+            if spec.metadata.get("identity", True)
+        }
+        for section in schema.RESULT_SECTIONS
+    }
+
+
+@cache
+def where_schema() -> type:
+    """A dataclass with a field for each value that a network's run has as a param: None, a value or a list of them."""
+    nodes = []
+    for section, leaves in _keys().items():
+        node = make_dataclass(f"Where_{section}", [(leaf, Any, field(default=None)) for leaf in leaves])
+        nodes.append((section, node, field(default_factory=node)))
+    return make_dataclass("Where", [*nodes, (names.SEED, Any, field(default=None))], namespace={"__module__": __name__})
+
+
+def conditions(chosen: Any, prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """What an instance of `where_schema()` asks for: dotted key and the values that are let through."""
+    for spec in fields(chosen):
+        value = getattr(chosen, spec.name)
+        if is_dataclass(value):
+            yield from conditions(value, f"{prefix}{spec.name}.")
+        elif value is not None:
+            yield f"{prefix}{spec.name}", value if isinstance(value, list) else [value]
+
+
+def matches(params: Mapping[str, str], wanted: Mapping[str, list[Any]]) -> bool:
+    """Whether a run's params have one of the wanted values under each key."""
+    return all(any(_equal(_param(params, key), value) for value in values) for key, values in wanted.items())
+
+
+def _param(params: Mapping[str, str], key: str) -> str:
+    section, _, leaf = key.rpartition(".")
+    return params.get(key, _keys().get(section, {}).get(leaf, ""))
+
+
+def _equal(text: str, value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return text == str(value)
+    try:
+        return float(text) == value
+    except ValueError:
+        return False

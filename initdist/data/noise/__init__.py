@@ -1,0 +1,1 @@
+"""Noise in the data: of labels, and of the pixels of images."""

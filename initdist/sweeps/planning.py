@@ -1,0 +1,134 @@
+"""What a command asks for: its networks, checked as far as can be without training, each with its identity.
+
+And how a sweep becomes jobs: what changes no tensor shape is fused into one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from initdist import models, names
+from initdist.config import expansion, identity, registry
+from initdist.config.schema import STACKABLE, Config
+from initdist.data import datasets
+from initdist.data.datasets import Description
+from initdist.errors import ConfigError
+from initdist.sweeps.summary import counted
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network to train: the unit of record."""
+
+    config: Config
+    identity: str
+    data: Description
+
+    @property
+    def name(self) -> str:
+        return identity.run_name(self.config)
+
+
+def networks(cfg: DictConfig) -> list[Network]:
+    """The networks of a composed, unresolved config, without repetitions. Raises UserError before anything is done."""
+    return list({network.identity: network for network in map(network, expansion.networks(cfg))}.values())
+
+
+def network(config: Config) -> Network:
+    """Check one network's config against the world: its model, measures and data. Raises UserError."""
+    _check_model(config)
+    _check_measures(config.measures.names)
+    data = datasets.describe(config.dataset)
+    models.check(config.model, data.input_shape)
+    return Network(config, identity.identity(config, data.fingerprint), data)
+
+
+def shape(config: Config) -> tuple[tuple[str, Any], ...]:
+    """What networks of one stack have in common: every result-affecting leaf that is not stackable."""
+    leaves = identity.result_leaves(config)
+    return tuple((key, value) for key, value in leaves.items() if key not in STACKABLE)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its overrides and the networks it stands for."""
+
+    overrides: tuple[str, ...]
+    networks: tuple[Network, ...]
+
+
+def fused(overrides: Sequence[Override], fuse: bool) -> list[tuple[str, ...]]:
+    """Override lists of the jobs: the grid over what changes a tensor shape, with `vary` filled in for the rest.
+
+    Without `fuse`, the grid over everything. Raises ConfigError for a sweep over no listed values.
+    """
+    fixed: list[str] = []
+    axes: list[list[str]] = []
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            fixed.append(f"{key}={override.get_value_element_as_str()}")
+            continue
+        if not override.is_discrete_sweep():
+            raise ConfigError(f"{key} must be swept over listed values, got {override.input_line}")
+        values = list(dict.fromkeys(override.sweep_string_iterator()))
+        if fuse and key in STACKABLE:
+            fixed.append(f"vary.{key}=[{','.join(values)}]")
+        else:
+            axes.append([f"{key}={value}" for value in values])
+    return [(*fixed, *combination) for combination in itertools.product(*axes)]
+
+
+def check(given: Mapping[str, Override]) -> None:
+    """Refuse what cannot mean what was intended. Raises ConfigError."""
+    experiment = given.get("experiment")
+    if experiment is not None and experiment.is_sweep_override():
+        raise ConfigError(
+            f"experiment must be a single name, got {experiment.input_line}: "
+            f"an experiment's own sweep is read before the jobs are made; run one command for each"
+        )
+    refuse_set_and_varied({key: str(override.input_line or key) for key, override in given.items()})
+
+
+def refuse_set_and_varied(given: Mapping[str, str]) -> None:
+    """A stackable key given both by itself and under `vary` has no meaning. Raises ConfigError."""
+    for key in STACKABLE:
+        if key in given and f"vary.{key}" in given:
+            raise ConfigError(
+                f"{key} must not be both set and varied, got {given[key]} and {given[f'vary.{key}']}; give one of them"
+            )
+
+
+def describe(jobs: Sequence[Job]) -> str:
+    """`3 jobs of 15 networks (45 in all)`."""
+    sizes = [len(job.networks) for job in jobs]
+    each = f"{sizes[0]}" if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
+    return f"{counted(len(jobs), 'job')} of {each} network{'' if max(sizes) == 1 else 's'} ({sum(sizes)} in all)"
+
+
+def log(hydra: Any) -> str:
+    """Where Hydra writes the log of a job, from its config."""
+    return str(Path(hydra.runtime.output_dir) / f"{hydra.job.name}.log")
+
+
+def _check_model(config: Config) -> None:
+    module = registry.lookup("initdist.models", "model.name", config.model.name)
+    if type(config.model) is not module.Config:
+        raise ConfigError(
+            f"model.name must be that of the chosen model config, got {config.model.name!r}; "
+            f"choose the model with model={config.model.name}"
+        )
+
+
+def _check_measures(selection: Sequence[str]) -> None:
+    if any(entry not in (*names.MEASURE_GROUPS, names.ALL_MEASURES) for entry in selection):
+        from initdist import measures  # imports torch, so only where a single measure is named
+
+        measures.expand(selection)

@@ -1,0 +1,212 @@
+"""A sweep in the tracking store: which of its networks are to be trained, and its parent run.
+
+The process that starts a command opens the sweep, looks finished networks up once, and closes it. Jobs in other
+processes join it through a file in the sweep's directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from initdist import cores, names, provenance, tracking
+from initdist.config.schema import TrackingConfig
+from initdist.errors import ConfigError
+from initdist.files import read_checked, write_checked
+from initdist.sweeps import lacking, leases, workspace
+from initdist.sweeps.planning import Network
+from initdist.sweeps.summary import Counts
+from initdist.training import stopping
+
+FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """An opened sweep: its store, its parent run and the identities that are to be trained."""
+
+    id: str
+    store: tracking.Store
+    run_id: str
+    todo: frozenset[str]
+    opened_ms: int
+    resume: bool
+    before: frozenset[str]  # with resume=false: finished runs of these networks from before
+    command: str  # tells this command from any other
+    logs: dict[str, str] = field(default_factory=dict)  # identity -> its job and where that one's log is
+
+    def save(self, directory: Path) -> None:
+        """Write what a job in another process needs to join."""
+        write_checked(directory / FILE, asdict(self) | {"todo": sorted(self.todo), "before": sorted(self.before)})
+
+
+@contextlib.contextmanager
+def running(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Iterator[Sweep]:
+    """A command's sweep from its opening to its closing line, whatever happens in between.
+
+    Raises TrackingError before anything is trained; ends the process with 1 if a network failed, with 130 or 143
+    after Ctrl-C or SIGTERM.
+    """
+    started, status = time.monotonic(), "FAILED"
+    workspace.check_folder(networks[0].config)
+    sweep, advice = _begin(networks, settings, resume)
+    try:
+        yield sweep
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise SystemExit(130) from None
+    except SystemExit:
+        status = "KILLED"
+        raise
+    finally:
+        failed = _end(networks, sweep, status, started)
+        if advice:
+            print(advice, flush=True)
+    if failed:
+        raise SystemExit(1)
+
+
+def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float) -> bool:
+    """Close the parent run and print the closing line; returns whether a network failed."""
+    try:
+        patience = networks[0].config.tracking.patience if status == "FINISHED" else 0.0
+        counts, where = tracking.asked(sweep.store, lambda: _count(networks, sweep, status == "FINISHED"), patience)
+        summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
+        final = "FAILED" if counts.failed else status
+        tracking.asked(sweep.store, lambda: tracking.close_sweep(sweep.store, sweep.run_id, final, summary), patience)
+    except Exception as error:  # the store went away; why the sweep ends is the news, not this
+        print(f"initdist: the sweep's end could not be written to {sweep.store.uri}: {error}", file=sys.stderr)
+        return True
+    print(counts.sentence(time.monotonic() - started, where), flush=True)
+    return bool(counts.failed)
+
+
+def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[Counts, str]:
+    """How the networks ended, and where the logs of the failed ones are.
+
+    Read from the store, which alone knows what jobs that broke off had finished.
+    """
+    base = workspace.folder(networks[0].config.checkpoint.dir, sweep.store)
+    elsewhere = leases.elsewhere(base, sweep.todo)  # first: what ends in between is finished, not failed
+    found = tracking.finished(sweep.store, since_ms=sweep.opened_ms, but=sweep.before)
+    finished = {identity: one for identity, one in found.items() if identity in sweep.todo}
+    rest = sweep.todo - finished.keys() - elsewhere
+    if sweep.resume and rest and leases.was_shared(base, sweep.command):
+        finished |= tracking.finished_among(sweep.store, sorted(rest))  # by a command whose clock was behind
+        rest -= finished.keys()
+    _warn_of_codes({one.code for one in finished.values()}, "were trained")
+    counts = Counts(
+        finished=len(finished),
+        skipped=len(networks) - len(sweep.todo),
+        diverged=sum(one.stop_reason == names.STOP_DIVERGED for one in finished.values()),
+        unconverged=_unconverged(networks, finished),
+        failed=len(rest) if complete else 0,
+        untrained=0 if complete else len(rest),
+        elsewhere=len(elsewhere - finished.keys()),
+    )
+    return counts, ", ".join(dict.fromkeys(sweep.logs[one] for one in sorted(rest) if one in sweep.logs))
+
+
+def _unconverged(networks: Sequence[Network], finished: Mapping[str, tracking.Finished]) -> int:
+    """How many of the finished ones came to the epoch limit with a stopping rule that they did not reach."""
+    ended = [(one.config.stop, finished[one.identity].stop_reason) for one in networks if one.identity in finished]
+    return sum(
+        reason != names.STOP_DIVERGED and stopping.converged(stop, reason) == names.CONVERGED_NO
+        for stop, reason in ended
+    )
+
+
+def _warn_of_codes(codes: Iterable[str], what: str) -> None:
+    """Say that the sources were edited between trainings of one sweep."""
+    several = sorted({code for one in codes for code in one.split("+") if code})
+    if len(several) > 1:
+        print(
+            f"initdist: networks of this sweep {what} by different code ({', '.join(several)}): each run's tag "
+            f"{names.CODE} says which. Equal identities promise equal results only for equal code",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> tuple[Sweep, str]:
+    """Prepare the store, look up what has finished, and open the parent run; also what to do for finished networks
+    that lack measures, if any do. Raises TrackingError."""
+    opened_ms = int(time.time() * 1000)
+    store = tracking.prepare(settings.uri, settings.experiment)
+    command = uuid.uuid4().hex
+    tracking.asked(store, lambda: tracking.close_stale(store))
+    base = workspace.folder(networks[0].config.checkpoint.dir, store)
+    leases.enter(base, command)  # before the look-up: what another command finishes from now on is noticed
+    known = tracking.asked(store, lambda: tracking.finished(store))
+    finished = known if resume else {}
+    leases.clear(base, finished)  # what a crash has left of them
+    identities = [network.identity for network in networks]
+    before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
+    _warn_of_codes(
+        {provenance.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were, trained"
+    )
+    sweep = tracking.sweep_id(identities)
+    run_id = tracking.asked(
+        store,
+        lambda: tracking.open_sweep(
+            store,
+            sweep,
+            f"sweep {sweep} ({len(networks)} networks)",
+            [{"identity": network.identity, "name": network.name} for network in networks],
+            command=shlex.join([Path(sys.executable).name, "-m", "initdist.train", *sys.argv[1:]]),
+        ),
+    )
+    todo = frozenset(identities) - finished.keys()
+    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, command)
+    advice = lacking.advice([finished[one] for one in identities if one in finished], networks[0].config, sweep, store)
+    return opened, advice
+
+
+def join(directory: Path, settings: TrackingConfig) -> Sweep:
+    """The sweep that the starting process saved."""
+    file = directory / FILE
+    if not file.is_file():
+        raise ConfigError(f"tracking.sweep is set by the sweeper and must not be set by hand, got {settings.sweep!r}")
+    try:
+        saved: dict[str, Any] = read_checked(file)
+        store = tracking.Store(**saved.pop("store"))
+        todo, before = frozenset(saved.pop("todo")), frozenset(saved.pop("before"))
+        return Sweep(store=store, todo=todo, before=before, **saved)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"{file} must be as the sweeper wrote it, got a damaged one: {error}") from None
+
+
+def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> set[str]:
+    """Identities of these networks that have finished, without touching or creating a store."""
+    path = settings.uri.removeprefix("sqlite:///")
+    if path != settings.uri and not Path(path).exists():
+        return set()
+    store = tracking.prepare(settings.uri, settings.experiment)
+    return {network.identity for network in networks} & tracking.finished(store).keys()
+
+
+def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int) -> str:
+    """The text of a dry run: every network, whether it has finished before, and what the rest will cost."""
+    from initdist.sweeps.cost import estimate
+
+    done = finished_before(networks, settings)
+    width = max(len(network.name) for network in networks)
+    lines = [
+        f"  {network.name:<{width}}  {network.identity[:12]}  {'finished' if network.identity in done else 'to train'}"
+        for network in networks
+    ]
+    plural = "" if len(networks) == 1 else "s"
+    lines.append(
+        f"dry run: {len(networks)} network{plural}, {len(networks) - len(done)} to train, {len(done)} finished before"
+    )
+    if rest := [network for network in networks if network.identity not in done]:
+        lines.append(f"to train: {estimate(rest, workers or cores.usable()).describe()}")
+    return "\n".join(lines)

@@ -1,0 +1,91 @@
+"""Train one stack from its configs and measure each network at its end: the middle of the experiment, without I/O.
+
+Yields `Progress` after every epoch and one `Trained` a network, all plain values that can travel between processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+import torch
+
+from initdist import models
+from initdist.config import registry
+from initdist.config.schema import Config
+from initdist.data import stack_data
+from initdist.events import Progress
+from initdist.stacks import optim, precision, stack
+from initdist.stacks.losses import LOSSES
+from initdist.stacks.optim import Optimizer
+from initdist.stacks.stack import Stack
+from initdist.training.checkpoint import State
+from initdist.training.loop import Plan, fit
+from initdist.training.observer import Kept, Observer, Record, Trained, recorded_epochs
+
+
+@cache
+def check_options() -> None:
+    """Raises ConfigError for a name that the schema allows and no code implements; once a process is enough."""
+    registry.check_options(Config)
+    for schema in models.schemas().values():
+        registry.check_options(schema, "model.")
+
+
+def train(
+    configs: Sequence[Config], device: torch.device, states: Sequence[State] = (), every: float = 0.0
+) -> Iterator[Progress | Trained | Kept]:
+    """Train networks whose configs differ only in stackable axes, as one stack on a device.
+
+    From their beginning, or from states that they were in at the end of one and the same epoch. With `every`, yields
+    the state of each running network every so many seconds.
+
+    Raises ValueError where `optim.descends` holds for some of them alone: these are not to share a stack. Raises
+    ConfigError where a schema allows what is not implemented.
+    """
+    check_options()
+    shared = configs[0]
+    if len({optim.descends(config) for config in configs}) > 1:
+        raise ValueError("networks with and without weight decay or clipping are not to share a stack")
+    precision.prepare(shared.numerics)
+    samples = stack_data.build(configs, device)
+    about = samples.shared.description
+    initial = stack.build(configs, about.input_shape, about.classes, device)
+    plan = Plan(
+        batch_size=shared.optimizer.batch_size,
+        max_epochs=shared.stop.max_epochs,
+        stops=tuple(c.stop for c in configs),
+        order_seeds=tuple(c.seeds.order for c in configs),
+        begun=states[0].epoch if states else 0,
+        waiting=tuple(state.waiting for state in states) or None,
+    )
+    observer = Observer(configs, initial, about.classes)
+    stacked, optimizer = initial.clone(), optim.build(configs, device)
+    if states:
+        _restore(stacked, optimizer, states)
+        observer.records = [Record.of(state.record) for state in states]
+    snapshots = fit(
+        stacked,
+        samples,
+        optimizer,
+        LOSSES[shared.loss.name],
+        plan,
+        recorded_epochs(shared.history, shared.stop.max_epochs),
+    )
+    kept = time.perf_counter()
+    for snapshot in snapshots:
+        running = snapshot.running
+        yield Progress(
+            tuple(snapshot.members[k] for k in running), snapshot.epoch, tuple(snapshot.batch_loss[running].tolist())
+        )
+        yield from observer.observe(snapshot)
+        if every and time.perf_counter() - kept >= every:
+            yield from (observer.state(snapshot, k) for k in running if k not in snapshot.ended)
+            kept = time.perf_counter()
+
+
+def _restore(stacked: Stack, optimizer: Optimizer, states: Sequence[State]) -> None:
+    for name, p in stacked.parameters.items():
+        p.copy_(torch.stack([state.parameters[name] for state in states]))
+    optimizer.restore([state.optimizer for state in states])

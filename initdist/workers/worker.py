@@ -1,0 +1,259 @@
+"""A training process: owns one device, trains or measures the stacks it is sent, and sends back events.
+
+On the CPU it uses one thread, which makes a network's result independent of the stack it trains in.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import replace
+from functools import partial
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import torch
+
+from initdist import provenance, retry
+from initdist.config.schema import Config
+from initdist.data import datasets
+from initdist.errors import DatasetError, DeviceError, UserError
+from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
+from initdist.stacks import compiler, memory, optim, outline, stack, weights
+from initdist.training import checkpoint, epochs, job, measuring, observer
+from initdist.training.checkpoint import State
+
+# Parameters, or activations of a batch, of one CPU stack: beyond this they leave the cache, and two smaller stacks are
+# faster.
+CPU_STACK_VALUES = 2_000_000
+# Networks that are computed one by one anyway: as many as one likes to wait for.
+SEPARATE_STACK = 16
+CUDA_MEMORY_SHARE = 0.4
+# Convolutions of several networks are one with groups, which costs more for each the more there are.
+CUDA_CONVOLUTIONS = 32
+
+CODE = provenance.code()  # at the import: what is edited later is not what trains here
+
+
+def serve(connection: Connection, device: str) -> None:
+    """Run until the connection closes. Ctrl-C and a closed terminal are the parent's to handle."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    torch.set_num_threads(1)
+    compiler.postpone()
+    try:
+        while True:
+            message = connection.recv()
+            if isinstance(message, Task):
+                _train(connection, message, device)
+            elif isinstance(message, MeasureTask):
+                _measure(connection, message, device)
+            else:
+                question, config = message
+                connection.send(_answered(question, config, device))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # the parent is gone or has no more work
+
+
+def _end_with_parent() -> None:
+    """A stack whose parent was killed must not go on beside the command that follows."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(0)
+
+
+def _answered(question: str, config: Config | None, device: str) -> int | str | UserError:
+    """The answer, or why there is none: what a user can mend, or the traceback of anything else."""
+    try:
+        return _answer(question, config, device)
+    except UserError as error:
+        return error.with_traceback(None)
+    except Exception:
+        return traceback.format_exc()
+
+
+def _answer(question: str, config: Config | None, device: str) -> int:
+    if question == "cuda devices":
+        # With a driver that is too old for this PyTorch devices are counted all the same; it says so by itself.
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if question == "usable":
+        _used(device)
+        return 1
+    assert question == "capacity"
+    assert config is not None
+    return capacity(config, _used(device))
+
+
+def _used(name: str) -> torch.device:
+    """The device, made the one that CUDA's calls without a device mean. Raises DeviceError if it cannot be used."""
+    device = torch.device(name)
+    if device.type == "cuda":
+        try:
+            torch.cuda.set_device(device)
+            torch.zeros(1, device=device)
+        except (RuntimeError, torch.OutOfMemoryError) as error:
+            why = next(iter(str(error).splitlines()), "")
+            raise DeviceError(f"device must be one that can be used, got {name}: {why}; see nvidia-smi") from None
+    return device
+
+
+def capacity(config: Config, device: torch.device) -> int:
+    """How many networks of this shape one stack should hold on a device."""
+    job.check_options()  # the first that is asked of a process, before anything is trained
+    about = datasets.describe(config.dataset)
+    module = outline.module(config.model, about.input_shape, about.classes)
+    parameters, activations = outline.parameters(module), outline.activations(module, about.input_shape)
+    batch = config.optimizer.batch_size or config.dataset.train_size
+    if stack.separate(module, device):
+        return SEPARATE_STACK
+    if device.type == "cpu":
+        return max(1, CPU_STACK_VALUES // max(parameters, batch * activations))
+    free, _ = torch.cuda.mem_get_info(device)
+    room = int(free * CUDA_MEMORY_SHARE) // cuda_bytes(config, parameters, activations, about.input_shape)
+    return max(1, min(room, CUDA_CONVOLUTIONS) if stack.convolves(module) else room)
+
+
+def cuda_bytes(config: Config, parameters: int, activations: int, input_shape: tuple[int, ...]) -> int:
+    """What a network of a stack takes of a CUDA device's memory, beside its training inputs.
+
+    Its initial and its current parameters; what the optimizer keeps; two copies of both, where a captured step is held
+    against the launched one; and twice what a step needs for a while, since a graph has memory of its own: gradients
+    with their transients, a batch, and what each layer leaves behind on the ways there and back.
+    """
+    slots = len(optim.OPTIMIZERS[config.optimizer.name].slots)
+    batch = min(config.optimizer.batch_size or config.dataset.train_size, epochs.ROWS)
+    kept = (2 + slots) + 2 * (1 + slots)
+    return 4 * (kept * parameters + 2 * (2 * parameters + batch * (math.prod(input_shape) + 3 * activations)))
+
+
+def _train(connection: Connection, task: Task, name: str) -> None:
+    waiting = [list(range(len(task.networks)))]  # stacks still to train: the task's own, and its halves
+    try:
+        connection.send(Started(task.networks))
+        device = _used(name)
+        _check_data(task)
+        while waiting:
+            left = waiting.pop(0)
+            states = _states(task, left)
+            if len(alike := _alike(task, left, states)) > 1:
+                waiting[:0] = alike
+                continue
+            try:
+                _train_stack(connection, task, left, states, device)
+            except Exception as error:
+                if not memory.exhausted(error) or len(left) == 1:
+                    waiting.insert(0, left)
+                    raise
+                waiting[:0] = [left[: len(left) // 2], left[len(left) // 2 :]]
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:  # whatever went wrong in one stack must not take the others with it
+        remaining = sorted(task.networks[i] for part in waiting for i in part)
+        connection.send(Failed(tuple(remaining), _why(error)))
+    connection.send(Done())
+
+
+def _why(error: Exception) -> str:
+    """Within an except clause: what a user is to read."""
+    return str(error) if isinstance(error, UserError) else traceback.format_exc()
+
+
+def _measure(connection: Connection, task: MeasureTask, name: str) -> None:
+    left = set(task.networks)
+    try:
+        for event in measuring.afterwards(task, _used(name)):
+            connection.send(event)
+            left.discard(event.network)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:
+        connection.send(Failed(tuple(sorted(left)), _why(error)))
+    connection.send(Done())
+
+
+def _check_data(task: Task) -> None:
+    """Raises DatasetError if the data is no longer what the networks' identities were made from."""
+    found = datasets.describe(task.configs[0].dataset)
+    if task.fingerprint and found.fingerprint != task.fingerprint:
+        raise DatasetError(
+            f"dataset {found.name} must stay as it was when the command began, got other content in {found.source}"
+        )
+
+
+def _states(task: Task, positions: list[int]) -> list[State | None]:
+    """Where networks stood when they were last written down; None for those that begin."""
+    if not task.checkpoints:
+        return [None] * len(positions)
+    found: list[State | None] = []
+    for file in (Path(task.checkpoints[i]) for i in positions):
+        try:
+            found.append(checkpoint.load(file, file.parent.name))
+        except checkpoint.CheckpointError as error:
+            print(f"initdist: {error}. The network is trained from its beginning", file=sys.stderr, flush=True)
+            file.unlink(missing_ok=True)
+            found.append(None)
+    return found
+
+
+def _alike(task: Task, positions: list[int], states: list[State | None]) -> list[list[int]]:
+    """The positions of networks that are equally far and take the same kind of step: these can train as one stack."""
+    alike: dict[tuple[int, bool], list[int]] = {}
+    for position, state in zip(positions, states, strict=True):
+        key = state.epoch if state else 0, optim.descends(task.configs[position])
+        alike.setdefault(key, []).append(position)
+    return list(alike.values())
+
+
+def _train_stack(
+    connection: Connection, task: Task, left: list[int], states: list[State | None], device: torch.device
+) -> None:
+    """Train the networks at these positions of a task as one stack, and take from the list what has ended."""
+    members = tuple(left)
+    configs = [task.configs[i] for i in members]
+    codes = [_codes(state) for state in states]
+    every = 60 * configs[0].checkpoint.every_minutes if task.checkpoints else 0.0
+    for event in job.train(configs, device, [state for state in states if state], every):
+        if isinstance(event, observer.Kept):
+            _keep(Path(task.checkpoints[members[event.network]]), event.state, codes[event.network])
+            continue
+        if isinstance(event, Progress):
+            running = tuple(task.networks[members[i]] for i in event.networks)
+            connection.send(replace(event, networks=running))
+            continue
+        position = members[event.result.network]
+        if task.weight_files:
+            file, seconds = Path(task.weight_files[position]), configs[0].tracking.patience
+            retry.stored(partial(weights.save, event.parameters, event.result.theta0, file), seconds, file)
+        own = task.networks[position], codes[event.result.network]
+        connection.send(replace(event.result, network=own[0], code=own[1], device=_model(device)))
+        left.remove(position)
+
+
+def _model(device: torch.device) -> str:
+    """What a run says of the device: `cpu`, or the name of the GPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _codes(state: State | None) -> str:
+    """The code of all that trained a network, from its beginning on."""
+    before = str(state.record.get("code", CODE)).split("+") if state else []
+    return "+".join(dict.fromkeys([*before, CODE]))
+
+
+def _keep(file: Path, state: State, code: str) -> None:
+    """Write a network down. Where the disk is full that is said, and its training goes on."""
+    try:
+        checkpoint.save(file, file.parent.name, replace(state, record=state.record | {"code": code}))
+    except OSError as error:
+        if not retry.is_full(error):
+            raise
+        print(f"initdist: no checkpoint {file}: {error.strerror}. Its training goes on", file=sys.stderr, flush=True)

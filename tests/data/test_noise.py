@@ -1,0 +1,84 @@
+"""Label noise: rates and histograms within binomial limits, nested over the level, and the noisy error exactly."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from helpers import CPU, make
+
+from initdist.data import stack_data
+from initdist.data.noise.labels import noisy_error, redraw_labels
+
+CLASSES = 10
+LABELS = np.arange(20_000) % CLASSES
+SIGMAS = 5  # a draw outside is a matter of 1e-6
+
+
+@pytest.mark.parametrize("level", [0.1, 0.25, 0.5, 1.0])
+def test_labels_are_redrawn_at_the_rate_of_the_level(level: float) -> None:
+    """A redrawn label is the old one in one of C cases, so (1 - 1/C) of the level shows as a change."""
+    changed = (redraw_labels(LABELS, CLASSES, level, seed=1) != LABELS).mean()
+    rate = level * (1 - 1 / CLASSES)
+    assert abs(changed - rate) < SIGMAS * np.sqrt(rate * (1 - rate) / len(LABELS))
+
+
+@pytest.mark.parametrize("level", [0.5, 1.0])
+def test_redrawn_labels_are_uniform_over_all_classes_whatever_the_true_one(level: float) -> None:
+    noisy = redraw_labels(LABELS, CLASSES, level, seed=2)
+    for true in range(CLASSES):
+        counts = np.bincount(noisy[true == LABELS], minlength=CLASSES)
+        rates = np.full(CLASSES, level / CLASSES)
+        rates[true] += 1 - level
+        deviation = np.sqrt(rates * (1 - rates) * counts.sum())
+        assert (np.abs(counts - rates * counts.sum()) < SIGMAS * deviation).all()
+
+
+def test_level_zero_changes_nothing() -> None:
+    assert np.array_equal(redraw_labels(LABELS, CLASSES, 0.0, seed=3), LABELS)
+
+
+def test_noise_is_nested_over_the_level() -> None:
+    levels = (0.1, 0.25, 0.5, 0.9, 1.0)
+    everything = redraw_labels(LABELS, CLASSES, 1.0, seed=4)
+    redrawn = [redraw_labels(LABELS, CLASSES, level, seed=4) for level in levels]
+    for lower, higher in itertools.pairwise(redrawn):
+        changed = lower != LABELS
+        assert np.array_equal(higher[changed], lower[changed])
+        assert np.array_equal(lower[changed], everything[changed])
+
+
+def test_noise_does_not_touch_its_input_and_depends_on_the_seed_alone() -> None:
+    labels = LABELS.copy()
+    first = redraw_labels(labels, CLASSES, 0.5, seed=5)
+    assert np.array_equal(labels, LABELS)
+    assert np.array_equal(redraw_labels(labels, CLASSES, 0.5, seed=5), first)
+    assert not np.array_equal(redraw_labels(labels, CLASSES, 0.5, seed=6), first)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+def test_the_noisy_error_is_that_against_redrawn_test_labels(level: float) -> None:
+    """Closed form against a direct count of a fixed classifier's errors on labels that underwent the process."""
+    predictions = (LABELS + (np.arange(len(LABELS)) % 7 == 0)) % CLASSES  # wrong on one in seven
+    clean = float((predictions != LABELS).mean())
+    counted = np.mean([(predictions != redraw_labels(LABELS, CLASSES, level, seed)).mean() for seed in range(20)])
+    expected = noisy_error(clean, level, CLASSES)
+    assert abs(counted - expected) < SIGMAS * 0.5 / np.sqrt(20 * len(LABELS))
+    if level == 0:
+        assert expected == clean
+
+
+def test_a_network_is_trained_on_noisy_labels_and_tested_on_clean_ones() -> None:
+    clean, noisy = stack_data.build([make({"seed": 1, "noise.level": level}) for level in (0.0, 1.0)], CPU).labels
+    changed = float((clean != noisy).double().mean())
+    assert abs(changed - 0.9) < SIGMAS * np.sqrt(0.09 / len(clean))
+    quiet, loud = (stack_data.build([make({"noise.level": level})], CPU).test_slice(0, 517)[1] for level in (0.0, 1.0))
+    assert torch.equal(quiet, loud)
+
+
+def test_a_sample_keeps_its_noise_in_a_larger_subset() -> None:
+    few, many = (stack_data.build([make({"noise.level": 0.5, "dataset.train_size": n})], CPU) for n in (100, 1000))
+    assert torch.equal(many.rows[:, :100], few.rows)
+    assert torch.equal(many.labels[:, :100], few.labels)

@@ -1,0 +1,230 @@
+"""Training processes: what they give back, and that one which breaks takes only its own stack with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import assert_same, facts, make, tiny, train
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from initdist import cores, names
+from initdist.config.schema import Config
+from initdist.errors import DeviceError
+from initdist.events import Event, Failed, Progress, Result, Started
+from initdist.training import observer
+from initdist.workers import pool
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[pool.Pool]:
+    """Two training processes, shared by the tests."""
+    one = pool.Pool("cpu", workers=2)
+    yield one
+    one.close()
+
+
+def seeds(count: int, changes: dict[str, Any] | None = None) -> list[Config]:
+    return [tiny({"seed": seed} | (changes or {})) for seed in range(count)]
+
+
+def results(events: Sequence[Event]) -> dict[int, Result]:
+    found = [event for event in events if isinstance(event, Result)]
+    assert len({one.network for one in found}) == len(found)
+    return {one.network: one for one in found}
+
+
+def failures(events: Sequence[Event]) -> dict[int, str]:
+    return {network: one.error for one in events if isinstance(one, Failed) for network in one.networks}
+
+
+def test_every_network_comes_back_with_its_own_result_and_weights(two: pool.Pool, tmp_path: Path) -> None:
+    configs = [tiny({"seed": i, "noise.level": 0.5 * (i % 2), "optimizer.lr": 0.1 / (i + 1)}) for i in range(5)]
+    files = [tmp_path / str(i) / "weights.safetensors" for i in range(5)]
+    events = list(two.train(configs, [str(file) for file in files]))
+    found = results(events)
+    assert sorted(found) == list(range(5))
+    here = train(configs)
+    for network, expected in enumerate(here):
+        weights = observer.Trained(found[network], load_file(files[network]))
+        assert_same(weights, expected)
+        with safe_open(files[network], "pt") as file:
+            assert file.metadata() == {names.THETA0: expected.result.theta0}
+
+
+def test_events_come_in_order(two: pool.Pool) -> None:
+    events = list(two.train(seeds(4)))
+    started = [set(one.networks) for one in events if isinstance(one, Started)]
+    assert sorted(map(sorted, started)) == [[0, 1], [2, 3]]
+    for network in range(4):
+        mine = [one for one in events if network in _about(one)]
+        assert isinstance(mine[0], Started)
+        assert [one.epoch for one in mine if isinstance(one, Progress)] == [0, 1, 2, 3]
+        assert isinstance(mine[-1], Result)
+
+
+def _about(event: Event) -> tuple[int, ...]:
+    return (event.network,) if isinstance(event, Result) else event.networks
+
+
+def test_a_rerun_is_equal_bit_for_bit(two: pool.Pool, tmp_path: Path) -> None:
+    configs = seeds(3)
+    runs = []
+    for run in ("first", "second"):
+        files = [tmp_path / run / f"{i}.safetensors" for i in range(3)]
+        found = results(list(two.train(configs, [str(file) for file in files])))
+        runs.append([(repr(facts(found[i])), files[i].read_bytes()) for i in range(3)])
+    assert runs[0] == runs[1]
+
+
+def test_no_networks_no_events_and_no_weights_where_none_are_wanted(two: pool.Pool, tmp_path: Path) -> None:
+    assert list(two.train([])) == []
+    assert len(results(list(two.train(seeds(1))))) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_in_one_stack_fails_only_its_networks(two: pool.Pool, tmp_path: Path) -> None:
+    (tmp_path / "blocked").write_text("a file where a folder should be")
+    files = [str(tmp_path / ("blocked" if i == 0 else "free") / f"{i}.safetensors") for i in range(4)]
+    events = list(two.train(seeds(4), files))
+    assert sorted(results(events)) == [2, 3]
+    failed = failures(events)
+    assert sorted(failed) == [0, 1]  # the stack of 0 and 1
+    assert "Traceback" in failed[0]
+    assert re.search(r"(FileExists|NotADirectory)Error: .*blocked", failed[0])
+    assert sorted(results(list(two.train(seeds(4))))) == [0, 1, 2, 3]  # the process lives on
+
+
+def test_a_killed_process_fails_only_its_networks_and_the_next_stacks_train() -> None:
+    wide = {"model.width": 1100, "model.depth": 2, "dataset.train_size": 64, "stop.max_epochs": 2}  # one a stack
+    lone = pool.Pool("cpu", workers=1)
+    events: list[Event] = []
+    try:
+        for event in lone.train(seeds(3, wide)):
+            if isinstance(event, Started) and not events:
+                os.kill(lone._workers[0].process.pid, signal.SIGKILL)
+            events.append(event)
+    finally:
+        lone.close()
+    assert [one.networks for one in events if isinstance(one, Started)] == [(0,), (1,), (2,)]
+    assert failures(events) == {0: "the training process ended by signal 9"}
+    assert sorted(results(events)) == [1, 2]
+
+
+def test_the_neighbours_of_a_killed_process_finish() -> None:
+    both = pool.Pool("cpu", workers=2)
+    events: list[Event] = []
+    try:
+        for event in both.train(seeds(4, {"stop.max_epochs": 150, "stop.train_loss": 0.0})):
+            if isinstance(event, Started) and 2 in event.networks:
+                (owner,) = [worker for worker in both._workers if 2 in worker.left]
+                os.kill(owner.process.pid, signal.SIGKILL)
+            events.append(event)
+        assert failures(events) == dict.fromkeys((2, 3), "the training process ended by signal 9")
+        assert sorted(results(events)) == [0, 1]
+    finally:
+        both.close()
+
+
+def test_a_process_that_died_between_two_jobs_is_replaced() -> None:
+    both = pool.Pool("cpu", workers=2)
+    try:
+        assert len(results(list(both.train(seeds(2))))) == 2
+        process = both._workers[0].process
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        events = list(both.train(seeds(2)))
+        assert failures(events) == {}
+        assert len(results(events)) == 2
+    finally:
+        both.close()
+
+
+def test_an_abandoned_job_does_not_talk_into_the_next() -> None:
+    lone = pool.Pool("cpu", workers=1)
+    try:
+        for event in lone.train(seeds(2, {"stop.max_epochs": 1000, "stop.train_loss": 0.0})):
+            if isinstance(event, Progress):
+                break
+        events = list(lone.train(seeds(2, {"model.width": 8})))
+        assert [one.epoch for one in events if isinstance(one, Progress)] == [0, 1, 2, 3]
+        assert len(results(events)) == 2
+    finally:
+        lone.close()
+
+
+def test_a_closed_pool_has_no_processes() -> None:
+    one = pool.Pool("cpu", workers=1)
+    list(one.train(seeds(1)))
+    (process,) = [worker.process for worker in one._workers]
+    one.close()
+    assert process.exitcode is not None
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(
+        DeviceError, match=r"^device must be there, got cuda:99: \d+ CUDA devices found; use device=cpu$"
+    ):
+        pool.Pool("cuda:99")
+
+
+def test_the_device_chosen_by_itself_is_there() -> None:
+    chosen = pool.Pool("auto", workers=1)
+    chosen.close()
+    assert chosen.devices == ([f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"])
+
+
+def test_as_many_processes_as_cores() -> None:
+    assert pool.Pool("cpu").devices == ["cpu"] * cores.usable()
+    assert 1 <= cores.usable() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(("changes", "networks"), [({"model.width": 16}, 226), ({"model.width": 2048}, 1)])
+def test_a_stack_holds_as_many_networks_as_fit_the_cache(changes: dict[str, Any], networks: int) -> None:
+    from initdist.workers import worker
+
+    config = make({"model.depth": 2, "optimizer.batch_size": 64} | changes)
+    width = config.model.width
+    parameters = (64 + 1) * width + (width + 1) * width + (width + 1) * 10
+    activations = 64 * (64 + 4 * width + 10)  # batch x (flattened input, two layers and their ReLUs, outputs)
+    assert worker.CPU_STACK_VALUES // max(parameters, activations) in (networks, 0)
+    assert worker.capacity(config, torch.device("cpu")) == networks
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from hydra import compose, initialize_config_dir
+from initdist import paths
+from initdist.cli import compose as ours
+from initdist.config import expansion
+from initdist.workers import pool
+ours.register()
+with initialize_config_dir(paths.conf_dir(), version_base="1.3"):
+    changes = ["model.width=8", "dataset.train_size=64", "stop.max_epochs=2", "vary.seed=[0,1]", "device=cpu"]
+    cfg = compose("config", overrides=changes)
+training = pool.shared("cpu", 2)
+for event in training.train(expansion.networks(cfg)):
+    print(type(event).__name__)
+print("heavy:", *sorted({{"torch", "torchvision", "sklearn"}} & set(sys.modules)))
+print("main:", __spec__, bool(__file__))
+"""
+
+
+def test_a_script_needs_no_guard_and_its_process_never_imports_torch(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert sorted(lines[:-2]) == ["Progress"] * 6 + ["Result"] * 2 + ["Started"] * 2
+    assert lines[-2:] == ["heavy:", "main: None True"]

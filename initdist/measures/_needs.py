@@ -21,7 +21,7 @@ _HOMOGENEOUS = (nn.ReLU, nn.Identity, nn.Flatten, nn.MaxPool2d, nn.AdaptiveAvgPo
 
 @dataclass(frozen=True)
 class Need:
-    """A condition on a form, and the words for the models that meet it."""
+    """A condition on a stacked model, and the words for the models that meet it."""
 
     models: str
     met: Callable[[StackedModel], bool]

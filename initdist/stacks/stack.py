@@ -169,7 +169,7 @@ def _named(names: tuple[tuple[str, ...], tuple[str, ...]], given: tuple[Tensor, 
 
 @dataclass(frozen=True)
 class Stack:
-    """A form and the parameters [N, ...] of its N networks; `reference` [N, ...] as the form needs it."""
+    """A stacked model and the parameters [N, ...] of its N networks; `reference` [N, ...] as the model needs it."""
 
     form: StackedModel
     parameters: Parameters
@@ -242,7 +242,7 @@ def _drawn(configs: Sequence[Config], shapes: Mapping[str, tuple[int, ...]], dev
 
 @dataclass(frozen=True)
 class _Shape:
-    """What a form depends on, in words that can be compared."""
+    """What a stacked model depends on, in words that can be compared."""
 
     described: str
     input_shape: tuple[int, ...]
@@ -254,7 +254,7 @@ class _Shape:
 
 @lru_cache(maxsize=8)
 def _form(shape: _Shape) -> StackedModel:
-    """The form of networks of a shape: the same one for the next stack, which finds the recordings there."""
+    """The stacked model of networks of a shape: the same one for the next stack, which finds the recordings there."""
     module = outline.module(shape.model, shape.input_shape, shape.classes)
     sizes = {name: tuple(p.shape) for name, p in module.named_parameters()}
     return StackedModel(

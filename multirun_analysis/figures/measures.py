@@ -16,7 +16,8 @@ from multirun_analysis.figures.roles import MAXIMUM_STYLES, roles
 from multirun_analysis.figures.style import MARKERS, Drawing, legend, levels_of, marks, palette, wrapped
 from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH
 from multirun_analysis.stats.catalogue import read_catalogue
-from multirun_analysis.stats.design import Design, codes, configurations
+from multirun_analysis.stats.design import Design, codes
+from multirun_analysis.stats.grid import configurations
 from multirun_analysis.stats.league.candidates import candidates
 from multirun_analysis.stats.league.league_types import LeagueTable, Standing
 

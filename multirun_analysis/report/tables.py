@@ -12,7 +12,7 @@ from multirun_analysis import labels
 from multirun_analysis.report.blocks import Table
 from multirun_analysis.report.sentences import SCALE, interval
 from multirun_analysis.stats import Results
-from multirun_analysis.stats.design import SEEDS
+from multirun_analysis.stats.grid import SEEDS
 from multirun_analysis.stats.regression.association import Association
 from multirun_analysis.stats.regression.ols import Slope
 

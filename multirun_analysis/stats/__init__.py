@@ -13,13 +13,14 @@ from initdist import names
 from multirun_analysis.labels import NORM, OVER_SQRT_N
 from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH, is_seed
 from multirun_analysis.stats.claims.results import ClaimResult
+from multirun_analysis.stats.claims.scaling import Scaling, scalings
 from multirun_analysis.stats.claims.tests import claims
-from multirun_analysis.stats.design import Design, configurations, find_design
+from multirun_analysis.stats.design import Design, find_design
+from multirun_analysis.stats.grid import configurations
 from multirun_analysis.stats.league.league_types import LeagueTable
 from multirun_analysis.stats.league.table import league_table
 from multirun_analysis.stats.regression.association import Association, associate
 from multirun_analysis.stats.regression.headline import Headline
-from multirun_analysis.stats.regression.scaling import Scaling, scalings
 
 MEASURES = (names.DISTANCE, OVER_SQRT_N)
 DERIVED = ("verdict", "gain", "reached", "failed", "sentence")  # properties of results that belong to them

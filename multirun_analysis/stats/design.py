@@ -14,8 +14,6 @@ from multirun_analysis.runs.params import WIDTH, is_seed
 WITHIN_PREFIXES = ("model.", "optimizer.")
 GROUP_FIRST = ("dataset.name", "dataset.train_size", "noise.name", "noise.level", "loss.name", "model.name")
 WITHIN_FIRST = (WIDTH, "model.depth")
-LOG_AXES = (WIDTH, "dataset.train_size", "optimizer.lr", "optimizer.batch_size", "model.init_scale")
-SEEDS = "n_seeds"
 
 
 @dataclass(frozen=True)
@@ -71,46 +69,6 @@ def codes(frame: pd.DataFrame, axes: Sequence[str]) -> np.ndarray:
     if not axes:
         return np.zeros(len(frame), dtype=np.int64)
     return frame.groupby(list(axes), dropna=False, sort=False).ngroup().to_numpy()
-
-
-def configurations(frame: pd.DataFrame, design: Design) -> pd.DataFrame:
-    """One row a configuration: the axes, the mean of every numeric column over its seeds, `n_seeds`."""
-    numeric = [c for c in frame.columns if c not in design.axes and pd.api.types.is_float_dtype(frame[c])]
-    code = codes(frame, design.axes)
-    means = frame[numeric].groupby(code, sort=True).mean()
-    first = frame[list(design.axes)].groupby(code, sort=True).nth(0).reset_index(drop=True)
-    sizes = pd.Series(np.bincount(code), name=SEEDS)
-    return pd.concat([first, means.reset_index(drop=True), sizes], axis=1)
-
-
-def configuration_means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
-    """[configurations, columns] means over seeds of values [networks, columns]; NaN left out, infinity kept."""
-    columns, number = [], int(code.max(initial=-1)) + 1
-    for column in values.T:
-        defined = ~np.isnan(column)
-        present = np.bincount(code[defined], minlength=number)
-        total = np.bincount(code[defined], weights=column[defined], minlength=number)
-        columns.append(np.where(present > 0, total / np.maximum(present, 1), np.nan))
-    return np.column_stack(columns) if columns else np.empty((number, 0))
-
-
-def hyperparameters(means: pd.DataFrame, design: Design, but: Sequence[str] = ()) -> tuple[np.ndarray, list[str]]:
-    """[rows, columns] regressors made of the axes, and their names: log, linear, or one column a level."""
-    columns: list[np.ndarray] = []
-    labels: list[str] = []
-    for axis in design.others(*but):
-        values = means[axis]
-        if pd.api.types.is_numeric_dtype(values) and values.notna().all():
-            as_log = axis in LOG_AXES and (values > 0).all()
-            columns.append(np.log(values.to_numpy(dtype=float)) if as_log else values.to_numpy(dtype=float))
-            labels.append(f"log {axis}" if as_log else axis)
-            continue
-        level_codes, levels = pd.factorize(values, use_na_sentinel=False)
-        for number, level in enumerate(levels[1:], start=1):
-            columns.append((level_codes == number).astype(float))
-            labels.append(f"{axis}={level}")
-    matrix = np.column_stack(columns) if columns else np.empty((len(means), 0))
-    return matrix, labels
 
 
 def _rank(first: Sequence[str]):  # type: ignore[no-untyped-def]

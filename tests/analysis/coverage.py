@@ -22,8 +22,9 @@ import numpy as np
 import pandas as pd
 from slope_worlds import WORLDS, World
 
-from multirun_analysis.stats.design import codes, find_design, hyperparameters
-from multirun_analysis.stats.league.beyond import partial
+from multirun_analysis.stats.design import find_design
+from multirun_analysis.stats.grid import Grid
+from multirun_analysis.stats.league.beyond import partials
 from multirun_analysis.stats.ranks.information import condition, informations
 from multirun_analysis.stats.ranks.ranking import PairStatistics
 from multirun_analysis.stats.regression.headline import headline
@@ -35,7 +36,7 @@ TRENDS = {"plain": 0.0, "trend": 0.5}
 
 
 @dataclass(frozen=True)
-class Grid:
+class Planted:
     """The fixed part of a world: its axes, and what the statistics need of them."""
 
     size: np.ndarray  # [rows] number of the sample size
@@ -43,15 +44,19 @@ class Grid:
     frame: pd.DataFrame
 
     @classmethod
-    def of(cls, configurations: int, copies: int = 1) -> Grid:
+    def of(cls, configurations: int, copies: int = 1) -> Planted:
         sizes, widths = SHAPES[configurations]
         size, width = (np.tile(part.ravel(), copies) for part in np.indices((sizes, widths)))
         return cls(size, width, pd.DataFrame({"dataset.train_size": 100 * 2**size, "model.width": 16 * 2**width}))
 
-    def scattered(self, rng: np.random.Generator) -> Grid:
+    @property
+    def shape(self) -> Grid:
+        return Grid.of(self.frame, find_design(self.frame, list(self.frame)))
+
+    def scattered(self, rng: np.random.Generator) -> Planted:
         """As many configurations, each with levels drawn at random."""
         size, width = (rng.integers(part.max() + 1, size=len(part)) for part in (self.size, self.width))
-        return Grid(size, width, self.frame)
+        return Planted(size, width, self.frame)
 
     def draw(self, rng: np.random.Generator, trend: float) -> tuple[np.ndarray, np.ndarray]:
         """measures [rows, 3], gap [rows]."""
@@ -63,13 +68,13 @@ class Grid:
         return own + (self.size + axes)[:, None], free - 0.7 * self.size + axes
 
 
-def intervals(grid: Grid, pairs: PairStatistics, x: np.ndarray, y: np.ndarray) -> dict[str, list]:
+def intervals(grid: Planted, pairs: PairStatistics, x: np.ndarray, y: np.ndarray) -> dict[str, list]:
     """Statistic -> for each measure (value, low, high)."""
-    design = find_design(grid.frame, list(grid.frame))
-    groups, controls = codes(grid.frame, design.group_axes), hyperparameters(grid.frame, design)[0]
+    shape = grid.shape
+    groups, controls = shape.groups, shape.hyperparameters[0]
     found = pairs.estimates(pairs.evaluate(x, y), x, y)
     results = {name: [(e.value, e.low, e.high) for e in found[name]] for name in ("tau_within", "psi")}
-    results["partial"] = [(e.value, e.low, e.high) for e in (partial(one, y, grid.frame, design) for one in x.T)]
+    results["partial"] = [(e.value, e.low, e.high) for e in partials(x, y, shape)]
     heads = [headline(y, one, groups, axes={"model.width": grid.width}) for one in x.T]
     results["headline"] = [
         (h.slope, *((h.interval.low, h.interval.high) if h.interval else (-np.inf, np.inf))) for h in heads
@@ -80,7 +85,9 @@ def intervals(grid: Grid, pairs: PairStatistics, x: np.ndarray, y: np.ndarray) -
     return results
 
 
-def truths(grid: Grid, pairs: PairStatistics, configurations: int, trend: float, repeats: int) -> dict[str, np.ndarray]:
+def truths(
+    grid: Planted, pairs: PairStatistics, configurations: int, trend: float, repeats: int
+) -> dict[str, np.ndarray]:
     """Statistic -> [3], by simulation with other seeds, or as planted."""
     rng = np.random.default_rng(1_000_003)
     held = defaultdict(list)
@@ -89,7 +96,7 @@ def truths(grid: Grid, pairs: PairStatistics, configurations: int, trend: float,
         for name, item in pairs.evaluate(x, y).items():
             held[name].append(item.values)
         held["tau"][-1] = pairs.evaluate(*grid.scattered(rng).draw(rng, trend))["tau"].values
-    large = Grid.of(configurations, copies=40_000 // configurations)
+    large = Planted.of(configurations, copies=40_000 // configurations)
     x, y = large.draw(rng, trend)
     result = {name: np.mean(held[name], axis=0) for name in ("tau", "tau_within", "psi")}
     # In closed form: beside the axes the gap is one normal variable, and a measure has its correlation with that.
@@ -105,9 +112,8 @@ def truths(grid: Grid, pairs: PairStatistics, configurations: int, trend: float,
 
 def coverage(configurations: int, world: str, repeats: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Statistic -> [3] share of repeats whose 95% interval holds the truth, for the three correlations."""
-    grid, trend = Grid.of(configurations), TRENDS[world]
-    design = find_design(grid.frame, list(grid.frame))
-    pairs = PairStatistics.of(grid.frame, design, np.arange(configurations))
+    grid, trend = Planted.of(configurations), TRENDS[world]
+    pairs = PairStatistics.of(grid.shape)
     truth = truths(grid, pairs, configurations, trend, 4 * repeats)
     rng = np.random.default_rng(seed)
     hits: dict[str, list] = defaultdict(list)
@@ -129,8 +135,8 @@ def false_alarms(
 
     missing: share of the networks that are left out at random, so that configurations have unequal numbers of seeds.
     """
-    one = Grid.of(configurations)
-    grid = Grid.of(configurations, copies=seeds)
+    one = Planted.of(configurations)
+    grid = Planted.of(configurations, copies=seeds)
     rng = np.random.default_rng(5)
     alarms = []
     for repeat in range(repeats):
@@ -139,9 +145,9 @@ def false_alarms(
         spread = rng.normal(size=(2, len(grid.size)))
         frame = grid.frame.assign(gap=np.tile(gap, seeds) + 0.5 * spread[0])
         values = (np.tile(useless, seeds) + 0.5 * spread[1])[:, None]
-        design = find_design(grid.frame, list(grid.frame))
         kept = rng.random(len(frame)) >= missing
-        shared = condition(frame[kept].reset_index(drop=True), design, "gap")
+        networks = frame[kept].reset_index(drop=True)
+        shared = condition(Grid.of(networks, grid.shape.design), networks["gap"].to_numpy())
         (found,) = informations(shared, values[kept], permutations, 1_000_000 + repeat)
         alarms.append([item.p <= 0.05 for item in found])
     return dict(zip(("information", "information_pgdl"), np.mean(alarms, axis=0), strict=True))

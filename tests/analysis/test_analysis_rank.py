@@ -13,6 +13,7 @@ from coverage import CORRELATIONS, coverage, false_alarms
 from scipy.stats import kendalltau
 
 from multirun_analysis.stats.design import find_design
+from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.intervals import differences_from_leader, holm
 from multirun_analysis.stats.ranks.information import condition, informations
 from multirun_analysis.stats.ranks.paired_errors import paired_on_test_set
@@ -37,6 +38,10 @@ def grid(widths, sizes, seeds=1, **columns):
 
 def ones(rows):
     return np.ones((1, rows), dtype=np.float32)
+
+
+def conditioned(frame, design):
+    return condition(Grid.of(frame, design), frame["gap"].to_numpy(dtype=float))
 
 
 def test_pairs_are_those_within_each_code():
@@ -120,7 +125,7 @@ def test_psi_by_hand():
     # width axis: (3 + 1 - 2)/6 = 1/3. size axis: pairs (1,6), (2,4), (3,5) all rise with the gap: 1. Psi = 2/3.
     frame, design = grid((8, 16, 32), (100, 200))
     gap, measure = np.arange(1.0, 7), np.array([1.0, 2, 3, 6, 4, 5])
-    evaluated = PairStatistics.of(frame, design, np.arange(6)).evaluate(measure[:, None], gap)
+    evaluated = PairStatistics.of(Grid.of(frame, design)).evaluate(measure[:, None], gap)
     assert evaluated["axis model.width"].values[0] == pytest.approx(1 / 3)
     assert evaluated["axis dataset.train_size"].values[0] == pytest.approx(1)
     assert evaluated["psi"].values[0] == pytest.approx(2 / 3)
@@ -131,7 +136,7 @@ def test_psi_by_hand():
 def test_an_axis_along_which_the_measure_is_constant_takes_no_part_in_psi():
     frame, design = grid((8, 16, 32), (100, 200))
     measure = frame[WIDTH].to_numpy(dtype=float)
-    evaluated = PairStatistics.of(frame, design, np.arange(6)).evaluate(measure[:, None], np.arange(6.0))
+    evaluated = PairStatistics.of(Grid.of(frame, design)).evaluate(measure[:, None], np.arange(6.0))
     assert math.isnan(evaluated["axis dataset.train_size"].values[0])
     assert evaluated["psi"].values[0] == pytest.approx(1)
 
@@ -145,7 +150,7 @@ def test_information_by_hand():
     #   (8, 16) four pairs, all (-,-), and (16, 8): H = 0. Ratio 1. The minimum is that of S = {}.
     frame = pd.DataFrame({WIDTH: [8, 8, 16, 16], "seed": [0, 1, 0, 1], "gap": [1.0, 2, 4, 3]})
     design = find_design(frame, [WIDTH, "seed"])
-    ((jiang, pgdl),) = informations(condition(frame, design, "gap"), np.array([[1.0], [2], [3], [4]]), 0, 0)
+    ((jiang, pgdl),) = informations(conditioned(frame, design), np.array([[1.0], [2], [3], [4]]), 0, 0)
     share = -(1 / 6 * math.log2(1 / 6) + 5 / 6 * math.log2(5 / 6))
     assert jiang.value == pytest.approx(1 - share)
     assert jiang.given == ()
@@ -159,7 +164,12 @@ def test_information_conditions_on_both_networks_values():
     rng = np.random.default_rng(9)
     frame, design = grid((8, 16, 32), (100, 200), seeds=3)
     frame["gap"] = frame[WIDTH] + 0.1 * rng.normal(size=len(frame))
-    ((jiang, _),) = informations(condition(frame, design, "gap"), frame[[WIDTH]].to_numpy(dtype=float), 0, 0)
+    ((jiang, _),) = informations(
+        conditioned(frame, design),
+        frame[[WIDTH]].to_numpy(dtype=float),
+        0,
+        0,
+    )
     assert jiang.value == pytest.approx(0, abs=1e-12)
     assert WIDTH in jiang.given
 
@@ -171,11 +181,11 @@ def test_the_pgdl_form_takes_two_axes_weighs_every_cell_alike_and_counts_in_perc
     frame, design = grid((8, 16), (100, 200), seeds=2)
     frame["gap"] = [0.0, 1, 10, 11, 20, 21, 30, 31]
     measure = np.array([0.0, 1, 10, 11, 20, 21, 31, 30])[:, None]
-    ((_, pgdl),) = informations(condition(frame, design, "gap"), measure, 0, 0)
+    ((_, pgdl),) = informations(conditioned(frame, design), measure, 0, 0)
     assert pgdl.value == pytest.approx(100)
     # A measure that ties the seeds of two of the four knows half: I = 0 in two cells of four alike cells.
     measure = np.array([0.0, 0, 10, 10, 20, 21, 31, 30])[:, None]
-    ((_, pgdl),) = informations(condition(frame, design, "gap"), measure, 0, 0)
+    ((_, pgdl),) = informations(conditioned(frame, design), measure, 0, 0)
     assert pgdl.value == pytest.approx(50)
 
 
@@ -183,7 +193,7 @@ def test_a_measure_equal_to_the_gap_has_all_its_information_and_beats_its_null()
     rng = np.random.default_rng(10)
     frame, design = grid((8, 16, 32), (100, 200, 400), seeds=3)
     frame["gap"] = rng.normal(size=len(frame))
-    found = informations(condition(frame, design, "gap"), frame[["gap"]].to_numpy(), 99, 0)[0]
+    found = informations(conditioned(frame, design), frame[["gap"]].to_numpy(), 99, 0)[0]
     assert [item.value for item in found] == pytest.approx([1, 100])
     assert [item.verdict for item in found] == ["above its null"] * 2
     assert found[0].p == pytest.approx(0.01)
@@ -205,7 +215,7 @@ def test_weight_on_the_shared_test_set_by_hand():
 
 
 def errors(frame, design, measure, gap, t=10_000):
-    found = environments(frame, design)
+    found = environments(Grid.of(frame, design))
     first, second, _ = seed_pairs(found)
     weight = certainty(gap[first] - gap[second], t)
     return sign_errors(found, design, measure[:, None], np.sign(gap[first] - gap[second]), weight)[0]
@@ -252,7 +262,7 @@ def test_paired_test_sets_certify_what_independent_ones_cannot():
     frame, design = grid((8, 16), (100,), seeds=4)
     texts = [base64.b64encode(np.packbits(bits)).decode() for bits in (narrow, wide) for _ in range(4)]
     frame["test_correct"] = texts
-    found = environments(frame, design)
+    found = environments(Grid.of(frame, design))
     sign, weight = paired_on_test_set(frame, found, design)
     assert (sign == 1).all()  # the narrow one has the larger test error
     measure = np.repeat([2.0, 1.0], 4)[:, None]
@@ -323,17 +333,20 @@ def test_the_null_needs_two_configurations_alike_and_counts_ties_against_the_mea
     frame["gap"] = np.random.default_rng(11).normal(size=len(frame))
     measure = frame[["gap"]].to_numpy()
     kept = [0, 3, 4, 6, 7, 8]  # one, two and three networks
-    shared = condition(frame.iloc[kept].reset_index(drop=True), design, "gap")
+    shared = condition(
+        Grid.of(frame.iloc[kept].reset_index(drop=True), design),
+        frame.iloc[kept].reset_index(drop=True)["gap"].to_numpy(dtype=float),
+    )
     assert shared.sizes.tolist() == [1, 2, 3]
     ((jiang, _),) = informations(shared, measure[kept], 19, 0)
     assert (jiang.p, jiang.verdict) == (None, "undecided")
     assert jiang.note.startswith("no null")
     # A constant measure has no information, nor has any permutation of it: all tie.
     constant = np.ones((len(frame), 1))
-    ((jiang, _),) = informations(condition(frame, design, "gap"), constant, 19, 0)
+    ((jiang, _),) = informations(conditioned(frame, design), constant, 19, 0)
     assert (jiang.value, jiang.p) == (0, 1)
     # Where a configuration lacks the measure it only changes places with others that lack it.
     holes = measure.copy()
     holes[[0, 3, 4]] = np.nan
-    ((jiang, _),) = informations(condition(frame, design, "gap"), holes, 19, 0)
+    ((jiang, _),) = informations(conditioned(frame, design), holes, 19, 0)
     assert jiang.p is None

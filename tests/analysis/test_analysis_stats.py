@@ -15,11 +15,12 @@ from worlds import Planted, planted_slope
 from initdist import names
 from multirun_analysis.runs.params import typed, unparsable
 from multirun_analysis.stats import NORM, OVER_SQRT_N, analyze, plain
-from multirun_analysis.stats.design import codes, configurations, find_design, hyperparameters
+from multirun_analysis.stats.claims.scaling import scalings
+from multirun_analysis.stats.design import codes, find_design
+from multirun_analysis.stats.grid import Grid, configurations
 from multirun_analysis.stats.ranks.kendall import kendall_within
 from multirun_analysis.stats.regression.association import slopes
 from multirun_analysis.stats.regression.prediction import explained, leave_group_out
-from multirun_analysis.stats.regression.scaling import scalings
 
 
 def frame_of(runs: list[Planted]) -> tuple[pd.DataFrame, list[str]]:
@@ -156,7 +157,9 @@ def test_what_seeds_share_over_all_configurations_is_no_association_across_them(
         frame[names.DISTANCE] += hard[0][frame[names.SEED]] + 0.1 * rng.normal(size=len(frame))
         frame[names.GAP] = frame["noise.level"] + 0.1 * hard[1][frame[names.SEED]] + 0.01 * rng.normal(size=len(frame))
         design = find_design(frame, ["dataset.train_size", "noise.level", "model.width", names.SEED])
-        found = slopes(frame, design, names.GAP, frame[[names.DISTANCE]].to_numpy(), [names.SEED])[0]
+        found = slopes(
+            Grid.of(frame, design), frame[names.GAP].to_numpy(), frame[[names.DISTANCE]].to_numpy(), [names.SEED]
+        )[0]
         alarms += found.across_seeds.verdict in ("positive", "negative")
     assert alarms <= 6  # of 40, at 5 %
 
@@ -196,7 +199,7 @@ def test_controls_are_logs_levels_and_dummies():
     frame, params = frame_of(runs)
     design = find_design(frame, params)
     means = configurations(frame, design)
-    matrix, labels = hyperparameters(means, design)
+    matrix, labels = Grid.of(means, design).hyperparameters
     assert labels == ["noise.level", "log model.width", "optimizer.name=adam"]
     assert matrix[:, 1].tolist() == pytest.approx(np.log(means["model.width"]).tolist())
     assert set(matrix[:, 2]) == {0.0, 1.0}

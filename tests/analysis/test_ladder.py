@@ -13,9 +13,10 @@ from worlds import Planted, Store, metrics
 from initdist import names
 from multirun_analysis import load_runs
 from multirun_analysis.stats import analyze, league_table
-from multirun_analysis.stats.design import codes, configuration_means, find_design
+from multirun_analysis.stats.design import find_design
+from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.intervals import correlation_interval
-from multirun_analysis.stats.league.beyond import partial
+from multirun_analysis.stats.league.beyond import partials
 from multirun_analysis.stats.league.ladder import beyond as rung_beyond
 from multirun_analysis.stats.league.league_types import Estimate
 from multirun_analysis.stats.regression.association import slopes
@@ -61,15 +62,12 @@ def grid(sizes: Sequence[int], widths: Sequence[int], seeds: int) -> pd.DataFram
 
 def beyond(world: World, frame: pd.DataFrame, repeats: int, seed: int = 0) -> tuple[float, float, float]:
     """Shares of repeats: partial correlation positive, slope across seeds positive, both, as the rung asks."""
-    design = find_design(frame, list(frame))
-    code = codes(frame, design.axes)
-    one = frame.iloc[np.unique(code, return_index=True)[1]].reset_index(drop=True)
+    shape = Grid.of(frame, find_design(frame, list(frame)))
     rng, found = np.random.default_rng(seed), []
     for _ in range(repeats):
         x, y = world(rng, frame[SIZE].to_numpy(float), frame[WIDTH].to_numpy(float))
-        means = [configuration_means(values[:, None], code)[:, 0] for values in (x, y)]
-        own = slopes(frame.assign(gap=y), design, "gap", x[:, None], [names.SEED])[0].across_seeds
-        between = partial(*means, one, design)
+        own = slopes(shape, y, x[:, None], [names.SEED])[0].across_seeds
+        (between,) = partials(shape.mean(x)[:, None], shape.mean(y), shape)
         rung = rung_beyond(between, own)
         found.append((between.verdict == "positive", own.verdict == "positive", rung.verdict == "supported"))
     shares = np.mean(found, axis=0)
@@ -150,11 +148,12 @@ def test_partial_correlation_holds_0_where_only_the_axes_are_shared() -> None:
         return 3 * np.log2(n) + 2 * np.log2(w) + 0.3 * z[0], -np.log2(n) + np.log2(w) + 0.3 * z[1]
 
     frame = grid(SIZES, WIDTHS, 1)
-    design = find_design(frame, list(frame))
+    shape = Grid.of(frame, find_design(frame, list(frame)))
     for world in (exactly, power_law):
         rng, held = np.random.default_rng(1), []
         for _ in range(300):
-            found = partial(*world(rng, frame[SIZE].to_numpy(float), frame[WIDTH].to_numpy(float)), frame, design)
+            x, y = world(rng, frame[SIZE].to_numpy(float), frame[WIDTH].to_numpy(float))
+            (found,) = partials(x[:, None], y, shape)
             held.append(found.low <= 0 <= found.high)
         assert 0.92 <= np.mean(held) <= 0.98
 
@@ -167,7 +166,7 @@ def test_partial_correlation_is_that_of_residuals_of_factors() -> None:
     levels = [(frame[WIDTH] == w).to_numpy(float) for w in (32, 64)]
     dummies = np.column_stack([np.ones(6), n, *levels])
     rest = [values - dummies @ np.linalg.lstsq(dummies, values)[0] for values in (x, y)]
-    found = partial(x, y, frame, find_design(frame, list(frame)))
+    (found,) = partials(x[:, None], y, Grid.of(frame, find_design(frame, list(frame))))
     assert found.value == pytest.approx(np.corrcoef(*rest)[0, 1])
     assert found.note == "6 configurations for 3 terms of the axes"
 

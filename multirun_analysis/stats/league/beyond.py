@@ -8,44 +8,49 @@ whichever scale they explain it better.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from multirun_analysis.stats.design import LOG_AXES, Design
+from multirun_analysis.stats.grid import LOG_AXES, Grid
 from multirun_analysis.stats.intervals import COVERED
 from multirun_analysis.stats.league.league_types import Estimate
 from multirun_analysis.stats.regression.ols import CONFIDENCE, MINIMUM, TINY, independent
 
+FEWEST = 3  # configurations that have a correlation at all
 LEFT = 12  # degrees of freedom that terms of two axes must leave
 
 
-def factors(one: pd.DataFrame, design: Design) -> np.ndarray:
+def factors(one: pd.DataFrame, axes: Sequence[str]) -> np.ndarray:
     """[rows, rank] orthonormal basis of the hyperparameters' columns, centred. one: the axes, a row a configuration."""
-    columns = [column for axis in design.axes for column in _levels(one[axis])]
+    columns = [column for axis in axes for column in _levels(one[axis])]
     basis = _basis(columns, len(one))
-    for term in _pairs(one, design):
+    for term in _pairs(one, axes):
         wider = _basis([*columns, *term], len(one))
         if len(one) - 1 - wider.shape[1] >= LEFT:
             columns, basis = [*columns, *term], wider
     return basis
 
 
-def partial(x: np.ndarray, y: np.ndarray, one: pd.DataFrame, design: Design) -> Estimate:
+def partials(x: np.ndarray, y: np.ndarray, grid: Grid) -> list[Estimate]:
+    """For each measure of x [configurations, K] beside the target y [configurations]."""
+    finite = np.isfinite(x) & np.isfinite(y)[:, None]
+    bases = {use.tobytes(): factors(grid.one[use], grid.design.axes) for use in finite.T if use.sum() >= FEWEST}
+    return [_partial(x[use, k], y[use], bases.get(use.tobytes())) for k, use in enumerate(finite.T)]
+
+
+def _partial(x: np.ndarray, y: np.ndarray, basis: np.ndarray | None) -> Estimate:
     """Correlation of what the hyperparameters leave of x and y [rows], with an interval on Fisher's z scale.
 
-    As wide as makes it exclude 0 just where the t test of the correlation does. Rows where one is not finite are left
-    out.
+    As wide as makes it exclude 0 just where the t test of the correlation does.
     """
-    use = np.isfinite(x) & np.isfinite(y)
-    points = int(use.sum())
-    if points < 3:
+    points = len(x)
+    if basis is None:
         return Estimate(None, points=points, note=f"{points} configurations")
-    basis = factors(one[use], design)
-    own, target = _rest(x[use], basis), _rest(y[use], basis)
+    own, target = _rest(x, basis), _rest(y, basis)
     if own is None or target is None:
         what = "measure" if own is None else "target"
         return Estimate(None, points=points, note=f"the hyperparameters determine the {what}")
@@ -103,10 +108,10 @@ def _score(values: pd.Series, axis: str) -> np.ndarray | None:
     return np.asarray(scaled - scaled.mean())
 
 
-def _pairs(one: pd.DataFrame, design: Design) -> Iterator[list[np.ndarray]]:
+def _pairs(one: pd.DataFrame, axes: Sequence[str]) -> Iterator[list[np.ndarray]]:
     """Terms of two axes, few columns first: number times number, number times levels, levels times levels."""
-    pairs = list(combinations(design.axes, 2))
-    scores = {axis: _score(one[axis], axis) for axis in design.axes}
+    pairs = list(combinations(axes, 2))
+    scores = {axis: _score(one[axis], axis) for axis in axes}
     for a, b in pairs:
         first, second = scores[a], scores[b]
         if first is not None and second is not None:

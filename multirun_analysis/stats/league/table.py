@@ -11,8 +11,9 @@ import pandas as pd
 from initdist import names
 from multirun_analysis.runs.params import NOISE_LEVEL, is_seed, params_of
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
-from multirun_analysis.stats.design import Design, codes, configuration_means, find_design
-from multirun_analysis.stats.league.beyond import partial
+from multirun_analysis.stats.design import find_design
+from multirun_analysis.stats.grid import Grid
+from multirun_analysis.stats.league.beyond import partials
 from multirun_analysis.stats.league.candidates import Candidates, candidates
 from multirun_analysis.stats.league.ladder import corrected, rungs
 from multirun_analysis.stats.league.league_types import (
@@ -41,13 +42,12 @@ JUDGED = (names.DISTANCE,)  # what was stated about before any result
 
 @dataclass(frozen=True)
 class _Data:
-    """networks: axes, seeds, target; code [networks]: configuration; means: one row a configuration."""
+    """frame: the networks, with the target and all measures."""
 
     frame: pd.DataFrame
-    design: Design
-    target: str
+    grid: Grid
+    target: np.ndarray  # [networks]
     seeds: tuple[str, ...]
-    code: np.ndarray
     y: np.ndarray  # [configurations]
     found: Candidates
     x: np.ndarray  # [configurations, measures]
@@ -81,14 +81,14 @@ def league_table(
     number = len(data.y)
     resamples = (RESAMPLES if number < MANY else RESAMPLES_MANY) if resamples is None else resamples
     permutations = (PERMUTATIONS if number < MANY else PERMUTATIONS_MANY) if permutations is None else permutations
-    pairs = PairStatistics.of(data.frame, data.design, data.code)
+    pairs = PairStatistics.of(data.grid)
     weights = multinomial_weights(number, resamples, seed)
     rows, leaders = ranks(corrected(_rows(data, pairs, permutations, seed), JUDGED), number)
     rows = paired_differences(rows, leaders, pairs, data.x, data.y, weights)
     order = sorted(range(len(rows)), key=lambda k: _place(rows[k], last=len(rows) + 1))
     table = LeagueTable(
         target,
-        data.design,
+        data.grid.design,
         number,
         len(frame),
         tuple(rows[k] for k in order),
@@ -124,22 +124,20 @@ def _prepare(
     if frame.empty:
         raise ValueError(f"the frame must hold a network with a finite {target}, it holds none")
     params = params_of(frame) if params is None else params
-    design = find_design(frame, params, group_axes)
+    grid = Grid.of(frame, find_design(frame, params, group_axes))
     seeds = tuple(name for name in params if is_seed(name) and frame[name].nunique(dropna=False) > 1)
     found = candidates(frame, catalogue, measures)
-    code = codes(frame, design.axes)
     y = frame[target].to_numpy(dtype=float)
     return _Data(
         frame,
-        design,
-        target,
+        grid,
+        y,
         seeds,
-        code,
-        configuration_means(y[:, None], code)[:, 0],
+        grid.mean(y),
         found,
-        configuration_means(found.values, code),
-        condition(frame, design, target) if code.max() > 0 else None,
-        environments(frame, design),
+        grid.means(found.values),
+        condition(grid, y) if len(grid) > 1 else None,
+        environments(grid),
     )
 
 
@@ -148,8 +146,8 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
     estimates = pairs.estimates(pairs.evaluate(data.x, data.y), data.x, data.y)
     signs_made, signs_test = _sign_errors(data, values)
     information = _informations(data, values, permutations, seed)
-    one = data.frame.drop_duplicates(list(data.design.axes)) if data.design.axes else data.frame.iloc[:1]
-    fitted = slopes(data.frame, data.design, data.target, values, data.seeds)
+    beyond = partials(data.x, data.y, data.grid)
+    fitted = slopes(data.grid, data.target, values, data.seeds)
     rows: list[Standing] = []
     for k, item in enumerate(data.found.entries):
         fit = fitted[k]
@@ -175,7 +173,7 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
                 estimates["tau"][k],
                 estimates["tau_within"][k],
                 granulated(estimates, k),
-                partial(data.x[:, k], data.y, one, data.design),
+                beyond[k],
                 *information[k],
                 signs_made[k],
                 signs_test[k],
@@ -200,22 +198,22 @@ def _sign_errors(data: _Data, values: np.ndarray) -> tuple[list[SignError], list
     """By the target and the test set's size, and by test errors paired on the shared test set."""
     found = data.environments
     first, second, _ = seed_pairs(found)
-    y = data.frame[data.target].to_numpy(dtype=float)
+    y = data.target
     size = _test_size(data.frame)
     if size is None:
         made = [SignError(None, None, None, note="the number of test samples is not recorded")] * values.shape[1]
     else:
         t = np.minimum(size[first], size[second])
         weight = certainty(y[first] - y[second], np.nan_to_num(t, nan=0.0))
-        made = sign_errors(found, data.design, values, signs(y[first], y[second]), weight)
+        made = sign_errors(found, data.grid.design, values, signs(y[first], y[second]), weight)
     return made, _sharper(data, found, values)
 
 
 def _sharper(data: _Data, found: Environments, values: np.ndarray) -> list[SignError]:
-    paired = paired_on_test_set(data.frame, found, data.design)
+    paired = paired_on_test_set(data.frame, found, data.grid.design)
     if isinstance(paired, str):
         return [SignError(None, None, None, note=paired)] * values.shape[1]
-    return sign_errors(found, data.design, values, *paired)
+    return sign_errors(found, data.grid.design, values, *paired)
 
 
 def _test_size(frame: pd.DataFrame) -> np.ndarray | None:
@@ -232,8 +230,7 @@ def _place(row: Standing, last: int) -> tuple[int, int, str]:
 
 
 def _baseline(data: _Data, pairs: PairStatistics) -> Baseline:
-    one = data.frame.drop_duplicates(list(data.design.axes)) if data.design.axes else data.frame.iloc[:1]
-    result = baseline_prediction(one, data.design, data.y)
+    result = baseline_prediction(data.grid, data.y)
     x = result.predicted[:, None]
     estimates = pairs.estimates(pairs.evaluate(x, data.y), x, data.y)
     return Baseline(
@@ -253,7 +250,7 @@ def _notes(data: _Data, pairs: PairStatistics) -> list[str]:
     notes = pairs.notes()
     if data.conditioned is not None:
         notes += data.conditioned.notes
-    notes += data.environments.notes(data.design)
+    notes += data.environments.notes(data.grid.design)
     if len(data.frame) > CLUSTERED:
         notes.append(f"Slopes across seeds: no cluster-robust interval beyond {CLUSTERED:,} networks.")
     fallback = [item.name for item in data.found.entries if not item.known]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from multirun_analysis.stats.design import Design, codes
+from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.league.league_types import Information
 
 CONFIGURATIONS = 100  # more are subsampled by a fixed seed: pairs are quadratic, and each needs its permutations
@@ -72,10 +72,9 @@ class Conditioned:
         return [f"Conditional mutual information and its null: {', '.join(parts)}."] if parts else []
 
 
-def condition(frame: pd.DataFrame, design: Design, target: str) -> Conditioned:
-    """Networks of one frame, all sets S of at most two axes."""
-    code = codes(frame, design.axes)
-    number = int(code.max()) + 1
+def condition(grid: Grid, target: np.ndarray) -> Conditioned:
+    """target [networks]; all sets S of at most two axes."""
+    code, number, axes_of = grid.code, len(grid), grid.design.axes
     limit = min(CONFIGURATIONS, max(2, NETWORKS * number // len(code)))
     chosen = np.arange(number)
     if number > limit:
@@ -89,10 +88,9 @@ def condition(frame: pd.DataFrame, design: Design, target: str) -> Conditioned:
     sizes = np.bincount(local, minlength=len(chosen))
     first, second = np.triu_indices(len(rows), k=1)
     low, high = local[first], local[second]  # rows are in order of configuration: low <= high
-    y = frame[target].to_numpy(dtype=float)[rows]
+    y = target[rows]
     starts = np.cumsum(sizes) - sizes
-    one = frame.iloc[rows[starts]]
-    sets = [axes for size in range(min(2, len(design.axes)) + 1) for axes in combinations(design.axes, size)]
+    sets = [axes for size in range(min(2, len(axes_of)) + 1) for axes in combinations(axes_of, size)]
     return Conditioned(
         rows,
         starts,
@@ -103,7 +101,7 @@ def condition(frame: pd.DataFrame, design: Design, target: str) -> Conditioned:
         ALL_STATES * (np.arange(BATCH)[:, None] + BATCH * _pair(low, high, len(chosen)))
         + _sign(y[first], y[second])
         + 1,
-        _cells(sets, [codes(one, axes) for axes in sets]),
+        _cells(sets, [pd.factorize(grid.by(*axes)[chosen])[0] for axes in sets]),
         number,
         int(taken.sum()) - len(rows),
     )

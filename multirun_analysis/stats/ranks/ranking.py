@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
-from multirun_analysis.stats.design import Design, codes
+from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.intervals import correlation_interval, differences_from_leader
 from multirun_analysis.stats.league.candidates import Candidates
 from multirun_analysis.stats.league.league_types import RESAMPLED, STATISTICS, Estimate, Granulated, Standing
@@ -49,16 +48,11 @@ class PairStatistics:
     configurations: int
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, design: Design, code: np.ndarray) -> PairStatistics:
-        """frame: networks; code [networks]: their configuration, numbered in order of appearance."""
-        one = frame.iloc[np.unique(code, return_index=True)[1]]
-        sets = {
-            "tau": pairs_within(np.zeros(len(one), dtype=np.int64)),
-            "tau_within": pairs_within(codes(one, design.group_axes)),
-        }
-        for axis in design.axes:
-            sets[AXIS + axis] = pairs_within(codes(one, design.others(axis)))
-        return cls(sets, len(one))
+    def of(cls, grid: Grid) -> PairStatistics:
+        """Of all configurations of a grid."""
+        sets = {"tau": pairs_within(np.zeros(len(grid), dtype=np.int64)), "tau_within": pairs_within(grid.groups)}
+        sets |= {AXIS + axis: pairs_within(grid.but(axis)) for axis in grid.design.axes}
+        return cls(sets, len(grid))
 
     def evaluate(self, x: np.ndarray, y: np.ndarray, only: Sequence[str] = ()) -> dict[str, Evaluated]:
         """Statistic -> its values for x [configurations, K]; `psi` averages the axes where tau is defined.

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from multirun_analysis.stats.design import Design, codes
+from multirun_analysis.stats.design import Design
+from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.league.league_types import SignError
 from multirun_analysis.stats.ranks.pairs import pairs_within, signs
 
@@ -39,22 +40,21 @@ class Environments:
         return [f"Environments of the sign errors, drawn by a fixed seed: {', '.join(parts)}."] if parts else []
 
 
-def environments(frame: pd.DataFrame, design: Design, axes: Sequence[str] | None = None) -> Environments:
+def environments(grid: Grid, axes: Sequence[str] | None = None) -> Environments:
     """A configuration is complete if it has at least as many networks as the median configuration."""
-    code = codes(frame, design.axes)
+    code, design = grid.code, grid.design
     sizes = np.bincount(code)
     order = np.argsort(code, kind="stable")
     place = np.arange(len(code)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     networks = np.full((len(sizes), sizes.max(initial=0)), -1)
     networks[code[order], place] = order
     complete = np.flatnonzero(sizes >= np.median(sizes)) if len(sizes) else np.empty(0, dtype=np.int64)
-    one = frame.iloc[networks[complete, 0]] if len(complete) else frame.iloc[:0]
     limit = min(PER_AXIS, max(FEWEST, SEED_PAIRS // max(networks.shape[1], 1) ** 2))
     number, first, second, totals = [], [], [], {}
     for index, axis in enumerate(design.axes):
         if axes is not None and axis not in axes:
             continue
-        pairs = pairs_within(codes(one, design.others(axis)), limit)
+        pairs = pairs_within(pd.factorize(grid.but(axis)[complete])[0], limit)
         totals[axis] = pairs.total
         number.append(np.full(len(pairs), index))
         first.append(complete[pairs.first])

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.runs.params import WIDTH
-from multirun_analysis.stats.design import Design, codes, configuration_means, configurations, hyperparameters
+from multirun_analysis.stats.design import Design, codes
+from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.ranks.kendall import Tau, kendall_within
 from multirun_analysis.stats.regression.headline import Headline, headline
 from multirun_analysis.stats.regression.left_out import LeftOut, left_out
@@ -70,39 +71,36 @@ def associate(
     frame: pd.DataFrame, design: Design, target: str, measure: str, seed_columns: Sequence[str]
 ) -> Association:
     """frame: one row a network. Only networks where both target and measure are finite take part."""
-    finite = np.isfinite(frame[[target, measure]].to_numpy(dtype=float)).all(axis=1)
-    table = configurations(frame[finite], design)
-    y, x = (table[column].to_numpy(dtype=float) for column in (target, measure))
-    groups = codes(table, design.group_axes)
-    found = slopes(frame, design, target, frame[[measure]].to_numpy(dtype=float), seed_columns)[0]
+    values = frame[[target, measure]].to_numpy(dtype=float)
+    finite = np.isfinite(values).all(axis=1)
+    whole = Grid.of(frame[[*design.axes, *seed_columns]], design)
+    grid = whole.where(finite)
+    y, x = grid.means(values[finite]).T
+    found = slopes(whole, values[:, 0], values[:, 1:], seed_columns)[0]
     return Association(
         target,
         measure,
         headline=found.headline,
         within=found.within,
-        groups=tuple(_by_group(table, design, y, x, groups)),
+        groups=tuple(_by_group(grid, y, x)),
         controlled=found.controlled,
-        controls=tuple(hyperparameters(table, design)[1]),
+        controls=tuple(grid.hyperparameters[1]),
         across_seeds=found.across_seeds,
         width_only=found.width_only,
         pooled=found.pooled,
-        tau_within=kendall_within(x, y, groups),
-        tau_pooled=kendall_within(x, y, np.zeros(len(table), dtype=np.int64)),
+        tau_within=kendall_within(x, y, grid.groups),
+        tau_pooled=kendall_within(x, y, np.zeros(len(grid), dtype=np.int64)),
         prediction=found.prediction,
         beside=found.left_out,
-        unused=len(np.unique(codes(frame, design.axes))) - len(table),
+        unused=len(whole) - len(grid),
     )
 
 
-def slopes(
-    frame: pd.DataFrame, design: Design, target: str, values: np.ndarray, seed_columns: Sequence[str]
-) -> list[Slopes]:
-    """For each measure of values [networks, K], over the networks where it and the target are finite.
+def slopes(grid: Grid, y: np.ndarray, values: np.ndarray, seed_columns: Sequence[str]) -> list[Slopes]:
+    """Of the target y [networks] on each measure of values [networks, K], over the networks where both are finite.
 
     Measures that are finite for the same networks share one factorization of fixed effects, controls and clusters.
     """
-    y = frame[target].to_numpy(dtype=float)
-    base = frame[[*design.axes, *seed_columns]]
     shared: dict[bytes, list[int]] = {}
     finite = np.isfinite(values) & np.isfinite(y)[:, None]
     for k, use in enumerate(finite.T):
@@ -110,66 +108,57 @@ def slopes(
     results: dict[int, Slopes] = {}
     for columns in shared.values():
         use = finite[:, columns[0]]
-        found = _slopes(base[use], design, y[use], values[use][:, columns], seed_columns)
+        found = _slopes(grid.where(use), y[use], values[use][:, columns], seed_columns)
         results.update(zip(columns, found, strict=True))
     return [results[k] for k in range(values.shape[1])]
 
 
-def _slopes(
-    rows: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]
-) -> list[Slopes]:
-    """rows: axes and seeds of the networks; y [networks] and x [networks, K] all finite."""
-    code = codes(rows, design.axes)
-    one = rows.iloc[np.unique(code, return_index=True)[1]]
-    mean_y, mean_x = configuration_means(y[:, None], code)[:, 0], configuration_means(x, code)
-    clusters = codes(one, [axis for axis in CLUSTERS if axis in design.axes])
-    controls = hyperparameters(one, design)[0]
-    groups = codes(one, design.group_axes)
-    cells = codes(one, [axis for axis in CLUSTERS if axis in design.group_axes])
-    axes = {axis: codes(one, [axis]) for axis in design.within_axes}
+def _slopes(grid: Grid, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]) -> list[Slopes]:
+    """y [networks] and x [networks, K] all finite."""
+    mean_y, mean_x = grid.mean(y), grid.means(x)
+    clusters = grid.by(*(axis for axis in CLUSTERS if axis in grid.design.axes))
+    cells = grid.by(*(axis for axis in CLUSTERS if axis in grid.design.group_axes))
+    axes = {axis: grid.by(axis) for axis in grid.design.within_axes}
     found = (
-        [headline(mean_y, column, groups, cells, axes) for column in mean_x.T],
-        fit_slopes(mean_y, mean_x, groups=groups, clusters=clusters),
-        fit_slopes(mean_y, mean_x, controls=controls, clusters=clusters),
-        _across_seeds(rows, design, code, y, x, seed_columns),
-        _width_only(one, design, mean_y, mean_x, clusters),
+        [headline(mean_y, column, grid.groups, cells, axes) for column in mean_x.T],
+        fit_slopes(mean_y, mean_x, groups=grid.groups, clusters=clusters),
+        fit_slopes(mean_y, mean_x, controls=grid.hyperparameters[0], clusters=clusters),
+        _across_seeds(grid, y, x, seed_columns),
+        _width_only(grid, mean_y, mean_x, clusters),
         fit_slopes(mean_y, mean_x),
-        predict(one, design, mean_y, mean_x),
-        left_out(one, design, mean_y, mean_x),
+        predict(grid, mean_y, mean_x),
+        left_out(grid, mean_y, mean_x),
     )
     return [Slopes(*items) for items in zip(*found, strict=True)]
 
 
-def _by_group(
-    table: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, groups: np.ndarray
-) -> list[GroupSlope]:
+def _by_group(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[GroupSlope]:
     results = []
-    for group in np.unique(groups):
-        rows = np.flatnonzero(groups == group)
-        values = {axis: table[axis].iloc[rows[0]] for axis in design.group_axes}
+    for group in np.unique(grid.groups):
+        rows = np.flatnonzero(grid.groups == group)
+        values = {axis: grid.one[axis].iloc[rows[0]] for axis in grid.design.group_axes}
         slope = fit_slope(y[rows], x[rows], minimum=MINIMUM_IN_GROUP)
-        results.append(GroupSlope(values, slope, kendall_within(x[rows], y[rows], groups[rows])))
+        results.append(GroupSlope(values, slope, kendall_within(x[rows], y[rows], np.zeros(len(rows)))))
     return results
 
 
-def _across_seeds(
-    rows: pd.DataFrame, design: Design, code: np.ndarray, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]
-) -> list[Slope]:
+def _across_seeds(grid: Grid, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]) -> list[Slope]:
     """Networks of one configuration differ in their seeds only.
 
     Configurations of one data cell share a seed's samples, and with them what is easy or hard about these: seeds are
     clusters, and where there are too few of them for that, each seed has an intercept of its own in each data cell.
     """
-    clusters = codes(rows, seed_columns) if len(rows) <= CLUSTERED else None
-    number = len(np.unique(codes(rows, seed_columns)))
+    seeds = codes(grid.networks, seed_columns)
+    number = len(np.unique(seeds))
     shared = None
-    if 1 < number < MINIMUM and code.max() > 0:
-        drawn = codes(rows, [*seed_columns, *(axis for axis in CLUSTERS if axis in design.axes)])
+    if 1 < number < MINIMUM and len(grid) > 1:
+        drawn = codes(grid.networks, [*seed_columns, *(axis for axis in CLUSTERS if axis in grid.design.axes)])
         shared = (drawn[:, None] == np.arange(1, drawn.max() + 1)).astype(float)
-    return fit_slopes(y, x, groups=code, controls=shared, clusters=clusters, unit="networks")
+    clusters = seeds if len(seeds) <= CLUSTERED else None
+    return fit_slopes(y, x, groups=grid.code, controls=shared, clusters=clusters, unit="networks")
 
 
-def _width_only(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> list[Slope]:
-    if WIDTH not in design.axes:
+def _width_only(grid: Grid, y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> list[Slope]:
+    if WIDTH not in grid.design.axes:
         return [Slope(None, 0, 0, note="the width does not vary")] * x.shape[1]
-    return fit_slopes(y, x, groups=codes(one, design.others(WIDTH)), clusters=clusters)
+    return fit_slopes(y, x, groups=grid.but(WIDTH), clusters=clusters)

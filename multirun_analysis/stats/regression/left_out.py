@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 
-from multirun_analysis.stats.design import Design, codes, hyperparameters
+from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.regression.ols import MINIMUM, Interval, constant, t_interval
 
 GROUPS = 3  # groups from which one can be left out
@@ -52,24 +51,24 @@ class LeftOut:
         return "positive" if better and self.direction > 0 else "includes 0"
 
 
-def left_out(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray) -> list[LeftOut]:
-    """one: the axes, a row a configuration; y [R], x [R, K] finite. A group is one combination of the group axes."""
-    groups = codes(one, design.group_axes)
+def left_out(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[LeftOut]:
+    """y [R], x [R, K] finite. A group is one combination of the group axes."""
+    groups = grid.groups
     number = len(np.unique(groups))
     if number < GROUPS:
         note = f"{number} groups, leaving one out needs {GROUPS}"
         return [LeftOut(None, None, number, note=note)] * x.shape[1]
     if constant(y):
         return [LeftOut(None, None, number, note="the target does not vary")] * x.shape[1]
-    models = _models(one, design)
+    models = _models(grid)
     alone = _errors(models, y, groups, None)
     total = np.array([float(np.sum((y[groups == g] - y[groups != g].mean()) ** 2)) for g in np.unique(groups)])
     return [_compared(alone, _errors(models, y, groups, column), total) for column in x.T]
 
 
-def _models(one: pd.DataFrame, design: Design) -> list[np.ndarray]:
+def _models(grid: Grid) -> list[np.ndarray]:
     """Columns of the hyperparameters [R, columns]: linear, with squares, with products of two axes."""
-    linear, _ = hyperparameters(one, design)
+    linear, _ = grid.hyperparameters
     numbers = [column - column.mean() for column in linear.T if len(np.unique(column)) > 2]
     squares = [column**2 for column in numbers]
     products = [a * b for a, b in combinations((column - column.mean() for column in linear.T), 2)]

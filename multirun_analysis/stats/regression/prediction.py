@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from multirun_analysis.stats.design import Design, codes, hyperparameters
+from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.regression.ols import constant, independent
 
 MINIMUM_GROUPS = 3
@@ -48,11 +47,11 @@ class BaselinePrediction:
     note: str = ""
 
 
-def baseline_prediction(one: pd.DataFrame, design: Design, y: np.ndarray) -> BaselinePrediction:
-    """one: the axes, one row a configuration; y [configurations]: the target's means, in the same order."""
-    z, labels = hyperparameters(one, design)
+def baseline_prediction(grid: Grid, y: np.ndarray) -> BaselinePrediction:
+    """y [configurations]: the target's means."""
+    z, labels = grid.hyperparameters
     r2, adjusted = explained(y, z)
-    groups = codes(one, design.group_axes)
+    groups = grid.groups
     number = len(np.unique(groups))
     left_out, note = None, "the target does not vary"
     if not constant(y):
@@ -70,14 +69,11 @@ def _leave_one_out(y: np.ndarray, z: np.ndarray) -> np.ndarray:
     return np.where(free > 1e-9, y - residual / np.where(free > 1e-9, free, 1), np.nan)
 
 
-def predict(one: pd.DataFrame, design: Design, y: np.ndarray, x: np.ndarray) -> list[Prediction]:
-    """Linear models on configuration means, for each measure of x [configurations, K] beside the hyperparameters.
-
-    one: the axes, one row a configuration; a group is one combination of the group axes.
-    """
-    z, _ = hyperparameters(one, design)
+def predict(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[Prediction]:
+    """Linear models on configuration means, for each measure of x [configurations, K] beside the hyperparameters."""
+    z, _ = grid.hyperparameters
     r2, adjusted = explained(y, z)
-    groups = codes(one, design.group_axes)
+    groups = grid.groups
     number = len(np.unique(groups))
     if number < MINIMUM_GROUPS:
         note = f"leaving one group out needs {MINIMUM_GROUPS} groups, there are {number}"

@@ -32,6 +32,7 @@ SAID = {
     PREDICTS: "predicts groups that were left out better than the hyperparameters do",
     MOVES: "moves the gap when it is moved",
 }
+UNIT = "percentage points for one standard deviation of the distance within a group"
 SCALE = 100  # targets are fractions, sentences speak of percentage points
 
 
@@ -102,21 +103,13 @@ def numbers(results: Results) -> str:
     """`1.33 [0.85, 1.82] percentage points per unit of distance (95% interval over groups; 9 configurations ...)`."""
     first = results.headline
     rests_on = f"{first.points} configurations in {labels.count(first.groups, 'group')}"
-    per = f"percentage points per unit of {unit(results)}"
-    return f"{interval(first)} {per} (95% interval {first.basis}; {rests_on})"
-
-
-def unit(results: Results) -> str:
-    """What the headline's slope is per unit of: one quantity, which where n varies is the distance over √n."""
-    return "distance" if results.one_size else "distance/√n"
+    return f"{interval(first)} {UNIT} (95% interval {first.basis}; {rests_on})"
 
 
 def _but(failed: Rung | None) -> str:
     """The first rung that is not reached."""
     if failed is None:
         return ""
-    if failed.verdict == CONTRADICTED and failed.name == BEYOND:
-        return f". Given the hyperparameters the relation turns round: {failed.reason}"
     if failed.verdict == CONTRADICTED:
         return f". It does not hold that the distance {SAID[failed.name]}: {failed.reason}"
     return f". Whether the distance {SAID[failed.name]} is undecided: {failed.reason}"
@@ -204,7 +197,7 @@ def league_line(results: Results, shown: int = 3) -> str:
 def remarks(results: Results) -> list[str]:
     """What qualifies the answer."""
     association = results.judged
-    lines = [_pooled(association), _clustered(association), _controlled(association), _hyperparameters(association)]
+    lines = [_pooled(association), _controlled(association), _hyperparameters(association)]
     if association.across_seeds.slope is not None:
         seeds = replace(association.across_seeds, interval=association.across_seeds.widest)
         lines.append(f"Across seeds of the same configuration the slope is {interval(seeds)} ({seeds.verdict}).")
@@ -216,9 +209,9 @@ def _point(results: Results) -> str:
     if first.slope is None:
         return ""
     if first.groups > 1:
-        what = f"The groups' slopes, {_range(first)} percentage points per unit of {unit(results)}, are"
+        what = f"The groups' slopes, {_range(first)} {UNIT}, are"
     else:
-        what = f"The slope, {labels.number(SCALE * first.slope)} percentage points per unit of {unit(results)}, is"
+        what = f"The slope, {labels.number(SCALE * first.slope)} {UNIT}, is"
     return f"{what} a description only."
 
 
@@ -230,19 +223,6 @@ def _pooled(association: Association) -> str:
     if within * pooled < 0:
         return f"{text}, of the opposite sign: groups differ in both, so the pooled slope is a description only."
     return f"{text}, a description only: groups differ in both."
-
-
-def _clustered(association: Association) -> str:
-    within = association.within
-    if within.interval is None or within.clusters is None:
-        return ""
-    if within.clustered is None:
-        return (
-            f"Repeated with data and noise cells as clusters: undecided, {labels.count(within.clusters, 'cluster')}, "
-            "an interval needs 6."
-        )
-    low, high = (labels.number(SCALE * end) for end in (within.clustered.low, within.clustered.high))
-    return f"Repeated with {within.clusters} data and noise cells as clusters the interval is [{low}, {high}]."
 
 
 def _controlled(association: Association) -> str:

@@ -11,12 +11,13 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.labels import NORM, OVER_SQRT_N
-from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH, is_seed
+from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH
 from multirun_analysis.stats.claims.results import ClaimResult
 from multirun_analysis.stats.claims.scaling import Scaling, scalings
 from multirun_analysis.stats.claims.tests import claims
-from multirun_analysis.stats.design import Design, find_design
+from multirun_analysis.stats.design import Design, find_design, find_seeds
 from multirun_analysis.stats.grid import configurations
+from multirun_analysis.stats.league.definitions import single
 from multirun_analysis.stats.league.league_types import LeagueTable
 from multirun_analysis.stats.league.table import league_table
 from multirun_analysis.stats.regression.association import Association, associate
@@ -70,7 +71,7 @@ def analyze(
     """
     rows = derived(frame)
     design = find_design(rows, params, group_axes)
-    seeds = [param for param in params if is_seed(param) and rows[param].nunique(dropna=False) > 1]
+    seeds = find_seeds(rows, params)
     wider: tuple[Association, ...] = ()
     more, wide = 0, None
     if including_unconverged is not None and len(including_unconverged) > len(frame):
@@ -102,9 +103,9 @@ def derived(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the quantities that follow from recorded ones by definition."""
     frame = frame.copy()
     over_sqrt_n = frame[names.DISTANCE] / np.sqrt(frame[TRAIN_SIZE])
-    frame[OVER_SQRT_N] = frame[OVER_SQRT_N].fillna(over_sqrt_n) if OVER_SQRT_N in frame else over_sqrt_n
+    frame[OVER_SQRT_N] = over_sqrt_n
     if PARAM_NORM in frame:
-        frame[NORM] = np.sqrt(frame[PARAM_NORM])
+        frame[NORM] = np.sqrt(single(frame)[PARAM_NORM])
     return frame
 
 

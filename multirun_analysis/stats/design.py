@@ -59,6 +59,19 @@ def find_design(frame: pd.DataFrame, params: Sequence[str], group_axes: Sequence
     )
 
 
+def find_seeds(frame: pd.DataFrame, params: Sequence[str]) -> list[str]:
+    """The seeds that tell networks of one configuration apart.
+
+    Where several vary and not together (three seeds of the data times four of the initialization), networks that share
+    one of them are no replicates of each other: then only the one with the fewest levels.
+    """
+    varied = [name for name in params if is_seed(name) and frame[name].nunique(dropna=False) > 1]
+    levels = {name: int(frame[name].nunique(dropna=False)) for name in varied}
+    if not varied or len(frame[varied].drop_duplicates()) <= max(levels.values()):
+        return varied
+    return [min(varied, key=lambda name: levels[name])]
+
+
 def is_group_axis(axis: str) -> bool:
     """Whether comparisons within groups hold this axis fixed."""
     return axis == "model.name" or not axis.startswith(WITHIN_PREFIXES)

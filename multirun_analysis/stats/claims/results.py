@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multirun_analysis.stats.claims.paper_claims import ABOVE, Claim
+from multirun_analysis.stats.claims.seed_effects import Turn
 from multirun_analysis.stats.regression.ols import Interval
 
 SUPPORTED, CONTRADICTED, UNDECIDED, UNTESTED = "supported", "contradicted", "undecided", "untested"
@@ -21,7 +22,7 @@ class CellTest:
     cells, that the effect lies on the claim's side of the margin, and on the other side. levels: those compared;
     set_aside: levels that half of the seeds or fewer have. seeds: those with two of the levels; incomplete_seeds lack
     one. falling: the change of what must fall meanwhile (C7), in percentage points per doubling of the axis. reference:
-    the effect in the initialization's closed form (C2).
+    the effect in the initialization's closed form (C2). turn: its change is of the logarithm, or of the quantity (C5).
     """
 
     quantity: str
@@ -39,6 +40,7 @@ class CellTest:
     falling: float | None = None
     falling_interval: Interval | None = None
     reference: float | None = None
+    turn: Turn | None = None  # two levels between which the quantity is shown to move against the claim
     note: str = ""
 
 

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from multirun_analysis import labels
-from multirun_analysis.stats.claims.paper_claims import ENDS, LOG_LINEAR, LOG_LOG
+from multirun_analysis.stats.claims.paper_claims import ENDS, LEVEL, LOG_LINEAR, LOG_LOG
 from multirun_analysis.stats.claims.seed_blocks import MINIMUM_SEEDS, Blocked, blocked
 from multirun_analysis.stats.design import Design, codes
 
 SLOPE = "slope on log axis"
 LOGS = (LOG_LOG, LOG_LINEAR)  # kinds on the logarithm of the quantity
+
+
+@dataclass(frozen=True)
+class Turn:
+    """From one level of the axis to a larger one the quantity (its logarithm for LOGS) changes by so much."""
+
+    lower: float
+    upper: float
+    change: float
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,8 @@ class CellEffect:
     row: int  # of the frame: one of the cell's networks
     note: str = ""
     stray: bool = False
+    rise: Turn | None = None  # where the quantity is shown to rise most from one level to a larger one
+    fall: Turn | None = None
 
 
 def cell_effects(
@@ -102,8 +114,26 @@ def _cell(
     own = table[np.ix_(used, kept)]
     found = blocked(own, _contrast(levels[kept], kind), seeds[used])
     note = "" if found.tested else f"{labels.count(len(own), 'seed')}, a test needs {MINIMUM_SEEDS}"
-    aside = tuple(float(item) for item in levels[(counts > 0) & ~kept])
-    return CellEffect(cell, found, levels[kept], aside, int(np.isnan(own).any(axis=1).sum()), row, note)
+    aside = tuple(float(item) for item in levels[~kept])
+    incomplete = int(np.isnan(own).any(axis=1).sum())
+    turns = (_turn(own, levels[kept], seeds[used], sign) for sign in (1, -1))
+    return CellEffect(cell, found, levels[kept], aside, incomplete, row, note, False, *turns)
+
+
+def _turn(own: np.ndarray, levels: np.ndarray, seeds: np.ndarray, sign: int) -> Turn | None:
+    """The largest rise (sign 1) or fall (-1) between two levels, if a t test shows it after Bonferroni over pairs."""
+    if len(levels) < 3:
+        return None
+    found = []
+    pairs = list(combinations(range(len(levels)), 2))
+    for lower, upper in pairs:
+        weights = np.zeros(len(levels))
+        weights[lower], weights[upper] = -1.0, 1.0
+        change = blocked(own, weights, seeds)
+        p = (change.p_above(0) if sign > 0 else change.p_below(0)) if change.tested else 1.0
+        if len(pairs) * p <= LEVEL:
+            found.append(Turn(float(levels[lower]), float(levels[upper]), change.effect))
+    return max(found, key=lambda turn: sign * turn.change, default=None)
 
 
 def _contrast(levels: np.ndarray, kind: str) -> np.ndarray:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.labels import NORM
-from multirun_analysis.runs.params import is_seed, params_of
+from multirun_analysis.runs.params import params_of
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
-from multirun_analysis.stats.claims.paper_claims import ABOVE, BOUNDS, CLAIMS, LEVEL, LOG_LOG, Claim
+from multirun_analysis.stats.claims.paper_claims import ABOVE, BOUNDS, CLAIMS, ENDS, LEVEL, LOG_LOG, Claim
 from multirun_analysis.stats.claims.quantities import defined, missing, quantities, with_own_gap
 from multirun_analysis.stats.claims.results import (
     CONTRADICTED,
@@ -26,11 +26,12 @@ from multirun_analysis.stats.claims.results import (
     count,
 )
 from multirun_analysis.stats.claims.seed_blocks import Blocked, mean_of
-from multirun_analysis.stats.claims.seed_effects import SLOPE, CellEffect, cell_effects
+from multirun_analysis.stats.claims.seed_effects import SLOPE, CellEffect, Turn, cell_effects
 from multirun_analysis.stats.claims.words import sentence, statement
 from multirun_analysis.stats.closed_form import initial_norm
-from multirun_analysis.stats.design import Design, find_design
+from multirun_analysis.stats.design import Design, find_design, find_seeds
 from multirun_analysis.stats.intervals import holm
+from multirun_analysis.stats.league.definitions import single
 from multirun_analysis.stats.regression.ols import Interval
 
 PER_DOUBLING = 100 * math.log(2)  # from a fraction per unit of ln n to percentage points per doubling of n
@@ -62,7 +63,8 @@ def claims(
     params = params_of(frame) if params is None else params
     catalogue = read_catalogue() if catalogue is None else catalogue
     design = find_design(frame, params)
-    seeds = [name for name in params if is_seed(name) and frame[name].nunique(dropna=False) > 1]
+    seeds = find_seeds(frame, params)
+    frame = single(frame)
     if NORM not in frame and names.measure("param_norm") in frame:
         frame = frame.assign(**{NORM: np.sqrt(frame[names.measure("param_norm")])})
     frame = with_own_gap(frame)
@@ -169,8 +171,17 @@ def _cell(claim: Claim, frame: pd.DataFrame, item: _Tested, p_for: float | None,
         None if item.falling is None else PER_DOUBLING * item.falling.effect,
         _scaled(None if item.falling is None else item.falling.interval(), PER_DOUBLING),
         _reference(claim, frame, item.effect) if claim.quantity == NORM else None,
+        _turn(claim, item.effect),
         item.note,
     )
+
+
+def _turn(claim: Claim, effect: CellEffect) -> Turn | None:
+    """Where the quantity moves against the claim within the cell, by more than the claim allows from end to end."""
+    turn = effect.fall if claim.side == ABOVE else effect.rise
+    if turn is None or claim.quantity == BOUNDS:
+        return None
+    return None if claim.effect == ENDS and claim.scale * turn.change <= claim.margin else turn
 
 
 def _limit(claim: Claim, found: Blocked) -> float | None:

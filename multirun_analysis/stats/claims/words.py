@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.runs.params import DEPTH
-from multirun_analysis.stats.claims.paper_claims import BELOW, BOUNDS, DEPTHS, START, THRESHOLD, Claim
+from multirun_analysis.stats.claims.paper_claims import BELOW, BOUNDS, DEPTHS, ENDS, START, THRESHOLD, Claim
 from multirun_analysis.stats.claims.results import (
     CONTRADICTED,
     SUPPORTED,
@@ -50,7 +51,14 @@ def _depths(depths: Sequence[float]) -> str:
 def sentence(result: ClaimResult) -> str:
     """The verdict, the cells it rests on, the effects with their limit and interval, and what was not tested."""
     parts = [_bounds(result)] if result.claim.quantity == BOUNDS else [_counts(result), _effects(result)]
-    parts += [_one_sided(result), _references(result), _untested(result), _set_aside(result), _strays(result)]
+    parts += [
+        _one_sided(result),
+        _turns(result),
+        _references(result),
+        _untested(result),
+        _set_aside(result),
+        _strays(result),
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -116,6 +124,22 @@ def _one_sided(result: ClaimResult) -> str:
 
 def _includes(interval: Interval | None, margin: float) -> bool:
     return interval is not None and interval.low <= margin <= interval.high
+
+
+def _turns(result: ClaimResult) -> str:
+    """An effect over all levels says nothing of a way up and down between them."""
+    turns = [cell.turn for cell in result.cells if cell.turn is not None]
+    if not turns:
+        return ""
+    most = max(turns, key=lambda turn: abs(turn.change))
+    moves = "falls" if result.claim.side == ABOVE else "rises"
+    if result.claim.effect == ENDS:
+        size = f"{_number(result.claim.scale * abs(most.change))} percentage points"
+    else:
+        size = f"{_number(100 * abs(math.expm1(most.change)))}%"
+    levels = f"from {labels.short(result.claim.axis)} {labels.value(most.lower)} to {labels.value(most.upper)}"
+    cells = "the cell" if len(result.cells) == 1 else f"{len(turns)} of {labels.count(len(result.cells), 'cell')}"
+    return f"Between two levels it {moves} in {cells}, most {levels}: by {size}."
 
 
 def _references(result: ClaimResult) -> str:

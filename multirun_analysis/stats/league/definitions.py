@@ -10,8 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from initdist import names
+
 OPTIONS = "measure_options"  # column: JSON, measure -> the options and version of its value; or missing
 VERSION = "version"
+
+
+def single(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with NaN where a measure has another definition than the one that counts."""
+    if OPTIONS not in frame or frame[OPTIONS].nunique(dropna=False) < 2:
+        return frame
+    options, changed = recorded(frame), {}
+    for column in (name for name in map(str, frame.columns) if name.startswith(names.MEASURE)):
+        values, note = of_one_definition(column.split("/")[1], frame[column].to_numpy(dtype=float), options)
+        if note:
+            changed[column] = values
+    return frame.assign(**changed)
 
 
 def recorded(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -25,20 +39,21 @@ def recorded(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def of_one_definition(measure: str, values: np.ndarray, options: Sequence[dict[str, Any]]) -> tuple[np.ndarray, str]:
     """values [networks] with NaN where they have another definition than the one that counts, and a note on these.
 
-    What counts is the newest version, then the options that most networks have.
+    What counts is the definition that most networks have, at a tie the newest version.
     """
     present = np.flatnonzero(~np.isnan(values))
     keys = {k: _key(options[k].get(measure)) for k in present.tolist()}
     number = Counter(keys.values())
     if len(number) < 2:
         return values, ""
-    best = max(number, key=lambda key: (key[0], number[key], key[1]))
+    best = max(number, key=lambda key: (number[key], key))
     other = [k for k, key in keys.items() if key != best]
     kept = values.copy()
     kept[other] = np.nan
     how = f"version {best[0]}" if len({key[0] for key in number}) > 1 else f"options {best[1]}"
     count, take = ("1 network has", "takes") if len(other) == 1 else (f"{len(other)} networks have", "take")
-    return kept, f"{measure} is compared as {how}: {count} it with another definition and {take} no part in it."
+    said = f"{measure} is compared as {how}: {count} it with another definition and {take} no part in it"
+    return kept, f"{said} (initdist.measure computes it anew)."
 
 
 def _read(text: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from initdist import names
-from multirun_analysis.runs.params import NOISE_LEVEL, is_seed, params_of
+from multirun_analysis.runs.params import NOISE_LEVEL, params_of
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
-from multirun_analysis.stats.design import find_design
+from multirun_analysis.stats.design import find_design, find_seeds
 from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.league.beyond import partials
 from multirun_analysis.stats.league.candidates import Candidates, candidates
@@ -125,7 +125,7 @@ def _prepare(
         raise ValueError(f"the frame must hold a network with a finite {target}, it holds none")
     params = params_of(frame) if params is None else params
     grid = Grid.of(frame, find_design(frame, params, group_axes))
-    seeds = tuple(name for name in params if is_seed(name) and frame[name].nunique(dropna=False) > 1)
+    seeds = tuple(find_seeds(frame, params))
     found = candidates(frame, catalogue, measures)
     y = frame[target].to_numpy(dtype=float)
     return _Data(
@@ -252,7 +252,7 @@ def _notes(data: _Data, pairs: PairStatistics) -> list[str]:
         notes += data.conditioned.notes
     notes += data.environments.notes(data.grid.design)
     if len(data.frame) > CLUSTERED:
-        notes.append(f"Slopes across seeds: no cluster-robust interval beyond {CLUSTERED:,} networks.")
+        notes.append(f"Slopes across seeds: from configurations with {CLUSTERED:,} networks, drawn by a fixed seed.")
     fallback = [item.name for item in data.found.entries if not item.known]
     if fallback:
         number = f"{len(fallback)} measures are" if len(fallback) > 1 else "1 measure is"

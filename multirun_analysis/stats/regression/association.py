@@ -15,10 +15,10 @@ from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.ranks.kendall import Tau, kendall_within
 from multirun_analysis.stats.regression.headline import Headline, headline
 from multirun_analysis.stats.regression.left_out import LeftOut, left_out
-from multirun_analysis.stats.regression.ols import MINIMUM, Slope, fit_slope, fit_slopes
+from multirun_analysis.stats.regression.ols import Slope, demean, fit_slope, fit_slopes, independent
 from multirun_analysis.stats.regression.prediction import Prediction, predict
 
-CLUSTERED = 2_000  # networks up to which the slope across seeds has a clustered repetition
+CLUSTERED = 2_000  # networks that the slope across seeds is taken from; of more a part is drawn
 MINIMUM_IN_GROUP = 3  # configurations for a group's own interval
 CLUSTERS = ("dataset.name", "dataset.train_size", "noise.name", "noise.level")  # cells that share misfit
 
@@ -117,10 +117,10 @@ def _slopes(grid: Grid, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str
     """y [networks] and x [networks, K] all finite."""
     mean_y, mean_x = grid.mean(y), grid.means(x)
     clusters = grid.by(*(axis for axis in CLUSTERS if axis in grid.design.axes))
-    cells = grid.by(*(axis for axis in CLUSTERS if axis in grid.design.group_axes))
+    data = {axis: grid.by(axis) for axis in CLUSTERS if axis in grid.design.group_axes}
     axes = {axis: grid.by(axis) for axis in grid.design.within_axes}
     found = (
-        [headline(mean_y, column, grid.groups, cells, axes) for column in mean_x.T],
+        [headline(mean_y, column, grid.groups, data, axes) for column in mean_x.T],
         fit_slopes(mean_y, mean_x, groups=grid.groups, clusters=clusters),
         fit_slopes(mean_y, mean_x, controls=grid.hyperparameters[0], clusters=clusters),
         _across_seeds(grid, y, x, seed_columns),
@@ -145,17 +145,48 @@ def _by_group(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[GroupSlope]:
 def _across_seeds(grid: Grid, y: np.ndarray, x: np.ndarray, seed_columns: Sequence[str]) -> list[Slope]:
     """Networks of one configuration differ in their seeds only.
 
-    Configurations of one data cell share a seed's samples, and with them what is easy or hard about these: seeds are
-    clusters, and where there are too few of them for that, each seed has an intercept of its own in each data cell.
+    Configurations of one data cell share a seed's samples, and with them what is easy or hard about these: each seed
+    has an intercept of its own in each data cell. The noise may differ between configurations, and what the
+    initialization does to a width is shared over all data: both are clusters, and the wider interval counts.
     """
+    use = _drawn(grid)
+    grid, y, x = grid.where(use), y[use], x[use]
     seeds = codes(grid.networks, seed_columns)
-    number = len(np.unique(seeds))
-    shared = None
-    if 1 < number < MINIMUM and len(grid) > 1:
-        drawn = codes(grid.networks, [*seed_columns, *(axis for axis in CLUSTERS if axis in grid.design.axes)])
-        shared = (drawn[:, None] == np.arange(1, drawn.max() + 1)).astype(float)
-    clusters = seeds if len(seeds) <= CLUSTERED else None
-    return fit_slopes(y, x, groups=grid.code, controls=shared, clusters=clusters, unit="networks")
+    cells = grid.by(*(axis for axis in CLUSTERS if axis in grid.design.axes))[grid.code]
+    shape = grid.by(*(axis for axis in grid.design.axes if axis not in CLUSTERS))[grid.code]
+    spanned = _of_seeds(grid.code, cells, seeds)
+    found = [
+        fit_slopes(y, x, groups=grid.code, spanned=spanned, clusters=clusters, unit="networks")
+        for clusters in (grid.code, shape * (seeds.max(initial=0) + 1) + seeds)
+    ]
+    return [max(items, key=_width) for items in zip(*found, strict=True)]
+
+
+def _drawn(grid: Grid) -> np.ndarray:
+    """[networks] mask: configurations of two networks or more, CLUSTERED networks at most, drawn by a fixed seed."""
+    sizes = np.bincount(grid.code)
+    order = np.random.default_rng(0).permutation(len(sizes)) if sizes.sum() > CLUSTERED else np.arange(len(sizes))
+    kept = np.zeros(len(sizes), dtype=bool)
+    kept[order] = np.cumsum(sizes[order]) <= max(CLUSTERED, sizes[order[0]])
+    return np.asarray((kept & (sizes > 1))[grid.code])
+
+
+def _of_seeds(code: np.ndarray, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """[networks, rank] orthonormal basis of an intercept for each seed in each cell, within configurations."""
+    blocks = []
+    for cell in np.unique(cells):
+        rows = np.flatnonzero(cells == cell)
+        levels = (seeds[rows, None] == np.unique(seeds[rows])).astype(float)
+        basis = independent(demean(levels, np.unique(code[rows], return_inverse=True)[1]))
+        block = np.zeros((len(code), basis.shape[1]))
+        block[rows] = basis
+        blocks.append(block)
+    return np.column_stack(blocks) if blocks else np.empty((len(code), 0))
+
+
+def _width(slope: Slope) -> float:
+    """Of the clustered interval; a slope without one comes last."""
+    return -1.0 if slope.clustered is None else slope.clustered.high - slope.clustered.low
 
 
 def _width_only(grid: Grid, y: np.ndarray, x: np.ndarray, clusters: np.ndarray) -> list[Slope]:

@@ -46,7 +46,8 @@ def cluster_robust(fits: Fits, clusters: np.ndarray, minimum: int) -> list[Clust
     x, sizes = fits.x[:, enough] / np.sqrt(square[enough]), np.bincount(fits.codes)
     adjusted = np.empty_like(x)
     for rows in np.split(order, starts[1:]):
-        adjusted[rows] = _leverage_adjusted(x[rows], fits.basis[rows], fits.codes[rows], sizes)
+        own = fits.basis[rows]
+        adjusted[rows] = _leverage_adjusted(x[rows], own[:, own.any(axis=0)], fits.codes[rows], sizes)
     adjusted /= np.sqrt(square[enough])
     scores = np.add.reduceat((adjusted * fits.residual[:, enough])[order], starts, axis=0)
     for k, column in enumerate(np.flatnonzero(enough)):

@@ -1,9 +1,10 @@
 """The slope of the target on a measure within groups, with an interval that holds where it is printed.
 
-The estimand is the mean of the groups' own slopes, first over the groups of one data cell (dataset, sample size and
-noise), then over cells. Two things make the plain t interval too narrow: slopes that differ between cells, and misfit
-that the configurations of one width, or depth, or learning rate share. Each has its own interval, and the widest
-counts; where there are too few cells or levels for one that is needed, there is none. G groups, C cells.
+It is per standard deviation of the measure within a group, so a measure and its multiple in each group have the same.
+The estimand is the mean over the groups of one data cell (dataset, sample size and noise), then over cells. What makes
+a plain t interval too narrow has an interval of its own each, and the widest counts: slopes that differ between cells,
+or between sample sizes (noises, datasets) whatever the rest; misfit that configurations of one width (depth, learning
+rate) share; and noise that differs between configurations. G groups, C cells.
 """
 
 from __future__ import annotations
@@ -25,19 +26,22 @@ from multirun_analysis.stats.regression.ols import (
     t_interval,
 )
 
-CELLS_NEEDED = 3  # data cells from which the spread of their slopes gives an interval
-SHARED = 0.2  # p value at which misfit shared by a level of an axis is taken to be there
+FEWEST = 3  # data cells, or levels of an axis, from which their spread gives an interval
+SHARED = 0.2  # p value at which what the levels of an axis share is taken to be there
 DIFFER = 0.05  # p value at which the slopes of groups are said to differ
 CONFIGURATIONS, CELLS, COMBINED = "configurations", "data cells", "combined axes"  # what an interval may rest on
+
+Codes = Mapping[str, np.ndarray]  # axis -> the number of its level [rows]
 
 
 @dataclass(frozen=True)
 class Headline:
     """slope: the mean of the slopes of groups, of which lowest and highest are two; points: configurations.
 
-    interval None: undecided, note says why. over: what the interval rests on: configurations, data cells, an axis
-    (its levels are the clusters) or all axes within groups combined. differ: p value of equal slopes in all groups;
-    shared: axis -> p value of no misfit that configurations of one level share; where there is a test.
+    All per standard deviation of the measure within a group. interval None: undecided, note says why. over: what the
+    interval rests on: configurations, data cells, an axis (its levels are the clusters) or all axes within groups
+    combined. differ: p value of equal slopes in all groups; shared: axis -> p value that its levels share nothing, of
+    the misfit (axes within groups) or of the slope (axes of the data); where there is a test.
     """
 
     slope: float | None
@@ -73,90 +77,101 @@ class Headline:
 
 
 def headline(
-    y: np.ndarray,
-    x: np.ndarray,
-    groups: np.ndarray,
-    cells: np.ndarray | None = None,
-    axes: Mapping[str, np.ndarray] | None = None,
+    y: np.ndarray, x: np.ndarray, groups: np.ndarray, data: Codes | None = None, axes: Codes | None = None
 ) -> Headline:
-    """y, x: finite configuration means [rows]; groups, cells: codes [rows], cells None: each group is one.
+    """y, x: finite configuration means [rows]; groups: codes [rows].
 
-    axes: the axes that vary within groups -> codes [rows]. Groups in which the measure does not vary take no part.
-    Over configurations: t, each group with a line of its own. Over data cells: t with C - 1 degrees of freedom on their
-    slopes (Ibragimov & Mueller 2010: it holds also where some are known better than others). Over the levels of an
-    axis: CR2 with Satterthwaite's degrees of freedom.
+    data: the axes of the data that groups hold fixed; None: each group is a data cell. axes: those that vary within
+    groups. Groups in which the measure does not vary take no part.
+    Over data cells, and over the levels of an axis of the data: t on their mean slopes (Ibragimov & Mueller 2010: it
+    holds also where some are known better than others). Over configurations: t, each group with a line of its own, and
+    CR2, which holds where their noise differs. Over the levels of an axis within groups: CR2 with Satterthwaite's df.
     """
     rows = _informative(x, groups)
-    y, x = y[rows], x[rows]
-    cells = _numbered((groups if cells is None else cells)[rows])
-    groups = _numbered(groups[rows])
+    y, groups = y[rows], _numbered(groups[rows])
+    x = _standardized(x[rows], groups)
+    given = {"": groups} if data is None else {name: _numbered(codes[rows]) for name, codes in data.items()}
+    cells = _combined(given, len(y))
     points, number, n_cells = len(y), int(groups.max(initial=-1)) + 1, int(cells.max(initial=-1)) + 1
     if number == 0:
         return Headline(None, 0, 0, 0, note="no group holds two configurations that differ in the measure")
-    own = np.bincount(groups, weights=demean(x, groups) * y) / np.bincount(groups, weights=demean(x, groups) ** 2)
-    weights = _weights(groups, cells)
-    found = Headline(float(weights @ own), number, n_cells, points, float(own.min()), float(own.max()))
     if all(constant(y[groups == group]) for group in range(number)):
         return Headline(None, number, n_cells, points, note="the target is the same throughout each group")
+    own = np.bincount(groups, weights=x * y) / np.bincount(groups, weights=x**2)
+    weights = _weights(groups, cells)
+    found = Headline(float(weights @ own), number, n_cells, points, float(own.min()), float(own.max()))
     if points < MINIMUM:
         return replace(found, note=f"{points} configurations, an interval needs {MINIMUM}")
     columns = _by_group(x, groups)
-    levels = {name: _numbered(codes[rows]) for name, codes in (axes or {}).items()}
-    clusters = {name: codes for name, codes in _clusters(levels, points) if codes.max() > 0}
-    tested = {name: _explains(y, groups, columns, _levels(codes)) for name, codes in clusters.items()}
-    found = replace(found, shared={name: p for name, p in tested.items() if p is not None})
     if number > 1:
-        found = replace(found, differ=_explains(y, groups, x[:, None], columns))
-    shared = {name: clusters[name] for name, p in found.shared.items() if p <= SHARED}
-    if note := _obstacle(found, shared):
+        found = replace(found, differ=_differ(y, x, groups, own))
+    slopes = np.bincount(_of_groups(groups, cells), weights=own * weights) * n_cells
+    first = np.unique(cells, return_index=True)[1]
+    of_data = {} if data is None else {name: codes[first] for name, codes in given.items()}
+    within = dict(_clusters({name: _numbered(codes[rows]) for name, codes in (axes or {}).items()}, points))
+    tests = {name: _between(slopes, codes) for name, codes in of_data.items()}
+    tests |= {name: _explains(y, groups, columns, _levels(codes)) for name, codes in within.items()}
+    found = replace(found, shared={name: p for name, p in tests.items() if p is not None})
+    levels = {name: codes for name, codes in {**of_data, **within}.items() if found.shared.get(name, 1) <= SHARED}
+    if note := _obstacle(found, levels, of_data):
         return replace(found, note=note)
     # The mean slope as one coefficient: beside it, what each group's slope differs from it.
     differences = columns[:, :-1] - columns[:, -1:] * (weights[:-1] / weights[-1]) if number > 1 else None
-    intervals = {}
-    for name, codes in {CONFIGURATIONS: None, **shared}.items():
-        fit = fit_slope(y, x, groups=groups, controls=differences, clusters=codes)
-        interval = fit.interval if codes is None else fit.clustered
-        if interval is not None:
-            intervals[name] = interval
-    if n_cells >= CELLS_NEEDED:
-        slopes = np.bincount(_of_groups(groups, cells), weights=own * weights) * n_cells
-        se = float(slopes.std(ddof=1) / np.sqrt(n_cells))
-        intervals[CELLS] = t_interval(float(slopes.mean()), se, n_cells - 1, n_cells)
+    fits = [(CONFIGURATIONS, np.arange(points)), *((name, levels[name]) for name in levels if name in within)]
+    intervals: list[tuple[str, Interval]] = []
+    for name, clusters in fits:
+        fit = fit_slope(y, x, groups=groups, controls=differences, clusters=clusters, fewest=FEWEST)
+        known = (fit.interval, fit.clustered) if name == CONFIGURATIONS else (fit.clustered,)
+        intervals += [(name, interval) for interval in known if interval is not None]
+    spread = {CELLS: slopes} | {
+        name: np.bincount(codes, weights=slopes) / np.bincount(codes)
+        for name, codes in levels.items()
+        if name in of_data
+    }
+    for name, means in spread.items():
+        if (count := len(means)) >= FEWEST:
+            se = float(means.std(ddof=1) / np.sqrt(count))
+            intervals.append((name, t_interval(float(weights @ own), se, count - 1, count)))
     if not intervals:
         return replace(found, note=f"{points} configurations in {number} groups leave no degree of freedom")
-    over = max(intervals, key=lambda name: intervals[name].high - intervals[name].low)
-    return replace(found, interval=intervals[over], over=over)
+    over, widest = max(intervals, key=lambda item: item[1].high - item[1].low)
+    return replace(found, interval=widest, over=over)
 
 
-def _obstacle(found: Headline, shared: Mapping[str, np.ndarray]) -> str:
+def _obstacle(found: Headline, levels: Codes, of_data: Codes) -> str:
     """Why no interval would hold; empty where one may."""
-    if 1 < found.cells < CELLS_NEEDED:
+    if 1 < found.cells < FEWEST:
         what = "groups" if found.cells == found.groups else "data cells"
-        return (
-            f"{found.cells} {what} are too few to say how slopes differ between {what}, an interval needs "
-            f"{CELLS_NEEDED}"
-        )
-    for name, codes in shared.items():
-        if (number := int(codes.max()) + 1) < MINIMUM:
-            return (
-                f"configurations of one {_noun(name)} lie off the line together, and an interval that allows for that "
-                f"needs {MINIMUM} such levels, there are {number}"
-            )
+        return f"{found.cells} {what} are too few to say how slopes differ between {what}, an interval needs {FEWEST}"
+    if found.cells == 1 and found.groups > 1 and found.heterogeneous:
+        return f"the slopes of {found.groups} groups of the same data differ (p = {found.differ:.2g})"
+    for name, codes in levels.items():
+        if (number := int(codes.max()) + 1) >= FEWEST:
+            continue
+        p, what = found.shared[name], _noun(name)
+        lead = f"slopes may differ with {what}" if name in of_data else f"what lies off the line may go with {what}"
+        return f"{lead} (p = {p:.2g}), and an interval that allows for that needs {FEWEST} levels, there are {number}"
     return ""
 
 
 def _noun(axis: str) -> str:
-    """`model.width` -> width."""
-    return "setting" if axis == COMBINED else axis.rpartition(".")[2].replace("_", " ")
+    """`model.width` -> width, `dataset.train_size` -> train size."""
+    return "the axes together" if axis == COMBINED else axis.rpartition(".")[2].replace("_", " ")
 
 
-def _clusters(axes: Mapping[str, np.ndarray], points: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Each axis, and all of them together where a combination comes more than once."""
-    yield from axes.items()
+def _clusters(axes: Codes, points: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Each axis that varies, and all of them together where a combination comes more than once."""
+    yield from ((name, codes) for name, codes in axes.items() if codes.max(initial=0) > 0)
     if len(axes) > 1:
-        combined = np.unique(np.column_stack(list(axes.values())), axis=0, return_inverse=True)[1].ravel()
+        combined = _combined(axes, points)
         if combined.max() + 1 < points:
             yield COMBINED, combined
+
+
+def _combined(axes: Codes, rows: int) -> np.ndarray:
+    """[rows] numbers of the combinations of levels."""
+    columns = np.column_stack([np.zeros(rows), *axes.values()])
+    return np.unique(columns, axis=0, return_inverse=True)[1].ravel()
 
 
 def _numbered(codes: np.ndarray) -> np.ndarray:
@@ -172,6 +187,45 @@ def _weights(groups: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """[G]: what each group's slope counts in the mean, all cells alike. They sum to 1."""
     of_groups = _of_groups(groups, cells)
     return np.asarray(1 / np.bincount(of_groups)[of_groups] / (cells.max() + 1))
+
+
+def _standardized(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Less its group's mean, over its group's standard deviation."""
+    x = demean(x, groups)
+    return np.asarray(x / np.sqrt(np.bincount(groups, weights=x**2) / np.bincount(groups))[groups])
+
+
+def _between(values: np.ndarray, levels: np.ndarray) -> float | None:
+    """p value of equal means at all levels, by the spread within levels; None where no level holds two."""
+    number = np.bincount(levels)
+    df = len(values) - len(number)
+    if len(number) < 2 or df < 1:
+        return None
+    means = np.bincount(levels, weights=values) / number
+    between, within = np.sum((means[levels] - values.mean()) ** 2), np.sum((values - means[levels]) ** 2)
+    if within <= TINY * np.sum(values**2):
+        return float(between <= TINY * np.sum(values**2))
+    return float(fdtrc(len(number) - 1, df, between / (len(number) - 1) / (within / df)))
+
+
+def _differ(y: np.ndarray, x: np.ndarray, groups: np.ndarray, own: np.ndarray) -> float | None:
+    """p value of equal slopes in all groups: the larger of an F test's and of a Wald test's by HC3.
+
+    The second holds where the noise differs between configurations.
+    """
+    plain = _explains(y, groups, x[:, None], _by_group(x, groups))
+    size, spread = np.bincount(groups), np.bincount(groups, weights=x**2)
+    free = 1 - 1 / size[groups] - x**2 / spread[groups]
+    df = len(y) - 2 * len(size)
+    if plain is None or df < 1 or (free <= TINY).any():
+        return plain
+    residual = (demean(y, groups) - own[groups] * x) / free
+    variance = np.bincount(groups, weights=(x * residual) ** 2) / spread**2
+    if (variance <= 0).any():
+        return plain
+    mean = np.sum(own / variance) / np.sum(1 / variance)
+    wald = np.sum((own - mean) ** 2 / variance) / (len(size) - 1)
+    return max(plain, float(fdtrc(len(size) - 1, df, wald)))
 
 
 def _informative(x: np.ndarray, groups: np.ndarray) -> np.ndarray:

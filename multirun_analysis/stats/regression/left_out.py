@@ -13,6 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
+from multirun_analysis import labels
 from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.regression.ols import MINIMUM, Interval, constant, t_interval
 
@@ -56,7 +57,7 @@ def left_out(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[LeftOut]:
     groups = grid.groups
     number = len(np.unique(groups))
     if number < GROUPS:
-        note = f"{number} groups, leaving one out needs {GROUPS}"
+        note = f"{labels.count(number, 'group')}, leaving one out needs {GROUPS}"
         return [LeftOut(None, None, number, note=note)] * x.shape[1]
     if constant(y):
         return [LeftOut(None, None, number, note="the target does not vary")] * x.shape[1]
@@ -67,13 +68,20 @@ def left_out(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[LeftOut]:
 
 
 def _models(grid: Grid) -> list[np.ndarray]:
-    """Columns of the hyperparameters [R, columns]: linear, with squares, with products of two axes."""
+    """Columns of the hyperparameters [R, columns]: linear, with squares, with products of two axes, with one column for
+    each level of the axes within groups.
+    """
     linear, _ = grid.hyperparameters
     numbers = [column - column.mean() for column in linear.T if len(np.unique(column)) > 2]
     squares = [column**2 for column in numbers]
     products = [a * b for a, b in combinations((column - column.mean() for column in linear.T), 2)]
     found = [linear]
-    found += [np.column_stack([linear, *more]) for more in (squares, products, squares + products) if more]
+    levels = [
+        (codes[:, None] == np.arange(1, codes.max() + 1)).astype(float)
+        for codes in (grid.by(axis) for axis in grid.design.within_axes)
+        if codes.max() > 1
+    ]
+    found += [np.column_stack([linear, *more]) for more in (squares, products, squares + products, levels) if more]
     return found
 
 

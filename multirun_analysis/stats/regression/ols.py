@@ -69,15 +69,16 @@ def fit_slope(
     controls: np.ndarray | None = None,
     clusters: np.ndarray | None = None,
     minimum: int = MINIMUM,
+    fewest: int = MINIMUM,
     unit: str = "configurations",
 ) -> Slope:
     """Slope of y on x [rows], with an intercept for each group code and linear controls [rows, columns].
 
     The interval is t with rows - groups - controls - 1 degrees of freedom. clusters: codes for a second, CR2 interval.
-    With fewer than `minimum` informative rows (or MINIMUM clusters) there is no interval.
+    With fewer than `minimum` informative rows, or `fewest` clusters, there is no interval.
     """
     options = {"groups": groups, "controls": controls, "clusters": clusters}
-    return fit_slopes(y, x[:, None], **options, minimum=minimum, unit=unit)[0]
+    return fit_slopes(y, x[:, None], **options, minimum=minimum, fewest=fewest, unit=unit)[0]
 
 
 def fit_slopes(
@@ -88,9 +89,14 @@ def fit_slopes(
     controls: np.ndarray | None = None,
     clusters: np.ndarray | None = None,
     minimum: int = MINIMUM,
+    fewest: int = MINIMUM,
     unit: str = "configurations",
+    spanned: np.ndarray | None = None,
 ) -> list[Slope]:
-    """fit_slope for each column of x [rows, K] by itself; fixed effects and controls are factored once."""
+    """fit_slope for each column of x [rows, K] by itself; fixed effects and controls are factored once.
+
+    spanned [rows, rank]: controls that are orthonormal within groups of two or more rows already.
+    """
     codes = np.zeros(len(y), dtype=np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]
     informative = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, dtype=bool)
     y, x, codes = y[informative], x[informative], np.unique(codes[informative], return_inverse=True)[1]
@@ -98,7 +104,8 @@ def fit_slopes(
     if points == 0:
         return [Slope(None, 0, 0, note=f"no group holds two {unit}")] * x.shape[1]
     within_y, within_x = demean(y, codes), demean(x, codes)
-    basis = _span(controls[informative], codes) if controls is not None else np.empty((points, 0))
+    basis = np.empty((points, 0)) if spanned is None else spanned[informative]
+    basis = _span(controls[informative], codes) if controls is not None else basis
     free_y, free_x = (values - basis @ (basis.T @ values) for values in (within_y, within_x))
     if all(constant(y[codes == group]) for group in range(n_groups)):
         return [Slope(None, points, n_groups, note="the target does not vary")] * x.shape[1]
@@ -111,7 +118,7 @@ def fit_slopes(
     robust: dict[int, Clustered] = {}
     if clusters is not None:
         fits = Fits(free_x[:, usable], residual[:, usable], basis, codes)
-        robust = dict(zip(np.flatnonzero(usable), cluster_robust(fits, clusters[informative], MINIMUM), strict=True))
+        robust = dict(zip(np.flatnonzero(usable), cluster_robust(fits, clusters[informative], fewest), strict=True))
     results = []
     for k in range(x.shape[1]):
         if not usable[k]:

@@ -85,12 +85,18 @@ def answer(results: Results) -> str:
         return f"{lead}, against what the distance predicts: {numbers(results)}.{_later(found)}"
     else:
         lead = f"{place(results)}, no association of the {target} with the distance is shown"
-        return f"{lead}: {numbers(results)}.{_later(found)}"
+        return f"{lead}: {numbers(results)}.{_one_sign(first)}{_later(found)}"
     if found is None:
         return f"{lead}."
     if found.reached is not None and found.reached.name != ASSOCIATED:
         lead += f". The distance {SAID[found.reached.name]} ({found.reached.reason})"
     return f"{lead}{_but(found.failed)}.{_later(found)}"
+
+
+def _one_sign(first: Headline) -> str:
+    if first.groups < 2 or first.lowest is None or first.highest is None or first.lowest <= 0 <= first.highest:
+        return ""
+    return f" All {first.groups} slopes are {'positive' if first.lowest > 0 else 'negative'}."
 
 
 def judged(results: Results) -> Verdict | None:

@@ -75,10 +75,6 @@ def intervals(grid: Planted, pairs: PairStatistics, x: np.ndarray, y: np.ndarray
     found = pairs.estimates(pairs.evaluate(x, y), x, y)
     results = {name: [(e.value, e.low, e.high) for e in found[name]] for name in ("tau_within", "psi")}
     results["partial"] = [(e.value, e.low, e.high) for e in partials(x, y, shape)]
-    heads = [headline(y, one, groups, axes={"model.width": grid.width}) for one in x.T]
-    results["headline"] = [
-        (h.slope, *((h.interval.low, h.interval.high) if h.interval else (-np.inf, np.inf))) for h in heads
-    ]
     for name, options in (("slope within", {"groups": groups}), ("slope controlled", {"controls": controls})):
         slopes = [fit_slope(y, one, **options) for one in x.T]
         results[name] = [(s.slope, s.interval.low, s.interval.high) for s in slopes]
@@ -106,7 +102,6 @@ def truths(
         result["slope within"] = np.array([fit_slope(y, one, groups=large.size).slope for one in x.T])
     else:
         result["slope within"] = np.array(CORRELATIONS)
-    result["headline"] = result["slope within"]
     return result
 
 

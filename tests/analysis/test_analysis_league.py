@@ -285,9 +285,9 @@ def test_totals_are_measures_and_layers_are_not():
 
 
 def test_values_of_another_definition_are_not_compared():
-    """Forty networks have version 2, the others version 1 or nothing recorded, which is the same."""
+    """Most networks have version 2, the others version 1 or nothing recorded, which is the same."""
     frame = world()
-    newer = np.arange(len(frame)) < 40
+    newer = np.arange(len(frame)) < 56
     margin = np.arange(len(frame), dtype=float)
     old = [json.dumps({"margin": {"draws": 10}}) if k % 2 else None for k in range(len(frame))]
     text = np.where(newer, json.dumps({"margin": {"draws": 10, "version": 2}, "carrier": {}}), old)
@@ -295,15 +295,17 @@ def test_values_of_another_definition_are_not_compared():
     found = candidates(frame, CATALOGUE)
     place = [item.name for item in found.entries].index("margin")
     assert np.array_equal(np.isnan(found.values[:, place]), ~newer)
-    others = len(frame) - 40
+    others = len(frame) - 56
     assert found.notes == (
-        f"margin is compared as version 2: {others} networks have it with another definition and take no part in it.",
+        f"margin is compared as version 2: {others} networks have it with another definition and take no part in it "
+        "(initdist.measure computes it anew).",
     )
     same = json.dumps({"margin": {"draws": 10}})
     more = frame.assign(measure_options=[same] * (len(frame) - 1) + [same.replace("10", "20")])
     (note,) = candidates(more, CATALOGUE).notes
     assert note == (
-        'margin is compared as options {"draws": 10}: 1 network has it with another definition and takes no part in it.'
+        'margin is compared as options {"draws": 10}: 1 network has it with another definition and takes no part in it '
+        "(initdist.measure computes it anew)."
     )
     table = league_table(more, resamples=0, permutations=0)
     assert note in table.notes

@@ -79,14 +79,11 @@ def test_the_answer_comes_first_and_holds_the_numbers(outcome):
     statistics = json.loads((out / "statistics.json").read_text())["experiments"][0]
     found = statistics["results"]["associations"][1]["headline"]  # n varies: the distance is taken over √n
     low, high = (number(100 * found["interval"][end]) for end in ("low", "high"))
-    ends = [number(100 * found[end]) for end in ("lowest", "highest")]
-    # One planted slope of the distance itself is another in each n of that over √n, which comes first.
     expected = (
-        "Within groups of equal n and p, the slopes of the generalization gap on the distance differ between groups, "
-        f"from {ends[0]} to {ends[1]} (p = 0.047); their mean is {number(100 * found['slope'])} [{low}, {high}] "
-        "percentage points per unit of distance/√n (95% interval over groups; 18 configurations in 6 groups). So on "
-        "average it is larger for networks farther from their initialization. Whether the distance says more "
-        "than the hyperparameters do is undecided: partial correlation given the hyperparameters "
+        "Within groups of equal n and p, networks farther from their initialization have a larger generalization gap: "
+        f"{number(100 * found['slope'])} [{low}, {high}] percentage points for one standard deviation of the distance "
+        "within a group (95% interval over configurations; 18 configurations in 6 groups). Whether the distance says "
+        "more than the hyperparameters do is undecided: partial correlation given the hyperparameters "
     )
     assert statistics["answer"] == result.lines[0]
     assert result.lines[0].startswith(expected)
@@ -96,7 +93,7 @@ def test_the_answer_comes_first_and_holds_the_numbers(outcome):
     assert "Pooled over groups the slope is" in text
     slopes = statistics["results"]["associations"][0]
     assert slopes["within"]["slope"] == pytest.approx(0.01, abs=0.002)
-    assert slopes["headline"]["interval"]["low"] < 0.01 < slopes["headline"]["interval"]["high"]
+    assert slopes["headline"]["slope"] == pytest.approx(found["slope"])  # of the distance and over √n alike
 
 
 def test_runs_csv_holds_every_run(outcome, planted):
@@ -236,7 +233,8 @@ def test_one_seed_is_drawn_without_bands_and_text_of_the_store_is_escaped(small,
     result = analyze(settings(small.uri, tmp_path, "one-seed"), tmp_path)
     assert result.lines[0].startswith(
         "In the one group of this experiment, it is undecided whether the generalization gap goes with the distance: "
-        "4 configurations, an interval needs 6. The slope, 3.33 percentage points per unit of distance, is a "
+        "4 configurations, an interval needs 6. The slope, 1.12 percentage points for one standard deviation of the "
+        "distance within a group, is a "
     )
     assert len(list((tmp_path / "figures").iterdir())) == 16
     assert "no band, since 4 configurations, an interval needs 6" in (tmp_path / "report.md").read_text()

@@ -11,7 +11,16 @@ import pandas as pd
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.runs.params import DEPTH
-from multirun_analysis.stats.claims.paper_claims import BELOW, BOUNDS, DEPTHS, ENDS, START, THRESHOLD, Claim
+from multirun_analysis.stats.claims.paper_claims import (
+    ABOVE,
+    BELOW,
+    BOUNDS,
+    DEPTHS,
+    ENDS,
+    START,
+    THRESHOLD,
+    Claim,
+)
 from multirun_analysis.stats.claims.results import (
     CONTRADICTED,
     SUPPORTED,

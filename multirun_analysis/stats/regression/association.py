@@ -172,10 +172,15 @@ def _drawn(grid: Grid) -> np.ndarray:
 
 
 def _of_seeds(code: np.ndarray, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """[networks, rank] orthonormal basis of an intercept for each seed in each cell, within configurations."""
+    """[networks, rank] orthonormal basis of an intercept for each seed in each cell, within configurations.
+
+    In a cell with one configuration a seed's intercept would be its network.
+    """
     blocks = []
     for cell in np.unique(cells):
         rows = np.flatnonzero(cells == cell)
+        if len(np.unique(code[rows])) < 2:
+            continue
         levels = (seeds[rows, None] == np.unique(seeds[rows])).astype(float)
         basis = independent(demean(levels, np.unique(code[rows], return_inverse=True)[1]))
         block = np.zeros((len(code), basis.shape[1]))

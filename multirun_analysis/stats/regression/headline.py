@@ -109,10 +109,17 @@ def headline(
     first = np.unique(cells, return_index=True)[1]
     of_data = {} if data is None else {name: codes[first] for name, codes in given.items()}
     within = dict(_clusters({name: _numbered(codes[rows]) for name, codes in (axes or {}).items()}, points))
-    tests = {name: _between(slopes, codes) for name, codes in of_data.items()}
+    tests = {
+        name: _by_level(_between(slopes, codes), _explains(y, groups, x[:, None], _by_group(x, given[name])))
+        for name, codes in of_data.items()
+    }
     tests |= {name: _explains(y, groups, columns, _levels(codes)) for name, codes in within.items()}
     found = replace(found, shared={name: p for name, p in tests.items() if p is not None})
-    levels = {name: codes for name, codes in {**of_data, **within}.items() if found.shared.get(name, 1) <= SHARED}
+    levels = {
+        name: codes
+        for name, codes in {**of_data, **within}.items()
+        if found.shared.get(name, 1) <= (DIFFER if name in of_data and codes.max() < FEWEST - 1 else SHARED)
+    }
     if note := _obstacle(found, levels, of_data):
         return replace(found, note=note)
     # The mean slope as one coefficient: beside it, what each group's slope differs from it.
@@ -149,7 +156,7 @@ def _obstacle(found: Headline, levels: Codes, of_data: Codes) -> str:
         if (number := int(codes.max()) + 1) >= FEWEST:
             continue
         p, what = found.shared[name], _noun(name)
-        lead = f"slopes may differ with {what}" if name in of_data else f"what lies off the line may go with {what}"
+        lead = f"slopes differ with {what}" if name in of_data else f"what lies off the line may go with {what}"
         return f"{lead} (p = {p:.2g}), and an interval that allows for that needs {FEWEST} levels, there are {number}"
     return ""
 
@@ -193,6 +200,11 @@ def _standardized(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Less its group's mean, over its group's standard deviation."""
     x = demean(x, groups)
     return np.asarray(x / np.sqrt(np.bincount(groups, weights=x**2) / np.bincount(groups))[groups])
+
+
+def _by_level(cells: float | None, configurations: float | None) -> float | None:
+    """p value that slopes do not differ by level: they must by the spread of cells, and by that of configurations."""
+    return None if cells is None or configurations is None else max(cells, configurations)
 
 
 def _between(values: np.ndarray, levels: np.ndarray) -> float | None:

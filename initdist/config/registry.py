@@ -6,7 +6,7 @@ And the names that a config may hold against those that code implements.
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -67,7 +67,7 @@ def unknown(key: str, name: str, known: object) -> str:
     return f"{key} must be one of {', '.join(options)}, got {name!r}{nearest(name, options)}"
 
 
-def nearest(name: str, options: Sequence[str]) -> str:
+def nearest(name: str, options: Collection[str]) -> str:
     """`; did you mean mlp?`, or nothing."""
     near = difflib.get_close_matches(name, options, n=1)
     return f"; did you mean {near[0]}?" if near else ""

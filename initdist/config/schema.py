@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from initdist.config.families import member_of
 from initdist.config.rules import above, at_least, between, finite, from_below, matching, one_of, option, unset_or
 
 
@@ -67,10 +68,7 @@ class OptimizerConfig:
 
 @dataclass
 class NoiseConfig:
-    name: str = option(
-        MISSING,
-        one_of("labels", "shuffled_pixels", "random_pixels", "gaussian", registry="initdist.data.stack_data.NOISES"),
-    )
+    name: str = option(MISSING, member_of("noises"))
     level: float = option(0.0, between(0, 1))
 
 

@@ -39,7 +39,7 @@ def check_rules(config: Any) -> None:
     for key, value, metadata in leaves(config):
         rule = metadata.get("rule")
         if rule is not None and not rule.holds(value):
-            raise ConfigError(f"{key} must be {rule.text}, got {value!r}{registry.nearest(str(value), rule.options)}")
+            raise ConfigError(f"{key} must be {rule.words}, got {value!r}{registry.nearest(str(value), rule.options)}")
 
 
 def check(config: Config) -> None:

@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from initdist import models, names
-from initdist.config import expansion, identity, registry
+from initdist.config import expansion, families, identity, registry
 from initdist.config.schema import STACKABLE, Config
 from initdist.data import datasets
 from initdist.data.datasets import Description
@@ -43,6 +43,7 @@ def networks(cfg: DictConfig) -> list[Network]:
 
 def network(config: Config) -> Network:
     """Check one network's config against the world: its model, measures and data. Raises UserError."""
+    families.check_foreign("noises", config.noise.name)
     _check_model(config)
     _check_measures(config.measures.names)
     data = datasets.describe(config.dataset)

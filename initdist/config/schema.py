@@ -74,7 +74,7 @@ class NoiseConfig:
 
 @dataclass
 class LossConfig:
-    name: str = option(MISSING, one_of("cross_entropy", "squared_error", registry="initdist.stacks.losses.LOSSES"))
+    name: str = option(MISSING, member_of("losses"))
     threshold: float = option(MISSING, at_least(0), identity=False)  # the default of stop.train_loss
     sgd_lr: float = option(MISSING, above(0), identity=False)  # the default of optimizer.lr for sgd
     momentum_lr: float = option(MISSING, above(0), identity=False)  # the same for momentum

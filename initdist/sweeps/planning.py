@@ -44,6 +44,7 @@ def networks(cfg: DictConfig) -> list[Network]:
 def network(config: Config) -> Network:
     """Check one network's config against the world: its model, measures and data. Raises UserError."""
     families.check_foreign("noises", config.noise.name)
+    families.check_foreign("losses", config.loss.name)
     _check_model(config)
     _check_measures(config.measures.names)
     data = datasets.describe(config.dataset)

@@ -71,7 +71,7 @@ def train(
         stacked,
         samples,
         optimizer,
-        LOSSES[shared.loss.name],
+        LOSSES[shared.loss.name].loss,
         plan,
         recorded_epochs(shared.history, shared.stop.max_epochs),
     )

@@ -73,7 +73,7 @@ class Observer:
         self.configs = configs
         self.initial = initial
         self.classes = classes
-        self.loss = LOSSES[configs[0].loss.name]
+        self.loss = LOSSES[configs[0].loss.name].loss
         self.records = [Record() for _ in configs]
         self.recorded = recorded_epochs(configs[0].history, configs[0].stop.max_epochs)
         self.correct: dict[int, bytes] = {}  # network -> which test samples it is right about, where it has ended

@@ -14,7 +14,7 @@ from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 from initdist.sweeps import planning
 
-FOLDERS = {"noises": "noise"}  # of `conf`
+FOLDERS = {"noises": "noise", "losses": "loss"}  # of `conf`
 OWN = [(family, name) for family in families.PACKAGES for name in families.found(family)]
 
 
@@ -63,6 +63,12 @@ WRONG = {
         "noises",
         "def change(noise, images): ...",
         "change must take (InputNoise, Tensor, Tensor, Tensor), got change(noise, images)",
+    ),
+    "loss of nothing": ("losses", "", "loss must be there, got none"),
+    "loss that takes too much": (
+        "losses",
+        "def loss(logits, labels, weights): ...",
+        "loss must take (Tensor, Tensor), got loss(logits, labels, weights)",
     ),
     "noise that is no function": ("noises", "change = 3", "change must be a function, got 3"),
 }

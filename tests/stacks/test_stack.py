@@ -58,10 +58,10 @@ def test_gradients_are_those_of_each_networks_own_mean_loss(model: str, loss: st
     configs = _configs(model)
     built = stack.build(configs, SHAPE, CLASSES, CPU)
     inputs, labels = _batch(len(configs))
-    gradients, losses = built.gradients(LOSSES[loss], inputs, labels)
+    gradients, losses = built.gradients(LOSSES[loss].loss, inputs, labels)
     for index, config in enumerate(configs):
         module = _module(built, config, index)
-        expected = LOSSES[loss](module(inputs[index]), labels[index]).mean()
+        expected = LOSSES[loss].loss(module(inputs[index]), labels[index]).mean()
         expected.backward()
         assert losses[index].item() == pytest.approx(expected.item(), rel=1e-5)
         for name, parameter in module.named_parameters():
@@ -162,15 +162,30 @@ def test_selections_and_clones_are_copies() -> None:
 # Losses
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_one_value_a_sample_from_nothing_else_and_never_negative(name: str) -> None:
+    loss = LOSSES[name].loss
+    logits = 5 * torch.randn(3, 40, CLASSES, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(120).view(3, 40) % CLASSES
+    values = loss(logits[0], labels[0])
+    assert values.shape == (40,)
+    assert (values >= 0).all()
+    for sample in range(40):
+        part = slice(sample, sample + 1)
+        torch.testing.assert_close(loss(logits[0, part], labels[0, part]), values[part], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(torch.vmap(loss)(logits, labels)[0], values, rtol=1e-6, atol=1e-6)
+    assert torch.autograd.functional.jacobian(lambda one: loss(one, labels[0]).sum(), logits[0]).isfinite().all()
+
+
 def test_cross_entropy_by_hand() -> None:
     logits = torch.tensor([[0.0, math.log(3)], [2.0, 2.0]])
-    values = LOSSES["cross_entropy"](logits, torch.tensor([0, 1]))
+    values = LOSSES["cross_entropy"].loss(logits, torch.tensor([0, 1]))
     assert values.tolist() == pytest.approx([math.log(4), math.log(2)], rel=1e-6)
 
 
 def test_squared_error_by_hand() -> None:
     """sum_c (f_c - 1[y = c])^2, without a factor 1/2 and without a mean over classes."""
     logits = torch.tensor([[0.5, 2.0, -1.0], [1.0, 0.0, 0.0]])
-    values = LOSSES["squared_error"](logits, torch.tensor([1, 0]))
+    values = LOSSES["squared_error"].loss(logits, torch.tensor([1, 0]))
     assert values.tolist() == [0.25 + 1.0 + 1.0, 0.0]
-    assert LOSSES["squared_error"](logits, torch.tensor([2, 2])).tolist() == [0.25 + 4.0 + 4.0, 1.0 + 1.0]
+    assert LOSSES["squared_error"].loss(logits, torch.tensor([2, 2])).tolist() == [0.25 + 4.0 + 4.0, 1.0 + 1.0]

@@ -107,7 +107,7 @@ def test_the_whole_training_is_that_of_a_plain_loop(setting: str) -> None:
     assert metrics[names.TRAIN_ERROR] == pytest.approx(expected.train_error, abs=1e-9)
     assert metrics[names.TEST_ERROR] == pytest.approx(expected.test_error, abs=1e-9)
     assert metrics[names.GAP] == metrics[names.TEST_ERROR] - metrics[names.TRAIN_ERROR]
-    noisy = labels.noisy_error(expected.test_error, config.noise.level, 10) - expected.train_error
+    noisy = labels.error(expected.test_error, config.noise.level, 10) - expected.train_error
     assert metrics[names.GAP_NOISY] == pytest.approx(noisy, abs=1e-9)
     _assert_crossings(metrics, expected)
     assert expected.module is not None

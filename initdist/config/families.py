@@ -11,6 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -29,6 +30,7 @@ Place = str | EntryPoint | ModuleType  # a module of ours by its name, one of an
 PACKAGES = {
     "noises": "initdist.data.noise",
     "losses": "initdist.stacks.losses",
+    "optimizers": "initdist.stacks.optimizers",
 }
 
 
@@ -106,6 +108,14 @@ class Family(Mapping[str, T]):
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def sound(self) -> dict[str, T]:
+        """The members without those that raise ConfigError: only to ask for such a one is an error."""
+        members = {}
+        for name in self:
+            with suppress(ConfigError):
+                members[name] = self[name]
+        return members
 
     def check_own(self) -> None:
         """Raises ConfigError for a member of this package that is not what `base` lists."""

@@ -49,7 +49,9 @@ class DatasetConfig:
 
 @dataclass
 class OptimizerConfig:
-    name: str = option(MISSING, one_of("sgd", "momentum", "adam", "adamw", registry="initdist.stacks.optim.OPTIMIZERS"))
+    """Fields of several optimizers. One that no other has is in the optimizer's own file."""
+
+    name: str = option(MISSING, member_of("optimizers"))
     lr: float = option(MISSING, above(0))
     batch_size: int = option(64, at_least(0))  # 0 = the whole training set
     momentum: float = option(0.0, from_below(0, 1), neutral=0.0)

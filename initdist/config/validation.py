@@ -10,18 +10,12 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from initdist.config import registry
+from initdist.config import families, registry
 from initdist.config.schema import Config, DatasetConfig, OptimizerConfig, StopConfig
 from initdist.errors import ConfigError
 
-# Fields of the optimizer that not every one of them reads: by optimizer and by schedule.
-_OF_OPTIMIZER = {
-    "momentum": ("momentum",),
-    "nesterov": ("momentum",),
-    "beta1": ("adam", "adamw"),
-    "beta2": ("adam", "adamw"),
-    "eps": ("adam", "adamw"),
-}
+# Fields of the optimizer that every one of them reads, and those that not every schedule does.
+_OF_ALL = {"weight_decay", "clip_norm", "schedule", "schedule_epochs", "schedule_factor"}
 _OF_SCHEDULE = {"schedule_epochs": ("cosine", "step"), "schedule_factor": ("step",)}
 
 
@@ -50,14 +44,15 @@ def check(config: Config) -> None:
 
 
 def _unused(own: OptimizerConfig) -> Iterator[str]:
-    neutral = {spec.name: spec.metadata.get("neutral") for spec in fields(own)}
-    for chooser, readers in (("name", _OF_OPTIMIZER), ("schedule", _OF_SCHEDULE)):
-        chosen = getattr(own, chooser)
-        for key, users in readers.items():
-            value = getattr(own, key)
-            if chosen not in users and value != neutral[key]:
+    neutral = {spec.name: spec.metadata["neutral"] for spec in fields(own) if "neutral" in spec.metadata}
+    rule = families.family("optimizers")[own.name]
+    of_others = neutral.keys() - _OF_ALL - {*rule.coefficients, *rule.switches}
+    of_schedules = {key for key, users in _OF_SCHEDULE.items() if own.schedule not in users}
+    for chooser, unused in (("name", of_others), ("schedule", of_schedules)):
+        for key in sorted(unused):
+            if (value := getattr(own, key)) != neutral[key]:
                 yield (
-                    f"optimizer.{key} must be {neutral[key]!r} for optimizer.{chooser}={chosen}, "
+                    f"optimizer.{key} must be {neutral[key]!r} for optimizer.{chooser}={getattr(own, chooser)}, "
                     f"which does not use it, got {value!r}"
                 )
     if own.nesterov and own.momentum == 0:

@@ -14,7 +14,7 @@ from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 from initdist.sweeps import planning
 
-FOLDERS = {"noises": "noise", "losses": "loss"}  # of `conf`
+FOLDERS = {"noises": "noise", "losses": "loss", "optimizers": "optimizer"}  # of `conf`
 OWN = [(family, name) for family in families.PACKAGES for name in families.found(family)]
 
 
@@ -69,6 +69,12 @@ WRONG = {
         "losses",
         "def loss(logits, labels, weights): ...",
         "loss must take (Tensor, Tensor), got loss(logits, labels, weights)",
+    ),
+    "optimizer of nothing": ("optimizers", "", "update must be there, got none"),
+    "optimizer with a field that is nowhere": (
+        "optimizers",
+        "COEFFICIENTS = ('rho',)\ndef update(step): ...",
+        "COEFFICIENTS and SWITCHES must be fields of its config, got rho",
     ),
     "noise that is no function": ("noises", "change = 3", "change must be a function, got 3"),
 }

@@ -33,12 +33,12 @@ def register() -> None:
     store.store(group="schema", name="root", node=schema.Config, package="_global_")
     for group, node in GROUPS.items():
         store.store(group="schema", name=group, node=node)
-    for group, nodes in _chosen().items():
+    for group, nodes in chosen().items():
         for name, node in nodes.items():
             store.store(group=f"schema/{group}", name=name, node=node)
 
 
-def _chosen() -> dict[str, dict[str, type]]:
+def chosen() -> dict[str, dict[str, type]]:
     """The groups whose members have configs of their own: group -> name -> config."""
     optimizers = families.family("optimizers").sound()
     return {"model": models.schemas(), "optimizer": {name: one.Config for name, one in optimizers.items()}}
@@ -47,7 +47,7 @@ def _chosen() -> dict[str, dict[str, type]]:
 def keys() -> Iterator[str]:
     """Dotted names of all that a config can have, whatever is chosen."""
     yield from messages.keys(schema.Config)
-    for group, nodes in _chosen().items():
+    for group, nodes in chosen().items():
         for node in nodes.values():
             yield from messages.keys(node, f"{group}.")
     yield from (f"vary.{key}" for key in schema.STACKABLE)
@@ -60,7 +60,7 @@ def from_params(params: Mapping[str, str]) -> schema.Config:
     Raises ConfigError for params that are no config of this version.
     """
     try:
-        groups = {**GROUPS, **{group: nodes[params[f"{group}.name"]] for group, nodes in _chosen().items()}}
+        groups = {**GROUPS, **{group: nodes[params[f"{group}.name"]] for group, nodes in chosen().items()}}
         nodes = {group: OmegaConf.structured(node) for group, node in groups.items()}
         typed = OmegaConf.merge(OmegaConf.structured(schema.Config), nodes, _UNUSED)
         for key, value in {**_neutral(groups), **params}.items():

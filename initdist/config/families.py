@@ -31,6 +31,7 @@ PACKAGES = {
     "noises": "initdist.data.noise",
     "losses": "initdist.stacks.losses",
     "optimizers": "initdist.stacks.optimizers",
+    "stops": "initdist.config.stops",
 }
 
 

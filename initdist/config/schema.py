@@ -14,8 +14,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from initdist.config import stops
 from initdist.config.families import member_of
-from initdist.config.rules import above, at_least, between, finite, from_below, matching, one_of, option, unset_or
+from initdist.config.rules import above, at_least, between, from_below, matching, one_of, option, unset_or
 
 
 @dataclass
@@ -83,11 +84,9 @@ class LossConfig:
 
 
 @dataclass
-class StopConfig:
-    train_loss: float = option(MISSING, at_least(0))
-    margin: float | None = option(None, unset_or(finite()), neutral=None)
-    fraction: float = option(0.0, between(0, 1), neutral=0.0)
-    train_error: float | None = option(None, unset_or(from_below(0, 1)), neutral=None)
+class StopConfig(*stops.configs()):  # type: ignore[misc]
+    """The fields of every rule of `config/stops`, and the limit where none is met."""
+
     max_epochs: int = option(1000, at_least(1))
 
 
@@ -165,10 +164,7 @@ STACKABLE: dict[str, type] = {
     "optimizer.schedule_epochs": int,
     "optimizer.schedule_factor": float,
     "model.init_scale": float,
-    "stop.train_loss": float,
-    "stop.margin": float,
-    "stop.fraction": float,
-    "stop.train_error": float,
+    **stops.axes(),
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from initdist.config import families, registry
+from initdist.config import families, registry, stops
 from initdist.config.schema import Config, DatasetConfig, OptimizerConfig, StopConfig
 from initdist.errors import ConfigError
 
@@ -77,7 +77,5 @@ def _schedule(config: Config) -> Iterator[str]:
 
 
 def _stop(stop: StopConfig) -> Iterator[str]:
-    if stop.margin is None and stop.fraction > 0:
-        yield f"stop.margin must be given where stop.fraction is above 0 ({stop.fraction!r}), got None"
-    if stop.margin is not None and stop.fraction == 0:
-        yield f"stop.fraction must be above 0 where stop.margin is given ({stop.margin!r}), got {stop.fraction!r}"
+    for _, rule in stops.in_order():
+        yield from rule.problems(stop)

@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from initdist import models, names
-from initdist.config import expansion, families, identity, registry
+from initdist.config import expansion, families, identity, registry, stops
 from initdist.config.schema import STACKABLE, Config, ModelConfig, OptimizerConfig
 from initdist.data import datasets
 from initdist.data.datasets import Description
@@ -43,6 +43,7 @@ def networks(cfg: DictConfig) -> list[Network]:
 
 def network(config: Config) -> Network:
     """Check one network's config against the world: its model, measures and data. Raises UserError."""
+    stops.check()
     families.check_foreign("noises", config.noise.name)
     families.check_foreign("losses", config.loss.name)
     _check_choice("model", config.model, registry.lookup("initdist.models", "model.name", config.model.name).Config)

@@ -76,6 +76,17 @@ WRONG = {
         "COEFFICIENTS = ('rho',)\ndef update(step): ...",
         "COEFFICIENTS and SWITCHES must be fields of its config, got rho",
     ),
+    "stop without a neutral value": (
+        "stops",
+        "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    slope: float = 0.0\n"
+        "EXAMPLE = {}\ndef asked(stop): ...\ndef met(stop, facts): ...",
+        "slope must have a neutral value, got none",
+    ),
+    "stop that does not look": (
+        "stops",
+        "import dataclasses\n@dataclasses.dataclass\nclass Config: ...\nEXAMPLE = {}\ndef asked(): ...\ndef met(stop, facts): ...",
+        "asked must take (Any), got asked()",
+    ),
     "noise that is no function": ("noises", "change = 3", "change must be a function, got 3"),
 }
 
@@ -100,7 +111,9 @@ def test_a_member_that_cannot_be_imported_is_told_and_the_others_go_on(family: s
     members.check_own()
 
 
-@pytest.mark.parametrize(("family", "name"), [(family, next(iter(families.found(family)))) for family in FOLDERS])
+@pytest.mark.parametrize(
+    ("family", "name"), [(family, next(iter(families.found(family)))) for family in families.PACKAGES]
+)
 def test_a_name_that_is_taken_is_told(family: str, name: str, install: Install) -> None:
     install(family, name, "")
     message = f"{name} of initdist.{family} must be a name of its own, got elsewhere beside initdist."

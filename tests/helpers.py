@@ -16,10 +16,10 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from initdist.cli import compose
-from initdist.config import expansion, registry, schema, stops
+from initdist.config import expansion, families, schema, stops
 from initdist.config.schema import Config
 from initdist.data import stack_data
-from initdist.data.datasets import Arrays, Description
+from initdist.data.datasets import DATASETS, Arrays, Description
 from initdist.events import Result
 from initdist.paths import conf_dir
 from initdist.training import job, observer
@@ -135,7 +135,7 @@ def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes:
 @contextmanager
 def dataset(module: ModuleType) -> Iterator[str]:
     """A dataset that the registry knows for a while; gives its name."""
-    known = registry.entries("initdist.data.datasets")
+    known = families.found("datasets")
     name = module.__name__.rpartition(".")[2]
     assert name not in known
     known[name] = module
@@ -143,4 +143,5 @@ def dataset(module: ModuleType) -> Iterator[str]:
         yield name
     finally:
         del known[name]
+        DATASETS._made.pop(name, None)
         stack_data._load.cache_clear()

@@ -28,6 +28,7 @@ Place = str | EntryPoint | ModuleType  # a module of ours by its name, one of an
 
 # The package of each family's files. Other packages bring members by entry points of the group `initdist.FAMILY`.
 PACKAGES = {
+    "datasets": "initdist.data.datasets",
     "noises": "initdist.data.noise",
     "losses": "initdist.stacks.losses",
     "optimizers": "initdist.stacks.optimizers",

@@ -38,7 +38,7 @@ class ModelConfig:
 
 @dataclass
 class DatasetConfig:
-    name: str = MISSING
+    name: str = option(MISSING, member_of("datasets"))
     train_size: int = option(MISSING, at_least(2))
     root: str = option("data", identity=False)
     download: bool = option(True, identity=False)

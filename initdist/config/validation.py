@@ -60,9 +60,10 @@ def _unused(own: OptimizerConfig) -> Iterator[str]:
 
 
 def _dataset(own: DatasetConfig) -> Iterator[str]:
-    for key, neutral in (("image_size", 0), ("grayscale", False)):
-        if own.name != "images" and getattr(own, key) != neutral:
-            yield f"dataset.{key} must be {neutral} for dataset={own.name}: only images can be converted"
+    neutral = {spec.name: spec.metadata["neutral"] for spec in fields(own) if "neutral" in spec.metadata}
+    for key in sorted(neutral.keys() - {"balanced"} - {*families.family("datasets")[own.name].options}):
+        if (value := getattr(own, key)) != neutral[key]:
+            yield f"dataset.{key} must be {neutral[key]} for dataset={own.name}, which does not use it, got {value!r}"
 
 
 def _schedule(config: Config) -> Iterator[str]:

@@ -14,7 +14,7 @@ from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 from initdist.sweeps import planning
 
-FOLDERS = {"noises": "noise", "losses": "loss", "optimizers": "optimizer"}  # of `conf`
+FOLDERS = {"noises": "noise", "losses": "loss", "optimizers": "optimizer", "datasets": "dataset"}  # of `conf`
 OWN = [(family, name) for family in families.PACKAGES for name in families.found(family)]
 
 
@@ -84,8 +84,15 @@ WRONG = {
     ),
     "stop that does not look": (
         "stops",
-        "import dataclasses\n@dataclasses.dataclass\nclass Config: ...\nEXAMPLE = {}\ndef asked(): ...\ndef met(stop, facts): ...",
+        "import dataclasses\n@dataclasses.dataclass\nclass Config: ...\n"
+        "EXAMPLE = {}\ndef asked(): ...\ndef met(stop, facts): ...",
         "asked must take (Any), got asked()",
+    ),
+    "dataset that cannot be loaded": ("datasets", "def describe(config): ...", "load must be there, got none"),
+    "dataset that takes too much": (
+        "datasets",
+        "def describe(config, root): ...\ndef load(config): ...",
+        "describe must take (DatasetConfig), got describe(config, root)",
     ),
     "noise that is no function": ("noises", "change = 3", "change must be a function, got 3"),
 }

@@ -13,7 +13,7 @@ from typing import get_type_hints
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist.config import registry
+from initdist.config import families, registry
 
 FULL = "HYDRA_FULL_ERROR"  # with it Hydra raises what it would print over several lines
 GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
@@ -46,6 +46,8 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
         return f"{error.override} must be key=value in Hydra's grammar ({GRAMMAR}): {_plain(error.message)}"
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
+        if wrong := families.wrong(f"{group.removeprefix('schema/')}s", name):
+            return wrong
         return registry.unknown(group, name, error.options)
     if unknown := re.match(r"Could not override '(.+?)'\.", text):
         key, given = unknown[1], re.search(r"use \+(\S.*)", text)

@@ -28,11 +28,13 @@ Place = str | EntryPoint | ModuleType  # a module of ours by its name, one of an
 
 # The package of each family's files. Other packages bring members by entry points of the group `initdist.FAMILY`.
 PACKAGES = {
+    "models": "initdist.models",
     "datasets": "initdist.data.datasets",
     "noises": "initdist.data.noise",
     "losses": "initdist.stacks.losses",
     "optimizers": "initdist.stacks.optimizers",
     "stops": "initdist.config.stops",
+    "measures": "initdist.measures",
 }
 
 
@@ -158,11 +160,11 @@ def _held(module: ModuleType, spec: Field[Any], hint: Any) -> Any:
         return spec.default
     for wanted in (hint, *get_args(hint)):  # `Callable[...]`, or one `| None`
         if get_origin(wanted) is Callable:
-            _check_call(name, given[name], get_args(wanted)[0])
+            check_call(name, given[name], get_args(wanted)[0])
     return given[name]
 
 
-def _check_call(name: str, value: Any, arguments: Sequence[Any]) -> None:
+def check_call(name: str, value: Any, arguments: Sequence[Any]) -> None:
     """Raises ValueError unless a value can be called with these arguments, given by position."""
     if not callable(value):
         raise ValueError(f"{name} must be a function, got {value!r}")
@@ -184,3 +186,14 @@ def check_foreign(name: str, member: str) -> None:
     """Raises ConfigError for a member of another package that is not what its base lists; imports none of ours."""
     if not isinstance(found(name).get(member, ""), str):
         family(name)[member]
+
+
+def wrong(name: str, member: str) -> str:
+    """What is wrong with a member that there is; empty where nothing is."""
+    if name not in PACKAGES or member not in found(name):
+        return ""
+    try:
+        family(name)[member]
+    except ConfigError as error:
+        return str(error)
+    return ""

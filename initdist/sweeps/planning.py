@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from initdist import models, names
-from initdist.config import expansion, families, identity, registry, stops
+from initdist.config import expansion, families, identity, stops
 from initdist.config.schema import STACKABLE, Config, ModelConfig, OptimizerConfig
 from initdist.data import datasets
 from initdist.data.datasets import Description
@@ -46,8 +46,10 @@ def network(config: Config) -> Network:
     stops.check()
     families.check_foreign("noises", config.noise.name)
     families.check_foreign("losses", config.loss.name)
-    _check_choice("model", config.model, registry.lookup("initdist.models", "model.name", config.model.name).Config)
+    _check_choice("model", config.model, models.MODELS[config.model.name].Config)
     _check_choice("optimizer", config.optimizer, families.family("optimizers")[config.optimizer.name].Config)
+    for name in families.found("measures"):
+        families.check_foreign("measures", name)
     _check_measures(config.measures.names)
     data = datasets.describe(config.dataset)
     models.check(config.model, data.input_shape)

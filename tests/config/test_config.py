@@ -306,11 +306,6 @@ def test_data_of_an_unknown_noise_is_never_clean_data() -> None:
         stack_data.build([one], torch.device("cpu"))
 
 
-def test_every_model_has_its_file_of_defaults() -> None:
-    files = {file.stem for file in (Path(conf_dir()) / "model").glob("*.yaml")}
-    assert files == set(registry.modules("initdist.models"))
-
-
 def test_the_names_of_measure_groups_are_those_of_the_registry_and_of_the_files() -> None:
     groups = {one.group for one in measures.REGISTRY.values()}
     assert groups <= set(names.MEASURE_GROUPS)

@@ -14,7 +14,8 @@ from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 from initdist.sweeps import planning
 
-FOLDERS = {"noises": "noise", "losses": "loss", "optimizers": "optimizer", "datasets": "dataset"}  # of `conf`
+# Of `conf`.
+FOLDERS = {"models": "model", "datasets": "dataset", "noises": "noise", "losses": "loss", "optimizers": "optimizer"}
 OWN = [(family, name) for family in families.PACKAGES for name in families.found(family)]
 
 
@@ -93,6 +94,12 @@ WRONG = {
         "datasets",
         "def describe(config, root): ...\ndef load(config): ...",
         "describe must take (DatasetConfig), got describe(config, root)",
+    ),
+    "model without a config": ("models", "def build(config, shape, classes): ...", "Config must be there, got none"),
+    "model with another config": (
+        "models",
+        "class Config: ...\ndef build(config, shape, classes): ...",
+        "Config must be a dataclass that extends ModelConfig, got <class 'elsewhere.Config'>",
     ),
     "noise that is no function": ("noises", "change = 3", "change must be a function, got 3"),
 }

@@ -11,13 +11,12 @@ from helpers import CPU, make
 from torch import nn
 
 from initdist import models, rng
-from initdist.config import registry
 from initdist.config.schema import Config
 from initdist.stacks import initialization, stack
 from initdist.stacks.initialization import fans, xavier_std
 from initdist.stacks.losses import LOSSES
 
-MODELS = list(registry.modules("initdist.models"))
+MODELS = list(models.MODELS)
 IMAGES = ("cnn", "resnet")  # depth counts blocks of convolutions
 SHAPE, CLASSES = (1, 4, 3), 5
 

@@ -40,23 +40,42 @@ PACKAGES = {
 
 @cache
 def found(family: str) -> dict[str, Place]:
-    """Name -> where the member is. Nothing is imported. Raises ConfigError where two have the same name."""
-    package, group = PACKAGES[family], f"initdist.{family}"
+    """Name -> where the member is. Nothing is imported. Of two with one name, ours, or the first."""
+    package = PACKAGES[family]
     folder = Path(__file__).parents[2].joinpath(*package.split("."))
     own = sorted(file.name for file in pkgutil.iter_modules([str(folder)]) if not file.name.startswith("_"))
     places: dict[str, Place] = {name: f"{package}.{name}" for name in own}
-    for point in _points().select(group=group):
-        if point.name in places:
-            taken = told(places[point.name])
-            raise ConfigError(f"{point.name} of {group} must be a name of its own, got {point.value} beside {taken}")
-        places[point.name] = point
-    return places
+    return {point.name: point for point in reversed(_points(family))} | places
 
 
 @cache
-def _points() -> Any:
+def _all_points() -> Any:
     """The entry points of all packages, read once for all families."""
     return entry_points()
+
+
+def _points(family: str) -> list[EntryPoint]:
+    return list(_all_points().select(group=f"initdist.{family}"))
+
+
+@cache
+def _taken() -> str:
+    """Which name is there twice; empty where none is."""
+    for family in PACKAGES:
+        for point in _points(family):
+            place = found(family)[point.name]
+            if point is not place and (isinstance(place, str) or point.value != place.value):
+                return (
+                    f"{point.name} of initdist.{family} must be a name of its own, "
+                    f"got {point.value} beside {told(place)}"
+                )
+    return ""
+
+
+def check_names() -> None:
+    """Raises ConfigError where two members have the same name."""
+    if taken := _taken():
+        raise ConfigError(taken)
 
 
 def told(place: Place) -> str:

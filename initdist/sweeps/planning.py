@@ -43,6 +43,7 @@ def networks(cfg: DictConfig) -> list[Network]:
 
 def network(config: Config) -> Network:
     """Check one network's config against the world: its model, measures and data. Raises UserError."""
+    families.check_names()
     stops.check()
     families.check_foreign("noises", config.noise.name)
     families.check_foreign("losses", config.loss.name)

@@ -37,7 +37,7 @@ Install = Callable[..., None]
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Installs a package `elsewhere` of one module, which is to be a member of a family under a name."""
-    caches = (families.found, families._points)
+    caches = (families.found, families._all_points, families._taken)
 
     def installed(family: str, name: str, text: str, module: str = "elsewhere") -> None:
         info = tmp_path / "elsewhere-1.0.dist-info"
@@ -132,7 +132,7 @@ def test_a_name_that_is_taken_is_told(family: str, name: str, install: Install) 
     install(family, name, "")
     message = f"{name} of initdist.{family} must be a name of its own, got elsewhere beside initdist."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
-        families.found(family)
+        planning.network(make())
 
 
 def test_a_wrong_noise_of_another_package_is_told_before_anything_is_trained(install: Install) -> None:

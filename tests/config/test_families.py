@@ -80,13 +80,13 @@ WRONG = {
     "stop without a neutral value": (
         "stops",
         "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    slope: float = 0.0\n"
-        "EXAMPLE = {}\ndef asked(stop): ...\ndef met(stop, facts): ...",
+        "EXAMPLE = {}\ndef asked(stop): ...\ndef met(stop, facts): ...\ndef awaits(stop, loss): ...",
         "slope must have a neutral value, got none",
     ),
     "stop that does not look": (
         "stops",
         "import dataclasses\n@dataclasses.dataclass\nclass Config: ...\n"
-        "EXAMPLE = {}\ndef asked(): ...\ndef met(stop, facts): ...",
+        "EXAMPLE = {}\ndef asked(): ...\ndef met(stop, facts): ...\ndef awaits(stop, loss): ...",
         "asked must take (Any), got asked()",
     ),
     "dataset that cannot be loaded": ("datasets", "def describe(config): ...", "load must be there, got none"),

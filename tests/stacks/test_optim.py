@@ -103,8 +103,8 @@ def test_every_schedule_is_compared() -> None:
     assert set(SCHEDULED) == set(SCHEDULES)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 5e-5), (torch.float64, 1e-12)])
-@pytest.mark.parametrize(("variant", "schedule", "clip", "decay"), GRID)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 5e-4), (torch.float64, 1e-12)])
+@pytest.mark.parametrize(("variant", "schedule", "clip", "decay"), GRID, ids=str)
 def test_an_optimizer_is_its_torch_namesake_with_each_networks_own_coefficients(
     variant: tuple[str, bool], schedule: str, clip: str, decay: str, dtype: torch.dtype, tolerance: float
 ) -> None:

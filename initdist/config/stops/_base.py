@@ -19,10 +19,6 @@ class EpochFacts:
     share: float  # of the samples classified by at least stop.margin
 
 
-def never(stop: Any, batch_loss: float) -> float:
-    return -1.0
-
-
 def no_problems(stop: Any) -> Iterable[str]:
     return ()
 
@@ -46,7 +42,7 @@ class Stop:
     example: Mapping[str, Any]
     asked: Callable[[Any], bool]
     met: Callable[[Any, EpochFacts], bool]
-    awaits: Callable[[Any, float], float] = never
+    awaits: Callable[[Any, float], float]
     problems: Callable[[Any], Iterable[str]] = no_problems
     rank: int = 100
 

@@ -18,7 +18,7 @@ except ImportError:
     sys.modules["omegaconf"] = ModuleType("omegaconf")
     sys.modules["omegaconf"].MISSING = "???"  # type: ignore[attr-defined]
 
-from initdist.config import registry, schema
+from initdist.config import families, schema
 from initdist.data.datasets import Arrays, Description
 from initdist.models import cnn, mlp
 
@@ -42,7 +42,7 @@ def _dataset() -> ModuleType:
     return module
 
 
-registry.entries("initdist.data.datasets")["synthetic"] = _dataset()
+families.found("datasets")["synthetic"] = _dataset()
 
 
 def config(model: str, width: int, seed: int, compiled: bool = False) -> schema.Config:

@@ -71,7 +71,7 @@ def _stacked(case: dict[str, Any]) -> Callable[[], None]:
         seeds=tuple(one.seeds.order for one in configs),
         waiting=[()] * len(configs),
     )
-    epochs = Epochs(live, BATCH, LOSSES["cross_entropy"], capture.graphs(configs[0].numerics, device, waits=False))
+    epochs = Epochs(live, BATCH, LOSSES["cross_entropy"].loss, capture.graphs(configs[0].numerics, device, waits=False))
     count, orders = 0, epoch_orders(live, 1)
 
     def run() -> None:

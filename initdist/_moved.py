@@ -14,7 +14,7 @@ MOVED = {
     "initdist.activations": "initdist.models._blocks",
     "initdist.blocks": "initdist.models._blocks",
     "initdist.datasets": "initdist.data.datasets",
-    "initdist.input_noise": "initdist.data.noise.pixels",
+    "initdist.input_noise": "initdist.data.noise._pixels",
     "initdist.losses": "initdist.stacks.losses",
     "initdist.noise": "initdist.data.noise.labels",
     "initdist.rules": "initdist.config.rules",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from initdist import names
+from initdist.config import families
 from initdist.config.registry import unknown
 from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
@@ -18,8 +20,14 @@ Options = Mapping[str, Mapping[str, Any]]  # measure -> the options that its val
 
 @cache
 def entries() -> dict[str, dict[str, Any]]:
-    """Measure -> what the catalogue says of it, in the order of the registry."""
-    return {one["name"]: one for one in json.loads(measure_catalogue().read_text(encoding="utf-8"))["measures"]}
+    """Measure -> what the catalogue says of it, in the order of the registry.
+
+    Where other packages have measures, these are imported, and torch with them.
+    """
+    own = {one["name"]: one for one in json.loads(measure_catalogue().read_text(encoding="utf-8"))["measures"]}
+    if all(isinstance(place, str) for place in families.found("measures").values()):
+        return own
+    return own | importlib.import_module(f"{families.PACKAGES['measures']}._documents").foreign()
 
 
 def selected(config: MeasuresConfig) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -15,10 +16,10 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from initdist.cli import compose
-from initdist.config import expansion, registry, schema
+from initdist.config import expansion, families, schema, stops
 from initdist.config.schema import Config
 from initdist.data import stack_data
-from initdist.data.datasets import Arrays, Description
+from initdist.data.datasets import DATASETS, Arrays, Description
 from initdist.events import Result
 from initdist.paths import conf_dir
 from initdist.training import job, observer
@@ -65,9 +66,18 @@ AROUND: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 
 
+# Key -> rule: the fields of the stopping rules, whichever there are.
+OF_STOPS = {
+    f"stop.{spec.name}": spec.metadata["rule"] for config in stops.configs() for spec in dataclasses.fields(config)
+}
+
+
 def axis_values(key: str) -> tuple[float, float]:
-    """Two values that every stackable axis accepts, by its type."""
-    return (2, 3) if schema.STACKABLE[key] is int else (0.25, 0.75)
+    """Two values that a stackable axis accepts, by its type, and by its rule if it is of a stopping rule."""
+    values = (2, 3) if schema.STACKABLE[key] is int else (0.25, 0.75, 2.5, 7.5)
+    rule = OF_STOPS.get(key)
+    one, other, *_ = (value for value in values if rule is None or rule.holds(value))
+    return one, other
 
 
 # A network that trains in a fraction of a second.
@@ -125,7 +135,7 @@ def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes:
 @contextmanager
 def dataset(module: ModuleType) -> Iterator[str]:
     """A dataset that the registry knows for a while; gives its name."""
-    known = registry.entries("initdist.data.datasets")
+    known = families.found("datasets")
     name = module.__name__.rpartition(".")[2]
     assert name not in known
     known[name] = module
@@ -133,4 +143,5 @@ def dataset(module: ModuleType) -> Iterator[str]:
         yield name
     finally:
         del known[name]
+        DATASETS._made.pop(name, None)
         stack_data._load.cache_clear()

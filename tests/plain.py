@@ -1,11 +1,12 @@
 """The experiment once more, as a plain PyTorch loop over one module: what the stacks are held against.
 
-It shares with the package the raw arrays, the streams' draws and nothing else. Optimizers are those of `torch.optim`.
+It shares with the package the raw arrays, the streams' draws and the names of the `torch.optim` classes that it uses.
 """
 
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import math
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from torch import nn
 from initdist import rng
 from initdist.config.schema import Config
 from initdist.data import datasets
+from initdist.stacks.optimizers import OPTIMIZERS
 
 
 @dataclass
@@ -62,14 +64,12 @@ def mean_loss(name: str, logits: torch.Tensor, labels: torch.Tensor) -> torch.Te
 
 
 def optimizer(parameters: Iterable[torch.Tensor], config: Config) -> torch.optim.Optimizer:
-    """The `torch.optim` optimizer of one network's config."""
+    """The `torch.optim` namesake of one network's optimizer, with those fields of its config that it knows."""
     own = config.optimizer
-    if own.name in ("sgd", "momentum"):
-        return torch.optim.SGD(
-            parameters, lr=own.lr, momentum=own.momentum, nesterov=own.nesterov, weight_decay=own.weight_decay
-        )
-    cls = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[own.name]
-    return cls(parameters, lr=own.lr, betas=(own.beta1, own.beta2), eps=own.eps, weight_decay=own.weight_decay)
+    given = vars(own) | {"betas": (own.beta1, own.beta2)}
+    cls = getattr(torch.optim, OPTIMIZERS[own.name].namesake)
+    known = inspect.signature(cls).parameters
+    return cls(parameters, **{name: value for name, value in given.items() if name in known})
 
 
 def scheduler(reference: torch.optim.Optimizer, config: Config) -> torch.optim.lr_scheduler.LRScheduler:

@@ -135,6 +135,7 @@ def test_the_sweeper_imports_nothing_of_the_package_at_its_top() -> None:
         "from initdist.workers import partition, pool",
         "from initdist.config import expansion, identity, registry, schema",
         "from initdist import models; from initdist.data import datasets; models.schemas(); datasets.describe.__doc__",
+        "from initdist.cli import compose; compose.register(); list(compose.keys())",
         "import hydra_plugins.initdist.sweeper",
     ],
 )

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from initdist import models
 from initdist.cli import messages
-from initdist.config import expansion, schema
+from initdist.config import expansion, families, schema
 from initdist.errors import ConfigError
 from initdist.paths import default_tracking_uri
 
@@ -33,15 +33,23 @@ def register() -> None:
     store.store(group="schema", name="root", node=schema.Config, package="_global_")
     for group, node in GROUPS.items():
         store.store(group="schema", name=group, node=node)
-    for name, node in models.schemas().items():
-        store.store(group="schema/model", name=name, node=node)
+    for group, nodes in chosen().items():
+        for name, node in nodes.items():
+            store.store(group=f"schema/{group}", name=name, node=node)
+
+
+def chosen() -> dict[str, dict[str, type]]:
+    """The groups whose members have configs of their own: group -> name -> config."""
+    optimizers = families.family("optimizers").sound()
+    return {"model": models.schemas(), "optimizer": {name: one.Config for name, one in optimizers.items()}}
 
 
 def keys() -> Iterator[str]:
-    """Dotted names of all that a config can have, whichever model is chosen."""
+    """Dotted names of all that a config can have, whatever is chosen."""
     yield from messages.keys(schema.Config)
-    for node in models.schemas().values():
-        yield from messages.keys(node, "model.")
+    for group, nodes in chosen().items():
+        for node in nodes.values():
+            yield from messages.keys(node, f"{group}.")
     yield from (f"vary.{key}" for key in schema.STACKABLE)
     yield "experiment"
 
@@ -52,7 +60,7 @@ def from_params(params: Mapping[str, str]) -> schema.Config:
     Raises ConfigError for params that are no config of this version.
     """
     try:
-        groups = {**GROUPS, "model": models.schemas()[params["model.name"]]}
+        groups = {**GROUPS, **{group: nodes[params[f"{group}.name"]] for group, nodes in chosen().items()}}
         nodes = {group: OmegaConf.structured(node) for group, node in groups.items()}
         typed = OmegaConf.merge(OmegaConf.structured(schema.Config), nodes, _UNUSED)
         for key, value in {**_neutral(groups), **params}.items():

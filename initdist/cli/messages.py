@@ -13,7 +13,7 @@ from typing import get_type_hints
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist.config import registry
+from initdist.config import families, registry
 
 FULL = "HYDRA_FULL_ERROR"  # with it Hydra raises what it would print over several lines
 GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
@@ -44,10 +44,18 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
     text, cause = _plain(error), _plain(error.__cause__) if error.__cause__ else ""
     if isinstance(error, OverrideParseException):
         return f"{error.override} must be key=value in Hydra's grammar ({GRAMMAR}): {_plain(error.message)}"
+    if (schema := re.search(r"Could not load 'schema/(\w+)/(\w+)'", text)) and (
+        wrong := families.wrong(f"{schema[1]}s", schema[2])
+    ):
+        return wrong
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return registry.unknown(group, name, error.options)
     if unknown := re.match(r"Could not override '(.+?)'\.", text):
+        if unknown[1].startswith("stop.") and (
+            wrong := next(filter(None, map(_wrong_stop, families.found("stops"))), "")
+        ):
+            return wrong  # whose key it may be
         key, given = unknown[1], re.search(r"use \+(\S.*)", text)
         hint = registry.nearest(key, sorted(keys())) or "; --cfg job shows those that there are"
         return f"{key} must be a key of the config, got {given[1] if given else key}{hint}"
@@ -56,6 +64,10 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {text}"
     return f"{text}: {cause}" if cause else text
+
+
+def _wrong_stop(name: str) -> str:
+    return families.wrong("stops", name)
 
 
 def _plain(error: object) -> str:

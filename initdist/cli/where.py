@@ -7,20 +7,20 @@ from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import cache
 from typing import Any
 
-from initdist import models, names
+from initdist import names
 from initdist.cli import compose
 from initdist.config import schema
 
 
 @cache
 def _keys() -> dict[str, dict[str, str]]:
-    """Section -> leaf -> the text of its value in runs that are older than the leaf; of all models together."""
+    """Section -> leaf -> the text of its value in runs that are older than the leaf; of all models and optimizers."""
     sections: dict[str, list[type]] = {
         **{group: [node] for group, node in compose.GROUPS.items()},
         "stop": [schema.StopConfig],
         "seeds": [schema.SeedsConfig],
         "numerics": [schema.NumericsConfig],
-        "model": list(models.schemas().values()),
+        **{group: list(nodes.values()) for group, nodes in compose.chosen().items()},
     }
     return {
         section: {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,14 @@ from typing import Any
 class Rule:
     """A condition on a value and the words for it: `model.width must be at least 1, got 0`."""
 
-    text: str
+    text: str  # empty where the options say it
     holds: Callable[[Any], bool]
-    options: tuple[str, ...] = ()  # where only these hold
+    options: Collection[str] = ()  # where only these hold
     registry: str = ""  # where these are implemented, `package.module.MAPPING`; see `registry.check_options`
+
+    @property
+    def words(self) -> str:
+        return self.text or "one of " + ", ".join(self.options)
 
 
 def at_least(low: float) -> Rule:
@@ -39,12 +43,12 @@ def finite() -> Rule:
 
 
 def unset_or(rule: Rule) -> Rule:
-    return Rule(f"null or {rule.text}", lambda v: v is None or rule.holds(v))
+    return Rule(f"null or {rule.words}", lambda v: v is None or rule.holds(v))
 
 
 def one_of(*values: str, registry: str = "") -> Rule:
     """registry: the mapping or sequence that implements these names, so that none is allowed which no code knows."""
-    return Rule("one of " + ", ".join(values), lambda v: v in values, values, registry)
+    return Rule("", lambda v: v in values, values, registry)
 
 
 def matching(text: str, holds: Callable[[Any], bool]) -> Rule:

@@ -14,7 +14,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from initdist.config.rules import above, at_least, between, finite, from_below, matching, one_of, option, unset_or
+from initdist.config import stops
+from initdist.config.families import member_of
+from initdist.config.rules import above, at_least, between, from_below, matching, one_of, option, unset_or
 
 
 @dataclass
@@ -36,7 +38,7 @@ class ModelConfig:
 
 @dataclass
 class DatasetConfig:
-    name: str = MISSING
+    name: str = option(MISSING, member_of("datasets"))
     train_size: int = option(MISSING, at_least(2))
     root: str = option("data", identity=False)
     download: bool = option(True, identity=False)
@@ -48,7 +50,9 @@ class DatasetConfig:
 
 @dataclass
 class OptimizerConfig:
-    name: str = option(MISSING, one_of("sgd", "momentum", "adam", "adamw", registry="initdist.stacks.optim.OPTIMIZERS"))
+    """Fields of several optimizers. One that no other has is in the optimizer's own file."""
+
+    name: str = option(MISSING, member_of("optimizers"))
     lr: float = option(MISSING, above(0))
     batch_size: int = option(64, at_least(0))  # 0 = the whole training set
     momentum: float = option(0.0, from_below(0, 1), neutral=0.0)
@@ -67,27 +71,22 @@ class OptimizerConfig:
 
 @dataclass
 class NoiseConfig:
-    name: str = option(
-        MISSING,
-        one_of("labels", "shuffled_pixels", "random_pixels", "gaussian", registry="initdist.data.stack_data.NOISES"),
-    )
+    name: str = option(MISSING, member_of("noises"))
     level: float = option(0.0, between(0, 1))
 
 
 @dataclass
 class LossConfig:
-    name: str = option(MISSING, one_of("cross_entropy", "squared_error", registry="initdist.stacks.losses.LOSSES"))
+    name: str = option(MISSING, member_of("losses"))
     threshold: float = option(MISSING, at_least(0), identity=False)  # the default of stop.train_loss
     sgd_lr: float = option(MISSING, above(0), identity=False)  # the default of optimizer.lr for sgd
     momentum_lr: float = option(MISSING, above(0), identity=False)  # the same for momentum
 
 
 @dataclass
-class StopConfig:
-    train_loss: float = option(MISSING, at_least(0))
-    margin: float | None = option(None, unset_or(finite()), neutral=None)
-    fraction: float = option(0.0, between(0, 1), neutral=0.0)
-    train_error: float | None = option(None, unset_or(from_below(0, 1)), neutral=None)
+class StopConfig(*stops.configs()):  # type: ignore[misc]
+    """The fields of every rule of `config/stops`, and the limit where none is met."""
+
     max_epochs: int = option(1000, at_least(1))
 
 
@@ -165,10 +164,7 @@ STACKABLE: dict[str, type] = {
     "optimizer.schedule_epochs": int,
     "optimizer.schedule_factor": float,
     "model.init_scale": float,
-    "stop.train_loss": float,
-    "stop.margin": float,
-    "stop.fraction": float,
-    "stop.train_error": float,
+    **stops.axes(),
 }
 
 

@@ -10,18 +10,12 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from initdist.config import registry
+from initdist.config import families, registry, stops
 from initdist.config.schema import Config, DatasetConfig, OptimizerConfig, StopConfig
 from initdist.errors import ConfigError
 
-# Fields of the optimizer that not every one of them reads: by optimizer and by schedule.
-_OF_OPTIMIZER = {
-    "momentum": ("momentum",),
-    "nesterov": ("momentum",),
-    "beta1": ("adam", "adamw"),
-    "beta2": ("adam", "adamw"),
-    "eps": ("adam", "adamw"),
-}
+# Fields of the optimizer that every one of them reads, and those that not every schedule does.
+_OF_ALL = {"weight_decay", "clip_norm", "schedule", "schedule_epochs", "schedule_factor"}
 _OF_SCHEDULE = {"schedule_epochs": ("cosine", "step"), "schedule_factor": ("step",)}
 
 
@@ -39,7 +33,7 @@ def check_rules(config: Any) -> None:
     for key, value, metadata in leaves(config):
         rule = metadata.get("rule")
         if rule is not None and not rule.holds(value):
-            raise ConfigError(f"{key} must be {rule.text}, got {value!r}{registry.nearest(str(value), rule.options)}")
+            raise ConfigError(f"{key} must be {rule.words}, got {value!r}{registry.nearest(str(value), rule.options)}")
 
 
 def check(config: Config) -> None:
@@ -50,14 +44,15 @@ def check(config: Config) -> None:
 
 
 def _unused(own: OptimizerConfig) -> Iterator[str]:
-    neutral = {spec.name: spec.metadata.get("neutral") for spec in fields(own)}
-    for chooser, readers in (("name", _OF_OPTIMIZER), ("schedule", _OF_SCHEDULE)):
-        chosen = getattr(own, chooser)
-        for key, users in readers.items():
-            value = getattr(own, key)
-            if chosen not in users and value != neutral[key]:
+    neutral = {spec.name: spec.metadata["neutral"] for spec in fields(own) if "neutral" in spec.metadata}
+    rule = families.family("optimizers")[own.name]
+    of_others = neutral.keys() - _OF_ALL - {*rule.coefficients, *rule.switches}
+    of_schedules = {key for key, users in _OF_SCHEDULE.items() if own.schedule not in users}
+    for chooser, unused in (("name", of_others), ("schedule", of_schedules)):
+        for key in sorted(unused):
+            if (value := getattr(own, key)) != neutral[key]:
                 yield (
-                    f"optimizer.{key} must be {neutral[key]!r} for optimizer.{chooser}={chosen}, "
+                    f"optimizer.{key} must be {neutral[key]!r} for optimizer.{chooser}={getattr(own, chooser)}, "
                     f"which does not use it, got {value!r}"
                 )
     if own.nesterov and own.momentum == 0:
@@ -65,9 +60,10 @@ def _unused(own: OptimizerConfig) -> Iterator[str]:
 
 
 def _dataset(own: DatasetConfig) -> Iterator[str]:
-    for key, neutral in (("image_size", 0), ("grayscale", False)):
-        if own.name != "images" and getattr(own, key) != neutral:
-            yield f"dataset.{key} must be {neutral} for dataset={own.name}: only images can be converted"
+    neutral = {spec.name: spec.metadata["neutral"] for spec in fields(own) if "neutral" in spec.metadata}
+    for key in sorted(neutral.keys() - {"balanced"} - {*families.family("datasets")[own.name].options}):
+        if (value := getattr(own, key)) != neutral[key]:
+            yield f"dataset.{key} must be {neutral[key]} for dataset={own.name}, which does not use it, got {value!r}"
 
 
 def _schedule(config: Config) -> Iterator[str]:
@@ -82,7 +78,5 @@ def _schedule(config: Config) -> Iterator[str]:
 
 
 def _stop(stop: StopConfig) -> Iterator[str]:
-    if stop.margin is None and stop.fraction > 0:
-        yield f"stop.margin must be given where stop.fraction is above 0 ({stop.fraction!r}), got None"
-    if stop.margin is not None and stop.fraction == 0:
-        yield f"stop.fraction must be above 0 where stop.margin is given ({stop.margin!r}), got {stop.fraction!r}"
+    for _, rule in stops.in_order():
+        yield from rule.problems(stop)

@@ -16,22 +16,15 @@ import torch
 from torch import Tensor
 
 from initdist import rng
-from initdist.config import registry
 from initdist.config.schema import Config, DatasetConfig
-from initdist.data import datasets
+from initdist.data import datasets, noise
 from initdist.data.datasets import Description
-from initdist.data.noise import pixels
-from initdist.data.noise.labels import LABEL_NOISES
-from initdist.data.noise.pixels import InputNoise
-from initdist.errors import ConfigError
+from initdist.data.noise import InputNoise
 
 # Samples that are made ready at a time; memory that a stack's ready training inputs may take.
 BLOCK = 512
 CPU_BYTES = 512 * 2**20
 CUDA_SHARE = 0.25
-
-# Every kind of noise that there is: of labels, or of inputs.
-NOISES = (*LABEL_NOISES, *pixels.CHANGES)
 
 
 @dataclass(frozen=True)
@@ -90,7 +83,7 @@ class StackData:
         n = len(self.rows)
         part = slice(start * every, stop * every, every)
         inputs = self.shared.test_inputs[part].expand(n, -1, -1, -1, -1).clone()
-        samples = torch.arange(self.test_size, device=self.rows.device)[part] + pixels.TEST
+        samples = torch.arange(self.test_size, device=self.rows.device)[part] + noise.TEST
         return self._finished(inputs, samples.expand(n, -1)), self.shared.test_labels[part].expand(n, -1)
 
     def select(self, keep: Tensor) -> StackData:
@@ -136,7 +129,7 @@ def build(configs: Sequence[Config], device: torch.device) -> StackData:
     built = [_network(config, shared) for config in configs]
     rows, labels, mean, std = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*built, strict=True))
     size = math.prod(shared.description.input_shape[1:])
-    return StackData(shared, rows, labels, mean, std, pixels.build(configs, size, mean, std)).prepared()
+    return StackData(shared, rows, labels, mean, std, noise.noisy_inputs(configs, size, mean, std)).prepared()
 
 
 def _taken(inputs: Tensor, rows: Tensor) -> Tensor:
@@ -158,20 +151,10 @@ def _network(config: Config, shared: Shared) -> tuple[np.ndarray, ...]:
         rows = rng.balanced_subset(config.seeds.data, shared.pool_labels, config.dataset.train_size)
     else:
         rows = rng.subset(config.seeds.data, about.pool, config.dataset.train_size)
-    labels = _noisy(shared.pool_labels, about.classes, config)[rows]
+    labels = noise.noisy_labels(config, shared.pool_labels, about.classes)[rows]
     mean, square = shared.moments[:, rows].mean(axis=1)
     std = np.sqrt(np.maximum(square - mean**2, 0))
     return rows, labels, mean.astype(np.float32), np.where(std > 0, std, 1).astype(np.float32)
-
-
-def _noisy(labels: np.ndarray, classes: int, config: Config) -> np.ndarray:
-    """The labels of the pool under the noise that a config names. Raises ConfigError for one that does not exist."""
-    name = config.noise.name
-    if name not in NOISES:
-        raise ConfigError(registry.unknown("noise.name", name, NOISES))
-    if name not in LABEL_NOISES:
-        return labels
-    return LABEL_NOISES[name].redraw(labels, classes, config.noise.level, config.seeds.noise)
 
 
 def _key(config: DatasetConfig) -> tuple[Any, ...]:

@@ -4,10 +4,24 @@ MeasureInputs come in (a trained stack, its initial one, the data); this room kn
 nothing of how networks are trained. It offers `measure`, the decorator of a new measure, the REGISTRY, and `compute`.
 """
 
-from initdist.config import registry
+from initdist.config.families import Family
+from initdist.measures._base import MeasureFile
 from initdist.measures._inputs import MeasureInputs
 from initdist.measures._measure import REGISTRY, Measure, Values, compute, expand, measure, options, with_total
 
-__all__ = ["REGISTRY", "Measure", "MeasureInputs", "Values", "compute", "expand", "measure", "options", "with_total"]
+__all__ = [
+    "MEASURES",
+    "REGISTRY",
+    "Measure",
+    "MeasureInputs",
+    "Values",
+    "compute",
+    "expand",
+    "measure",
+    "options",
+    "with_total",
+]
 
-registry.modules(__name__)
+MEASURES = Family("measures", "measures.names", MeasureFile)
+MEASURES.check_own()  # imports the files, whose measures register themselves
+MEASURES.sound()  # and those of other packages

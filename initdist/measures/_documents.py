@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 from initdist import names
 from initdist.measures._measure import REGISTRY, Measure
@@ -36,21 +37,32 @@ groups and measures. Each is stored raw, as `measure/NAME` and, where it has lay
 
 
 def catalogue() -> str:
-    """The text of `catalogue.json`: one object a measure, group by group."""
-    described = [
-        {
-            "name": m.name,
-            "group": m.group,
-            "formula": m.formula,
-            "source": m.source,
-            "orientation": m.orientation,
-            "normalization": m.normalization,
-            "options": list(m.options),
-            "version": m.version,
-        }
-        for m in _ordered()
-    ]
-    return json.dumps({"measures": described}, indent=1, ensure_ascii=False) + "\n"
+    """The text of `catalogue.json`: one object a measure of ours, group by group."""
+    own = [described(one) for one in _ordered()]
+    return json.dumps({"measures": own}, indent=1, ensure_ascii=False) + "\n"
+
+
+def described(one: Measure) -> dict[str, Any]:
+    """What the catalogue says of a measure."""
+    return {
+        "name": one.name,
+        "group": one.group,
+        "formula": one.formula,
+        "source": one.source,
+        "orientation": one.orientation,
+        "normalization": one.normalization,
+        "options": list(one.options),
+        "version": one.version,
+    }
+
+
+def foreign() -> dict[str, dict[str, Any]]:
+    """Measure -> the same, of the measures of other packages."""
+    return {one.name: described(one) for one in REGISTRY.values() if not _own(one)}
+
+
+def _own(one: Measure) -> bool:
+    return one.function.__module__.startswith("initdist.measures.")
 
 
 def docs() -> str:
@@ -66,7 +78,8 @@ def docs() -> str:
 
 
 def _ordered() -> list[Measure]:
-    return sorted(REGISTRY.values(), key=lambda one: names.MEASURE_GROUPS.index(one.group))
+    own = filter(_own, REGISTRY.values())
+    return sorted(own, key=lambda one: names.MEASURE_GROUPS.index(one.group))
 
 
 def _table(members: list[Measure]) -> str:

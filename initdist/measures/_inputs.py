@@ -20,7 +20,8 @@ from initdist.config.schema import MeasuresConfig
 from initdist.data.stack_data import StackData
 from initdist.measures._spectral import largest_singular_value
 from initdist.stacks.evaluation import margins, norm, slices
-from initdist.stacks.losses import Loss, cross_entropy
+from initdist.stacks.losses import Loss
+from initdist.stacks.losses.cross_entropy import loss as cross_entropy
 from initdist.stacks.stack import Stack
 
 T = TypeVar("T")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from initdist import catalogue, names
+from initdist.config.families import check_call
 from initdist.config.registry import unknown
 from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
@@ -82,6 +83,7 @@ def measure(
         for key, value in (("group", group), ("normalization", normalization), ("needs", needs)):
             if value not in known[key]:
                 raise ValueError(f"measure {name}: {key} must be one of {known[key]}, got {value!r}")
+        check_call(name, function, [MeasureInputs])
         fields = MeasuresConfig.__dataclass_fields__
         if wrong := [option for option in options if option not in fields]:
             raise ValueError(f"measure {name}: options must be fields of MeasuresConfig, got {wrong}")

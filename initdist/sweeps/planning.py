@@ -15,8 +15,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from initdist import models, names
-from initdist.config import expansion, identity, registry
-from initdist.config.schema import STACKABLE, Config
+from initdist.config import expansion, families, identity, stops
+from initdist.config.schema import STACKABLE, Config, ModelConfig, OptimizerConfig
 from initdist.data import datasets
 from initdist.data.datasets import Description
 from initdist.errors import ConfigError
@@ -43,7 +43,14 @@ def networks(cfg: DictConfig) -> list[Network]:
 
 def network(config: Config) -> Network:
     """Check one network's config against the world: its model, measures and data. Raises UserError."""
-    _check_model(config)
+    families.check_names()
+    stops.check()
+    families.check_foreign("noises", config.noise.name)
+    families.check_foreign("losses", config.loss.name)
+    _check_choice("model", config.model, models.MODELS[config.model.name].Config)
+    _check_choice("optimizer", config.optimizer, families.family("optimizers")[config.optimizer.name].Config)
+    for name in families.found("measures"):
+        families.check_foreign("measures", name)
     _check_measures(config.measures.names)
     data = datasets.describe(config.dataset)
     models.check(config.model, data.input_shape)
@@ -118,12 +125,11 @@ def log(hydra: Any) -> str:
     return str(Path(hydra.runtime.output_dir) / f"{hydra.job.name}.log")
 
 
-def _check_model(config: Config) -> None:
-    module = registry.lookup("initdist.models", "model.name", config.model.name)
-    if type(config.model) is not module.Config:
+def _check_choice(group: str, own: ModelConfig | OptimizerConfig, wanted: type) -> None:
+    if type(own) is not wanted:
         raise ConfigError(
-            f"model.name must be that of the chosen model config, got {config.model.name!r}; "
-            f"choose the model with model={config.model.name}"
+            f"{group}.name must be that of the chosen {group} config, got {own.name!r}; "
+            f"choose the {group} with {group}={own.name}"
         )
 
 

@@ -12,7 +12,7 @@ from functools import cache
 import torch
 
 from initdist import models
-from initdist.config import registry
+from initdist.config import families, registry
 from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.events import Progress
@@ -27,7 +27,9 @@ from initdist.training.observer import Kept, Observer, Record, Trained, recorded
 
 @cache
 def check_options() -> None:
-    """Raises ConfigError for a name that the schema allows and no code implements; once a process is enough."""
+    """Raises ConfigError for what a config may name and no code implements as it must; once a process is enough."""
+    for name in families.PACKAGES:
+        families.family(name).check_own()
     registry.check_options(Config)
     for schema in models.schemas().values():
         registry.check_options(schema, "model.")
@@ -69,7 +71,7 @@ def train(
         stacked,
         samples,
         optimizer,
-        LOSSES[shared.loss.name],
+        LOSSES[shared.loss.name].loss,
         plan,
         recorded_epochs(shared.history, shared.stop.max_epochs),
     )

@@ -74,7 +74,7 @@ def _subject(
         Stack(initial.form, trained, initial.reference),
         initial,
         samples,
-        LOSSES[configs[0].loss.name],
+        LOSSES[configs[0].loss.name].loss,
         configs[0].measures,
         [config.seeds.init for config in configs],
         crossings,

@@ -13,7 +13,7 @@ import torch
 
 from initdist import measures, names
 from initdist.config.schema import Config
-from initdist.data.noise.labels import LABEL_NOISES
+from initdist.data.noise import NOISES
 from initdist.events import Result
 from initdist.stacks import evaluation, weights
 from initdist.stacks.losses import LOSSES
@@ -73,7 +73,7 @@ class Observer:
         self.configs = configs
         self.initial = initial
         self.classes = classes
-        self.loss = LOSSES[configs[0].loss.name]
+        self.loss = LOSSES[configs[0].loss.name].loss
         self.records = [Record() for _ in configs]
         self.recorded = recorded_epochs(configs[0].history, configs[0].stop.max_epochs)
         self.correct: dict[int, bytes] = {}  # network -> which test samples it is right about, where it has ended
@@ -187,8 +187,8 @@ class Observer:
                 names.TEST_ERROR: float(test_error[i]),
                 names.GAP: float(test_error[i] - train_error[i]),
             }
-            if (kind := LABEL_NOISES.get(config.noise.name)) is not None:
-                noisy = kind.error(float(test_error[i]), config.noise.level, self.classes)
+            if (error := NOISES[config.noise.name].error) is not None:
+                noisy = error(float(test_error[i]), config.noise.level, self.classes)
                 one[names.GAP_NOISY] = noisy - float(train_error[i])
             values[k] = one
         return values

@@ -132,22 +132,18 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     assert not (tmp_path / "mlflow.db.lock").exists()
 
 
-def test_a_noise_that_is_in_the_schema_only_trains_no_network(tmp_path):
-    """A developer's mistake, in a copy of the sources: the name is allowed and has its file, but no code."""
+def test_a_noise_that_does_nothing_trains_no_network(tmp_path):
+    """A developer's mistake, in a copy of the sources: the noise has its two files, but its function is misspelt."""
     for folder in ("initdist", "hydra_plugins", "conf"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    schema = tmp_path / "initdist" / "schema.py"
-    text = schema.read_text()
-    assert text.count('"random_pixels", "gaussian"') == 1
-    schema.write_text(text.replace('"random_pixels", "gaussian"', '"random_pixels", "gaussian", "blur"'))
+    (tmp_path / "initdist/data/noise/blur.py").write_text("def chnage(noise, images, network, samples): ...\n")
     (tmp_path / "conf/noise/blur.yaml").write_text("defaults:\n  - /schema/noise@_here_\n\nname: blur\nlevel: 0.5\n")
     done = train(tmp_path, "noise=blur", "model.width=4", *TINY, check=False)
     assert done.returncode == 1
     expected = (
-        "noise.name must only allow what is implemented, got blur in its rule but not in "
-        "initdist.data.stack_data.NOISES: implement it there, or take it out of the rule"
+        "noise.name=blur: either redraw or change must be there in initdist.data.noise.blur; see initdist.data.noise"
     )
-    assert done.stderr.splitlines()[-1] == f"initdist: {expected}"
+    assert done.stderr.splitlines()[-1] == f"initdist: {expected}._base"
     assert "Traceback" not in done.stderr
     assert "1 network: 0 finished (0 diverged), 0 skipped (finished before), 0 failed, 1 not trained" in done.stdout
     assert "FINISHED" not in {one.info.status for one in runs(tmp_path)}
@@ -157,7 +153,8 @@ def test_help_and_config_read_well(tmp_path):
     shown = run(tmp_path, "initdist.train", "--help").stdout
     assert "python -m initdist.train -m model.width=64,256,1024" in shown
     assert "width: 256" in shown
-    assert "schema" not in shown
+    for group in ("model", "dataset", "noise", "loss", "optimizer", "measures", "experiment"):
+        assert f"{group}: {', '.join(sorted(file.stem for file in (ROOT / 'conf' / group).glob('*.yaml')))}\n" in shown
     composed = run(tmp_path, "initdist.train", "--cfg", "job", "loss=squared_error").stdout
     assert "lr: ${loss.sgd_lr}" in composed
     assert "model: mlp" in run(tmp_path, "initdist.train", "--info", "defaults-tree").stdout

@@ -9,10 +9,11 @@ import re
 from typing import Any
 
 import pytest
-from helpers import AROUND, axis_values, make
+from helpers import AROUND, OF_STOPS, axis_values, make
 
 from initdist import models, names
-from initdist.config import identity, schema
+from initdist.cli import compose
+from initdist.config import identity, schema, stops
 from initdist.data import datasets
 
 # Every leaf of the config: another valid value, and whether it makes another network.
@@ -123,7 +124,22 @@ def test_every_leaf_of_the_config_has_a_decision() -> None:
     declared = _declared(schema.Config)
     for cls in models.schemas().values():
         declared |= {f"model.{spec.name}" for spec in dataclasses.fields(cls)}
-    assert declared == set(DECISIONS) | set(OF_MODELS)
+    assert declared - _of_members() == (set(DECISIONS) | set(OF_MODELS)) - _of_members()
+
+
+def _of_members() -> set[str]:
+    """Keys of single models, optimizers and stopping rules: all of them are in the identity."""
+    shared = {"model": schema.ModelConfig, "optimizer": schema.OptimizerConfig}
+    own = {
+        f"{group}.{spec.name}": spec
+        for group, nodes in compose.chosen().items()
+        for node in nodes.values()
+        for spec in dataclasses.fields(node)
+        if spec.name not in shared[group].__dataclass_fields__
+    }
+    own |= {f"stop.{spec.name}": spec for config in stops.configs() for spec in dataclasses.fields(config)}
+    assert all(spec.metadata.get("identity", True) for spec in own.values())
+    return set(own)
 
 
 @pytest.mark.parametrize("key", OF_MODELS)
@@ -146,7 +162,7 @@ def test_a_leaf_is_in_the_identity_or_out_of_it(key: str) -> None:
 
 def test_params_are_what_is_in_the_identity_and_the_seed() -> None:
     inside = {key for key, (_, inside) in DECISIONS.items() if inside}
-    assert identity.params(make({"seed": 4})).keys() == inside | {names.SEED}
+    assert identity.params(make({"seed": 4})).keys() == inside | set(OF_STOPS) | {names.SEED}
     assert identity.params(make({"seed": 4}))[names.SEED] == 4
 
 

@@ -194,7 +194,7 @@ def test_the_real_jpeg_tree():
 
 def test_image_options_are_for_images():
     with pytest.raises(
-        ConfigError, match=r"dataset\.image_size must be 0 for dataset=digits: only images can be converted"
+        ConfigError, match=r"dataset\.image_size must be 0 for dataset=digits, which does not use it, got 4"
     ):
         make({"dataset.image_size": 4})
 

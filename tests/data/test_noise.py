@@ -10,7 +10,8 @@ import torch
 from helpers import CPU, make
 
 from initdist.data import stack_data
-from initdist.data.noise.labels import noisy_error, redraw_labels
+from initdist.data.noise.labels import error as noisy_error
+from initdist.data.noise.labels import redraw as redraw_labels
 
 CLASSES = 10
 LABELS = np.arange(20_000) % CLASSES

@@ -7,11 +7,12 @@ import torch
 from helpers import CPU, make
 
 from initdist.data import stack_data
-from initdist.data.noise import pixels
-from initdist.data.noise.pixels import mix, uniform
+from initdist.data.noise import NOISES, InputNoise
+from initdist.data.noise._pixels import mix, uniform
 from initdist.training import job, observer
 
 N_TRAIN = 1280
+OF_PIXELS = [name for name, one in NOISES.items() if one.change is not None]
 
 
 def built(name, *levels, **changes):
@@ -51,7 +52,7 @@ def test_uniform_numbers_are_uniform():
     assert ((counts - 5000).square() / 5000).sum() < 50  # chi-squared with 19 degrees of freedom
 
 
-@pytest.mark.parametrize("name", pixels.CHANGES)
+@pytest.mark.parametrize("name", OF_PIXELS)
 def test_the_level_is_the_fraction_of_images_and_nested(name):
     low, high, all_of_them = (changed(built(name, level))[0] for level in (0.25, 0.5, 1.0))
     for found, level in ((low, 0.25), (high, 0.5)):
@@ -71,7 +72,7 @@ def test_pixels_are_moved_and_none_is_lost(name):
 
 def test_shuffled_pixels_is_one_permutation_for_training_and_test_and_another_for_another_seed():
     samples = built("shuffled_pixels", 1.0, 1.0)
-    orders = samples.noise.permutations
+    orders = samples.noise.drawn
     assert not torch.equal(orders[0], orders[1])
     for network in range(2):
         expected = raw(samples)[network].flatten(2)[..., orders[network]]
@@ -94,8 +95,8 @@ def test_random_pixels_gives_every_image_an_order_of_its_own():
 
 
 def test_channels_move_together():
-    noise = pixels.InputNoise(
-        "random_pixels",
+    noise = InputNoise(
+        NOISES["random_pixels"].change,
         torch.ones(1, dtype=torch.float64),
         torch.tensor([5]),
         torch.empty(1, 0, dtype=torch.long),
@@ -118,7 +119,7 @@ def test_gaussian_has_the_mean_and_deviation_of_the_training_subset():
     assert len(values.unique()) > 0.999 * len(values)
 
 
-@pytest.mark.parametrize("name", pixels.CHANGES)
+@pytest.mark.parametrize("name", OF_PIXELS)
 def test_an_image_is_the_same_in_every_batch_and_stack(name):
     together = built(name, 0.5, 0.5, 1.0)
     whole, _ = together.train_slice(0, 100)
@@ -129,7 +130,7 @@ def test_an_image_is_the_same_in_every_batch_and_stack(name):
     torch.testing.assert_close(alone.test_slice(7, 9)[0], test[1:2, 7:9], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", pixels.CHANGES)
+@pytest.mark.parametrize("name", OF_PIXELS)
 def test_training_alone_and_stacked_is_equal_and_labels_stay_clean(name):
     networks = [
         make(

@@ -53,7 +53,7 @@ def linear(
     if bias is not None:
         parameters["1.bias"] = torch.tensor([bias]).float()
     zero = {name: torch.zeros_like(p) for name, p in parameters.items()}
-    return MeasureInputs(Stack(form, parameters), Stack(form, zero), given, LOSSES[loss], config.measures, (seed,))
+    return MeasureInputs(Stack(form, parameters), Stack(form, zero), given, LOSSES[loss].loss, config.measures, (seed,))
 
 
 @cache
@@ -69,7 +69,7 @@ def trained(model: str = "mlp", networks: int = 3, overrides: tuple[tuple[str, A
     initial = stack.build(chosen, (1, 8, 8), 10, CPU)
     parameters = {name: torch.stack([one.parameters[name] for one in ends]) for name in initial.parameters}
     seeds = tuple(one.seeds.init for one in chosen)
-    loss = LOSSES[chosen[0].loss.name]
+    loss = LOSSES[chosen[0].loss.name].loss
     return MeasureInputs(
         replace(initial, parameters=parameters), initial, stack_data.build(chosen, CPU), loss, chosen[0].measures, seeds
     )

@@ -174,7 +174,7 @@ def test_the_output_scale_is_part_of_the_function() -> None:
     def loss(flat: Tensor) -> Tensor:
         used = {n: c.view(parameters[n].shape) for n, c in zip(names, flat.split(sizes), strict=True)}
         moved = functional_call(form.module, used, (inputs,)) - functional_call(form.module, initial, (inputs,))
-        return LOSSES["cross_entropy"](2 * moved, labels).mean()
+        return LOSSES["cross_entropy"].loss(2 * moved, labels).mean()
 
     hessian = jacrev(grad(loss))(torch.cat([p.flatten() for p in parameters.values()]))
     assert found["hessian_top", None][0] == pytest.approx(torch.linalg.eigvalsh(hessian)[-1].item(), rel=1e-3)

@@ -85,4 +85,4 @@ def test_bfloat16_training_is_measured_in_float32() -> None:
         searched.fresh(subject, trained=replace(subject.trained, form=coarse)), "fisher_rao", "gradient_noise"
     )
     assert found == searched.values(searched.fresh(subject), "fisher_rao", "gradient_noise")
-    assert subject.loss is LOSSES["cross_entropy"]
+    assert subject.loss is LOSSES["cross_entropy"].loss

@@ -13,7 +13,7 @@ from initdist import models
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir
 from initdist.stacks import initialization, stack
-from initdist.stacks.losses import cross_entropy
+from initdist.stacks.losses.cross_entropy import loss as cross_entropy
 from initdist.sweeps import planning
 from initdist.training import job, observer
 from tests.helpers import CPU, make

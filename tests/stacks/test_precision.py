@@ -13,7 +13,7 @@ from initdist.workers import pool
 from tests.helpers import CPU, make, tiny, train
 
 SHAPE, CLASSES, BATCH = (1, 8, 8), 10, 13
-LOSS = LOSSES["cross_entropy"]
+LOSS = LOSSES["cross_entropy"].loss
 
 
 def built(changes, networks=3, model="mlp"):

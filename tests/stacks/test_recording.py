@@ -47,11 +47,11 @@ def test_gradients_and_logits_do_not_change_when_recorded(model, changes, loss, 
     for seed in range(3):
         data = batch(networks, seed)
         logits = replayed.forward(data[0])
-        gradients, losses = replayed.gradients(LOSSES[loss], *data)
+        gradients, losses = replayed.gradients(LOSSES[loss].loss, *data)
         with monkeypatch.context() as never:
             never.setattr(recording, "WORTHWHILE", 1000)
             assert torch.equal(logits, plain.forward(data[0]))
-            expected, expected_losses = plain.gradients(LOSSES[loss], *data)
+            expected, expected_losses = plain.gradients(LOSSES[loss].loss, *data)
         assert torch.equal(losses, expected_losses)
         assert all(torch.equal(gradients[name], expected[name]) for name in expected)
 
@@ -100,7 +100,7 @@ def test_what_has_no_effect_is_left_out():
     names = list(network.parameters)
 
     def loss(parameters, inputs, labels):
-        return LOSSES["cross_entropy"](network.form.logits(parameters, {}, inputs), labels).mean()
+        return LOSSES["cross_entropy"].loss(network.form.logits(parameters, {}, inputs), labels).mean()
 
     def gradients(*given):
         found, value = vmap(grad_and_value(loss))(dict(zip(names, given, strict=False)), *given[-2:])
@@ -123,8 +123,8 @@ def test_a_descent_in_place_is_the_gradient_times_the_rate(model, changes, loss)
     for seed in range(3):
         inputs, labels = batch(3, seed)
         given = inputs.double(), labels
-        losses = one.descend(LOSSES[loss], *given, rates)
-        gradients, expected = other.gradients(LOSSES[loss], *given)
+        losses = one.descend(LOSSES[loss].loss, *given, rates)
+        gradients, expected = other.gradients(LOSSES[loss].loss, *given)
         for name, p in other.parameters.items():
             p.sub_(gradients[name] * rates.view(-1, *[1] * (p.dim() - 1)))
             torch.testing.assert_close(one.parameters[name], p, rtol=1e-11, atol=1e-12)
@@ -144,9 +144,9 @@ def test_one_recording_serves_stacks_of_any_size(model):
     losses, parameters = [], whole.parameters
     inputs, labels = batch(7, 0)
     rates = torch.full((7,), 0.1)
-    expected = whole.descend(LOSSES["cross_entropy"], inputs, labels, rates)
+    expected = whole.descend(LOSSES["cross_entropy"].loss, inputs, labels, rates)
     for part, own in zip(parts, ([0, 1, 2], [3], [4, 5, 6]), strict=True):
-        losses.append(part.descend(LOSSES["cross_entropy"], inputs[own], labels[own], rates[own]))
+        losses.append(part.descend(LOSSES["cross_entropy"].loss, inputs[own], labels[own], rates[own]))
     assert torch.equal(torch.cat(losses), expected)
     for name, p in parameters.items():
         assert torch.equal(torch.cat([part.parameters[name] for part in parts]), p)
@@ -156,7 +156,7 @@ def test_one_recording_serves_stacks_of_any_size(model):
 
 def test_a_product_is_added_without_ever_being_held():
     network = built("mlp", {"model.depth": 2}, 3)
-    network.descend(LOSSES["cross_entropy"], *batch(3, 0), torch.full((3,), 0.1))
+    network.descend(LOSSES["cross_entropy"].loss, *batch(3, 0), torch.full((3,), 0.1))
     ((_, recorded),) = network.form._recorded.items()
     (recording,) = recorded._recordings.values()
     called = Counter(str(node.target) for node in recording.graph.nodes)

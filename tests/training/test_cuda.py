@@ -88,13 +88,13 @@ def test_a_step_in_which_the_host_reads_from_the_device_is_launched(monkeypatch,
     """A real capture that fails, at a real operation that no graph can hold."""
     plain = {"stop.train_loss": 0.0, "stop.max_epochs": 3}
     (expected,) = train([tiny(plain)])
-    cross_entropy = losses.LOSSES["cross_entropy"]
+    cross_entropy = losses.LOSSES["cross_entropy"].loss
 
     def reads(logits, labels):
         float(torch.ones(1, device=logits.device))
         return cross_entropy(logits, labels)
 
-    monkeypatch.setitem(losses.LOSSES, "cross_entropy", reads)
+    monkeypatch.setitem(losses.LOSSES._made, "cross_entropy", losses.LossMember(reads))
     monkeypatch.setattr(recording, "record", lambda *given: None)
     (found,) = train([tiny(plain)])
     assert found.result.graphs.startswith("not used: aten._local_scalar_dense.default failed in it")

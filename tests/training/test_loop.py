@@ -107,7 +107,7 @@ def test_the_whole_training_is_that_of_a_plain_loop(setting: str) -> None:
     assert metrics[names.TRAIN_ERROR] == pytest.approx(expected.train_error, abs=1e-9)
     assert metrics[names.TEST_ERROR] == pytest.approx(expected.test_error, abs=1e-9)
     assert metrics[names.GAP] == metrics[names.TEST_ERROR] - metrics[names.TRAIN_ERROR]
-    noisy = labels.noisy_error(expected.test_error, config.noise.level, 10) - expected.train_error
+    noisy = labels.error(expected.test_error, config.noise.level, 10) - expected.train_error
     assert metrics[names.GAP_NOISY] == pytest.approx(noisy, abs=1e-9)
     _assert_crossings(metrics, expected)
     assert expected.module is not None
@@ -151,7 +151,7 @@ def snapshots(configs: list[Config], record: range | tuple[int, ...] = ()) -> li
         tuple(one.seeds.order for one in configs),
     )
     found = []
-    loss = LOSSES[configs[0].loss.name]
+    loss = LOSSES[configs[0].loss.name].loss
     for snapshot in loop.fit(built, samples, optim.build(configs, CPU), loss, plan, record):
         assert len(snapshot.stack) == len(snapshot.members) == len(snapshot.data.rows) == len(snapshot.batch_loss)
         found.append(snapshot)
@@ -169,7 +169,7 @@ def test_a_snapshot_of_every_epoch() -> None:
 def test_an_awaited_loss_is_that_of_the_whole_training_set_or_certainly_not_there_yet() -> None:
     configs = [tiny({"seed": seed, "dataset.train_size": 1000}) for seed in range(4)]
     samples, built = stack_data.build(configs, CPU), stack.build(configs, (1, 8, 8), 10, CPU)
-    loss = LOSSES["cross_entropy"]
+    loss = LOSSES["cross_entropy"].loss
     full_loss, full_error = evaluation.train_metrics(built, samples, loss)
     awaited = full_loss * torch.tensor([1.01, 0.5, -1.0, torch.inf])
     some_loss, some_error = evaluation.train_metrics(built, samples, loss, awaited)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from helpers import CPU, tiny, train
+from helpers import CPU, assert_same, tiny, train
 
 from initdist import names, tracking
+from initdist.config import families
 from initdist.config.schema import StopConfig
+from initdist.config.stops import STOPS, in_order
 from initdist.data import stack_data
 from initdist.stacks import evaluation, stack
 from initdist.sweeps import planning, run_records
@@ -70,13 +75,22 @@ def test_whether_a_network_has_converged(stop: dict[str, Any], reason: str, expe
     assert stopping.converged(StopConfig(**{"train_loss": 0.0, **stop}), reason) == expected
 
 
-def test_every_criterion_is_met_by_some_network_under_its_own_name() -> None:
-    """The stop reasons are those of the criteria; each is asked for by one config of this test, and by no other."""
-    asked = ({"train_loss": 0.1}, MARGIN, {"train_error": 0.1})
-    found = [stopping.asked(StopConfig(**{"train_loss": 0.0, **one})) for one in asked]
-    assert [[criterion.name for criterion in some] for some in found] == [["threshold"], ["margin"], ["error"]]
-    assert tuple(some[0] for some in found) == stopping.CRITERIA
+def test_the_first_of_ours_that_are_met_is_the_reason() -> None:
+    assert [name for name, _ in in_order()][:3] == ["threshold", "margin", "error"]
     assert stopping.asked(StopConfig(train_loss=0.0)) == []
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_a_rule_is_asked_for_by_its_own_fields_and_ends_a_network_alone_as_in_a_stack(name: str) -> None:
+    example = {f"stop.{key}": value for key, value in STOPS[name].example.items()}
+    common = {"stop.train_loss": 0.0, "stop.max_epochs": 30, "history": 0} | example
+    configs = [tiny(common | {"seed": seed, "optimizer.lr": (0.1, 0.2, 0.4, 1e-9)[seed]}) for seed in range(4)]
+    assert stopping.asked(configs[0].stop) == [name]
+    together = train(configs)
+    ended = [one.result for one in together if one.result.stop_reason == name]
+    assert min(one.metrics[names.EPOCHS] for one in ended) < 30  # the loop looks for it before the last epoch
+    for config, one in zip(configs, together, strict=True):
+        assert_same(one, train([config])[0])
 
 
 @pytest.mark.parametrize(
@@ -95,19 +109,28 @@ def test_the_training_loss_that_a_network_waits_for(stop: dict[str, Any], batch_
     assert stopping.awaited(StopConfig(**{"train_loss": 0.0, **stop}), batch_loss) == expected
 
 
-def _plateau(stop: StopConfig, state: stopping.EpochFacts) -> bool:
-    return state.train_loss < 2.0
+@dataclasses.dataclass
+class NoFields:
+    pass
 
 
-OWN = stopping.Criterion("plateau", asked=lambda stop: True, met=_plateau, awaits=lambda stop, batch_loss: 2.0)
+@pytest.fixture
+def plateau() -> Iterator[None]:
+    """A rule, in a module as another package would bring it, that every config asks for."""
+    module = ModuleType("plateau")
+    module.Config, module.EXAMPLE, module.asked = NoFields, {}, lambda stop: True
+    module.met, module.awaits = lambda stop, facts: facts.train_loss < 2.0, lambda stop, batch_loss: 2.0
+    families.found("stops")["plateau"] = module
+    in_order.cache_clear()
+    yield
+    del families.found("stops")["plateau"]
+    in_order.cache_clear()
 
 
-def test_a_criterion_that_is_added_is_known_to_the_loop_the_store_and_the_analysis(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """One entry and nothing else. Networks with a low learning rate miss it, without any criterion of ours asked for:
-    by the rules that old runs are held to, these would count as converged."""
-    monkeypatch.setattr(stopping, "CRITERIA", (*stopping.CRITERIA, OWN))
+@pytest.mark.usefixtures("plateau")
+def test_a_rule_that_is_added_is_known_to_the_loop_the_store_and_the_analysis(tmp_path: Path) -> None:
+    """One member and nothing else. Networks with a low learning rate miss it, without any rule of ours asked for:
+    by those that old runs are held to, these would count as converged."""
     changes = {"stop.train_loss": 0.0, "stop.max_epochs": 40, "history": 0}
     configs = [tiny(changes | {"optimizer.lr": lr, "seed": seed}) for lr in (0.1, 1e-6) for seed in range(2)]
     results = [one.result for one in train(configs)]

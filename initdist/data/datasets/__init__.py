@@ -6,43 +6,19 @@ any work starts. It must be cheap and must not import torch. `load` returns the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-
-from initdist.config import registry
+from initdist.config.families import Family
 from initdist.config.schema import DatasetConfig
+from initdist.data.datasets._base import Arrays, Dataset, Description
 from initdist.errors import ConfigError
 
+__all__ = ["DATASETS", "Arrays", "Dataset", "Description", "describe", "load"]
 
-@dataclass(frozen=True)
-class Description:
-    """A dataset's facts. `fingerprint` enters every network's identity: name and version, or a hash of the content."""
-
-    name: str
-    fingerprint: str
-    source: str
-    input_shape: tuple[int, ...]  # channels, height, width
-    classes: int
-    pool: int  # training samples that subsets are drawn from
-    test_size: int
-    fewest: int | None = None  # training samples of the smallest class, where it is known
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """Inputs [M, channels, height, width], uint8 or float32, to be divided by `scale`; labels [M] int64."""
-
-    train_inputs: np.ndarray
-    train_labels: np.ndarray
-    test_inputs: np.ndarray
-    test_labels: np.ndarray
-    scale: float
+DATASETS = Family("datasets", "dataset.name", Dataset)
 
 
 def describe(config: DatasetConfig) -> Description:
     """Facts of the named dataset. Raises DatasetError if it is not there, ConfigError if it is too small."""
-    description = registry.lookup(__name__, "dataset.name", config.name).describe(config)
+    description = DATASETS[config.name].describe(config)
     if config.train_size > description.pool:
         raise ConfigError(
             f"dataset.train_size must be at most {description.pool}, the training samples of {config.name}, "
@@ -60,4 +36,4 @@ def describe(config: DatasetConfig) -> Description:
 
 def load(config: DatasetConfig) -> Arrays:
     """The named dataset as arrays."""
-    return registry.lookup(__name__, "dataset.name", config.name).load(config)
+    return DATASETS[config.name].load(config)

@@ -18,6 +18,7 @@ from initdist.config.schema import DatasetConfig
 from initdist.data.datasets import Arrays, Description, _decoded
 from initdist.errors import DatasetError
 
+OPTIONS = ("image_size", "grayscale")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 LOOK_AGAIN_SECONDS = 10
 Listing = tuple[tuple[str, int, int], ...]  # (path relative to the root, size, time) of every file

@@ -1,25 +1,11 @@
 """Label noise: which training labels are replaced, and what that means for an error rate."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from initdist import names, rng
+from initdist import rng
 
 
-@dataclass(frozen=True)
-class LabelNoise:
-    """redraw: labels [M], classes, level, seed -> labels [M] to train on.
-
-    error: error against clean labels, level, classes -> the expected one against labels under this noise.
-    """
-
-    redraw: Callable[[np.ndarray, int, float, int], np.ndarray]
-    error: Callable[[float, float, int], float]
-
-
-def redraw_labels(labels: np.ndarray, classes: int, level: float, seed: int) -> np.ndarray:
+def redraw(labels: np.ndarray, classes: int, level: float, seed: int) -> np.ndarray:
     """Redraw each label independently with probability `level`, uniformly over all classes (so it may come back).
 
     The draw of a sample depends on (seed, sample index) alone: the labels redrawn at a lower level are a subset of
@@ -30,12 +16,9 @@ def redraw_labels(labels: np.ndarray, classes: int, level: float, seed: int) -> 
     return np.where(chosen, stream.integers(0, classes, len(labels)), labels)
 
 
-def noisy_error(error: float, level: float, classes: int) -> float:
+def error(clean: float, level: float, classes: int) -> float:
     """Expected error against labels under the redraw process, of a classifier with this error against clean labels.
 
     (1 - p) e + p (1 - 1/C), exactly: a redrawn label agrees with any fixed prediction with probability 1/C.
     """
-    return (1 - level) * error + level * (1 - 1 / classes)
-
-
-LABEL_NOISES: dict[str, LabelNoise] = {names.LABEL_NOISE: LabelNoise(redraw_labels, noisy_error)}  # by config name
+    return (1 - level) * clean + level * (1 - 1 / classes)

@@ -1,6 +1,6 @@
-"""Optimizers on stacked parameters: coefficients are [N], one value a network; updates are in place.
+"""Steps of the `optimizers` on stacked parameters: coefficients are [N], one value a network; updates are in place.
 
-Each follows the update rule of its `torch.optim` namesake, with the learning rate of its schedule's
+Each optimizer follows its `torch.optim` namesake, with the learning rate of its schedule's
 `torch.optim.lr_scheduler` namesake and the clipping of `torch.nn.utils.clip_grad_norm_`.
 """
 
@@ -12,8 +12,8 @@ import torch
 
 from initdist.config.schema import Config
 from initdist.stacks.optim._optimizer import Optimizer
-from initdist.stacks.optim._rules import RULES as OPTIMIZERS
 from initdist.stacks.optim._schedule import SCHEDULES, Schedule
+from initdist.stacks.optimizers import OPTIMIZERS
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "Optimizer", "build"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from initdist.stacks.evaluation import norm
-from initdist.stacks.optim._rules import Update, UpdateRule
 from initdist.stacks.optim._schedule import Schedule
+from initdist.stacks.optimizers import Update, UpdateRule
 from initdist.stacks.stack import Parameters
 
 _CLIP_EPS = 1e-6  # that of torch.nn.utils.clip_grad_norm_

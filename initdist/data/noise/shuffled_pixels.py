@@ -1,0 +1,16 @@
+"""The pixels in one fixed random order, the same for every affected image of the network (Zhang et al. 2017)."""
+
+import numpy as np
+from torch import Tensor
+
+from initdist.data.noise._pixels import InputNoise
+
+
+def draw(stream: np.random.Generator, pixels: int) -> np.ndarray:
+    """The order [P]."""
+    return stream.permutation(pixels)
+
+
+def change(noise: InputNoise, images: Tensor, network: Tensor, samples: Tensor) -> Tensor:
+    order = noise.drawn[network]
+    return images.gather(2, order[:, None].expand_as(images))

@@ -1,0 +1,10 @@
+"""Squared error: sum_c (f_c - 1[y = c])^2, without a factor 1/2 and without a mean over classes."""
+
+import torch
+from torch import Tensor
+
+
+def loss(logits: Tensor, labels: Tensor) -> Tensor:
+    classes = torch.arange(logits.shape[-1], device=logits.device)
+    targets = (labels[:, None] == classes).to(logits.dtype)  # F.one_hot cannot be vmapped
+    return (logits - targets).square().sum(-1)

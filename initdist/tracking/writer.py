@@ -10,15 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initdist import names
 from initdist.retry import patiently
-from initdist.tracking import in_sqlite
 from initdist.tracking.records import NetworkFacts, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags
-from initdist.tracking.store import amending, may_pass
+from initdist.tracking.store import amending, is_database, may_pass
 from initdist.tracking.through_client import ThroughClient
+
+if TYPE_CHECKING:
+    from initdist.tracking.in_database import InDatabase
 
 WAITING = 64  # outcomes that may wait to be written before training has to
 PARAM_LENGTH = 6000  # MLflow cuts longer values silently
@@ -64,7 +66,7 @@ class Writer:
     def __enter__(self) -> Writer:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the waiting is done here
         self._client = ThroughClient(self.store)
-        self._writing = in_sqlite.InSqlite.of(self.store, self._client) or self._client
+        self._writing = _quickest(self.store, self._client)
         self._thread.start()
         return self
 
@@ -185,6 +187,14 @@ class Writer:
         now = int(time.time() * 1000)
         self._writing.end(run, status, max(now, self._opened_ms), points, tags or {})
         run.ended = True
+
+
+def _quickest(store: Store, client: ThroughClient) -> InDatabase | ThroughClient:
+    if not is_database(store.uri):
+        return client
+    from initdist.tracking.in_database import InDatabase  # with it come MLflow's tables
+
+    return InDatabase.of(store, client) or client
 
 
 def _entries(text: str | None) -> dict[str, Any]:

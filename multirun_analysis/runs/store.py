@@ -15,7 +15,6 @@ from multirun_analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
 
 LISTED = 10  # how many experiments or sweeps a message lists
 
@@ -82,27 +81,6 @@ def check_sqlite(uri: str) -> None:
         raise AnalysisError(f"tracking.uri={uri} cannot be read as an SQLite store: {one_line(error)}") from error
     if not {"experiments", "runs"} <= tables:
         raise AnalysisError(f"tracking.uri={uri} is not an MLflow store: {path} has no table of experiments and runs")
-
-
-def find_experiment(client: MlflowClient, uri: str, name: str) -> Experiment:
-    """The experiment of this name. Raises AnalysisError that lists those that exist."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        experiment = client.get_experiment_by_name(name)
-        if experiment is not None and experiment.lifecycle_stage == "active":
-            return experiment
-        names: list[str] = []
-        token = None
-        while True:
-            page = client.search_experiments(page_token=token)
-            names += [found.name for found in page]
-            token = page.token
-            if not token:
-                break
-    except (MlflowException, OSError) as error:
-        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be read: {one_line(error)}") from error
-    raise missing_experiment(uri, name, experiment is not None, names)
 
 
 def missing_experiment(uri: str, name: str, deleted: bool, known: Sequence[str]) -> AnalysisError:

@@ -45,9 +45,9 @@ def store(uri, request):
 
 @pytest.fixture(params=["directly", "by the client"])
 def looked_up(request, monkeypatch):
-    """Finished networks are looked up in SQLite's tables, or as in any other store: the same are found."""
+    """Finished networks are looked up in the tables, or as in any other store: the same are found."""
     if request.param == "by the client":
-        monkeypatch.setattr("initdist.tracking.lookup.sqlite.file", lambda store: None)
+        monkeypatch.setattr("initdist.tracking.lookup._in_tables", lambda store, queries: None)
 
 
 def write(store, *networks, outcome=OUTCOME, parent=None, sweep=None):

@@ -3,17 +3,16 @@
 And the names that a config may hold against those that code implements.
 """
 
-import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, get_type_hints
 
-from initdist.errors import ConfigError
+from initdist.errors import ConfigError, nearest
 
 
 class Broken:
@@ -65,12 +64,6 @@ def unknown(key: str, name: str, known: object) -> str:
     """Message for a name that is not registered, with the nearest one that is."""
     options = sorted(map(str, known))  # type: ignore[call-overload]
     return f"{key} must be one of {', '.join(options)}, got {name!r}{nearest(name, options)}"
-
-
-def nearest(name: str, options: Sequence[str]) -> str:
-    """`; did you mean mlp?`, or nothing."""
-    near = difflib.get_close_matches(name, options, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def options(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:

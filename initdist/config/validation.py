@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from initdist.config import registry
 from initdist.config.schema import Config, DatasetConfig, OptimizerConfig, StopConfig
-from initdist.errors import ConfigError
+from initdist.errors import ConfigError, nearest
 
 # Fields of the optimizer that not every one of them reads: by optimizer and by schedule.
 _OF_OPTIMIZER = {
@@ -39,7 +38,7 @@ def check_rules(config: Any) -> None:
     for key, value, metadata in leaves(config):
         rule = metadata.get("rule")
         if rule is not None and not rule.holds(value):
-            raise ConfigError(f"{key} must be {rule.text}, got {value!r}{registry.nearest(str(value), rule.options)}")
+            raise ConfigError(f"{key} must be {rule.text}, got {value!r}{nearest(str(value), rule.options)}")
 
 
 def check(config: Config) -> None:

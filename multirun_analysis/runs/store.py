@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from initdist.paths import default_tracking_uri
+from initdist.errors import nearest
 from multirun_analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LISTED = 10  # how many experiments or sweeps a message lists
-
-
-def default_uri(directory: str | Path) -> str:
-    """MLFLOW_TRACKING_URI, else the SQLite store in a directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(directory)
 
 
 def masked(uri: str) -> str:
@@ -85,9 +78,7 @@ def check_sqlite(uri: str) -> None:
 
 def missing_experiment(uri: str, name: str, deleted: bool, known: Sequence[str]) -> AnalysisError:
     """What to tell who asks for an experiment that is not there."""
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f", nearest {near[0]}" if near else ""
     return AnalysisError(
         f"tracking.experiment={name} {'was deleted' if deleted else 'does not exist'} in {masked(uri)}. "
-        f"It holds: {listing(sorted(known)) or 'no experiment'}{hint}"
+        f"It holds: {listing(sorted(known)) or 'no experiment'}{nearest(name, known)}"
     )

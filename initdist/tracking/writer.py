@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,6 @@ class Writer:
     def __enter__(self) -> Writer:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the waiting is done here
         self._client = ThroughClient(self.store)
-        self._writing = _quickest(self.store, self._client)
         self._thread.start()
         return self
 
@@ -91,6 +91,15 @@ class Writer:
                     self._guard(lambda run=run: self._end(run, status))  # type: ignore[misc]
         if kind is None:
             self._raise()
+
+    @cached_property
+    def _writing(self) -> InDatabase | ThroughClient:
+        """The fastest way. Opened in the thread, while others import and train."""
+        if not is_database(self.store.uri):
+            return self._client
+        from initdist.tracking.in_database import InDatabase  # with it come MLflow's tables
+
+        return InDatabase.of(self.store, self._client) or self._client
 
     def start(self, key: Any, network: NetworkFacts) -> None:
         """Create a network's run, RUNNING, with its params, tags and datasets."""
@@ -187,14 +196,6 @@ class Writer:
         now = int(time.time() * 1000)
         self._writing.end(run, status, max(now, self._opened_ms), points, tags or {})
         run.ended = True
-
-
-def _quickest(store: Store, client: ThroughClient) -> InDatabase | ThroughClient:
-    if not is_database(store.uri):
-        return client
-    from initdist.tracking.in_database import InDatabase  # with it come MLflow's tables
-
-    return InDatabase.of(store, client) or client
 
 
 def _entries(text: str | None) -> dict[str, Any]:

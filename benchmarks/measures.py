@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 from machine import described, machine
 
 from initdist import catalogue, names, tracking
-from initdist.paths import default_tracking_uri
+from initdist.paths import store_uri
 
 AXES = {"width": "model.width", "n": "dataset.train_size", "noise": "noise.level"}
 INFINITE = 1.7e308  # what MLflow makes of it
@@ -123,7 +122,7 @@ def directions(grid: dict[Cell, list[Any]]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--uri", default=os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri("."))
+    parser.add_argument("--uri", default=store_uri())
     parser.add_argument("--experiment", default="initdist")
     chosen = parser.parse_args()
     store = tracking.existing(chosen.uri, chosen.experiment)

@@ -6,14 +6,16 @@ import importlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initdist import names
 from initdist.config import families
 from initdist.config.registry import unknown
-from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
 from initdist.paths import measure_catalogue
+
+if TYPE_CHECKING:
+    from initdist.config.schema import MeasuresConfig
 
 Options = Mapping[str, Mapping[str, Any]]  # measure -> the options that its value is computed with
 

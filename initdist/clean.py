@@ -20,7 +20,7 @@ from initdist import tracking
 from initdist.config.schema import DatasetConfig
 from initdist.data.datasets import images
 from initdist.errors import StorageError
-from initdist.paths import default_tracking_uri
+from initdist.paths import store_uri
 from initdist.sweeps import leases, outbox, workspace
 from initdist.sweeps.summary import counted
 from initdist.tracking.store import sqlite_path
@@ -43,8 +43,7 @@ def main() -> None:
         "network that is trained but not in the store yet, what a living process trains, or a file that initdist "
         "has not made.",
     )
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(".")
-    parser.add_argument("--uri", default=uri, help="the tracking store (default: %(default)s)")
+    parser.add_argument("--uri", default=store_uri(), help="the tracking store (default: %(default)s)")
     parser.add_argument("--experiment", default="initdist", help="the experiment in it (default: %(default)s)")
     parser.add_argument("--checkpoints", default="checkpoints", help="checkpoint.dir of the sweeps (%(default)s)")
     parser.add_argument(

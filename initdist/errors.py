@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 
 class UserError(ValueError):
     """Base of every error whose message is meant for the person at the command line."""
@@ -28,3 +31,9 @@ class StorageError(UserError):
         return cls(
             f"{place} cannot be written to: {why}. Nothing that is there is lost: the same command goes on from it"
         )
+
+
+def nearest(name: str, options: Sequence[str]) -> str:
+    """`; did you mean mlp?`, or nothing."""
+    near = difflib.get_close_matches(name, options, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,5 +1,6 @@
 """Where the configuration files and the default tracking store are."""
 
+import os
 from pathlib import Path
 
 DEFAULT_STORE = "mlflow.db"
@@ -17,6 +18,11 @@ def conf_dir() -> str:
 def measure_catalogue() -> Path:
     """JSON file of what is known about each measure: what the analysis reads in place of the registry."""
     return Path(__file__).resolve().parent / "measures" / "catalogue.json"
+
+
+def store_uri(asked_for: str | None = None, directory: str | Path = ".") -> str:
+    """The tracking store: what is asked for, else MLFLOW_TRACKING_URI, else the SQLite store in a directory."""
+    return asked_for or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(directory)
 
 
 def default_tracking_uri(directory: str | Path) -> str:

@@ -6,14 +6,13 @@ import argparse
 import os
 import sys
 
-from initdist.paths import default_tracking_uri
+from initdist.paths import store_uri
 
 
 def main() -> None:
     """Replace this process by the MLflow server, bound to this machine alone."""
     parser = argparse.ArgumentParser(prog="initdist.ui", description="Open the MLflow UI on the tracking store.")
-    default = os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(".")
-    parser.add_argument("--uri", default=default, help="the store (default: %(default)s)")
+    parser.add_argument("--uri", default=store_uri(), help="the store (default: %(default)s)")
     parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default: %(default)s)")
     options = parser.parse_args()
     path = options.uri.removeprefix("sqlite:///")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from initdist import names
+from initdist.errors import nearest
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.runs.store import masked
 
@@ -70,8 +70,7 @@ def register() -> None:
 def validate(config: AnalysisConfig) -> None:
     """Raises AnalysisError that names the key, the rule and the value."""
     if config.target is not None and config.target not in TARGETS:
-        near = difflib.get_close_matches(config.target, TARGETS, 1)
-        hint = f" (nearest: {near[0]})" if near else ""
+        hint = nearest(config.target, TARGETS)
         raise AnalysisError(f"target must be one of {', '.join(TARGETS)}, got {config.target!r}{hint}")
     if not config.out:
         raise AnalysisError("out must not be empty")

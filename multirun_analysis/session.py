@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from initdist.paths import store_uri
 from multirun_analysis import uptodate
 from multirun_analysis.config import AnalysisConfig, command, ui_url
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import HISTORIES
 from multirun_analysis.runs.read import Networks, Source, networks_of, quiet, read_histories, read_records
 from multirun_analysis.runs.records import Records, Tell
-from multirun_analysis.runs.store import default_uri, one_line, open_client
+from multirun_analysis.runs.store import one_line, open_client
 from multirun_analysis.runs.where import axes_of, flat, measures_of, require_known, select
 from multirun_analysis.second import Second
 
@@ -37,7 +38,7 @@ class Outcome:
 
 def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -> Outcome:
     """directory: where relative paths and the default store lie. Raises AnalysisError."""
-    uri = config.tracking.uri or default_uri(directory)
+    uri = store_uri(config.tracking.uri, directory)
     out = Path(directory) / config.out
     manifest = None if config.refresh else uptodate.load(out)
     with closing(Second()) as helper:

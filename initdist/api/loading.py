@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from initdist import models, names
 from initdist.cli import compose
 from initdist.config.schema import Config
 from initdist.errors import UserError
-from initdist.paths import default_tracking_uri
+from initdist.paths import store_uri
 from initdist.tracking.store import client, sqlite_path
 
 if TYPE_CHECKING:
@@ -72,10 +71,6 @@ def load_data(run_id: str, tracking_uri: str | None = None) -> tuple[Tensor, Ten
     return inputs[0], labels[0], test_inputs[0], test_labels[0]
 
 
-def _uri(tracking_uri: str | None) -> str:
-    return tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(".")
-
-
 def _existing_client(uri: str) -> Any:
     """A client of a store that is there: MLflow would make a new one, or its tables in another database."""
     path = sqlite_path(uri)
@@ -102,7 +97,7 @@ def _run_config(run_id: str, tracking_uri: str | None) -> tuple[Config, Any]:
     """The config that a run's params describe, with this machine's dataset root."""
     from mlflow.exceptions import MlflowException
 
-    uri = _uri(tracking_uri)
+    uri = store_uri(tracking_uri)
     known = _existing_client(uri)
     try:
         run = known.get_run(run_id)
@@ -120,7 +115,7 @@ def _weights(run: Any, tracking_uri: str | None, shapes: Mapping[str, Sequence[i
 
     with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
         try:
-            file = client(_uri(tracking_uri)).download_artifacts(run.info.run_id, names.WEIGHTS_FILE, folder)
+            file = client(store_uri(tracking_uri)).download_artifacts(run.info.run_id, names.WEIGHTS_FILE, folder)
         except (MlflowException, OSError) as error:
             raise UserError("it has no weights: it was trained with tracking.save_weights=false") from error
         return weights.load(Path(file), shapes)

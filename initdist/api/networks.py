@@ -86,12 +86,10 @@ def measure_runs(
     keys of `measures`: `draws=20`. Returns how many were measured, had everything, lack weights, were refused (each is
     named on stderr) and failed. Raises UserError and TrackingError where nothing can begin.
     """
-    import os
-
     from initdist import paths, tracking
     from initdist.sweeps import backfill, lacking
 
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or paths.default_tracking_uri(".")
+    uri = paths.store_uri(tracking_uri)
     settings = lacking.settings(measures or ("all",), options, uri, experiment, sweep, where or {}, device, workers)
     store = tracking.existing(uri, experiment)
     found = lacking.find(store, settings)

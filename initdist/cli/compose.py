@@ -15,7 +15,7 @@ from initdist import models
 from initdist.cli import messages
 from initdist.config import expansion, families, schema
 from initdist.errors import ConfigError
-from initdist.paths import default_tracking_uri
+from initdist.paths import store_uri
 
 GROUPS = {
     "dataset": schema.DatasetConfig,
@@ -28,7 +28,7 @@ GROUPS = {
 
 def register() -> None:
     """Make `/schema/...` known to Hydra. Safe to call twice."""
-    OmegaConf.register_new_resolver("default_store", lambda: default_tracking_uri("."), replace=True)
+    OmegaConf.register_new_resolver("default_store", store_uri, replace=True)
     store = ConfigStore.instance()
     store.store(group="schema", name="root", node=schema.Config, package="_global_")
     for group, node in GROUPS.items():

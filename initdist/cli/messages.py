@@ -14,6 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 
 from initdist.config import families, registry
+from initdist.errors import nearest
 
 FULL = "HYDRA_FULL_ERROR"  # with it Hydra raises what it would print over several lines
 GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
@@ -57,7 +58,7 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
         ):
             return wrong  # whose key it may be
         key, given = unknown[1], re.search(r"use \+(\S.*)", text)
-        hint = registry.nearest(key, sorted(keys())) or "; --cfg job shows those that there are"
+        hint = nearest(key, sorted(keys())) or "; --cfg job shows those that there are"
         return f"{key} must be a key of the config, got {given[1] if given else key}{hint}"
     if merging := re.match(r"Error merging override (\S+?)=(.*)", text):
         return f"{merging[1]} must be of its type, got {merging[1]}={merging[2]}: {cause}"

@@ -1,24 +1,17 @@
 """The names that a schema writes out against those that code implements, and what is said of one that is unknown."""
 
-import difflib
 import importlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
-from initdist.errors import ConfigError
+from initdist.errors import ConfigError, nearest
 
 
 def unknown(key: str, name: str, known: object) -> str:
     """Message for a name that is not registered, with the nearest one that is."""
     options = sorted(map(str, known))  # type: ignore[call-overload]
     return f"{key} must be one of {', '.join(options)}, got {name!r}{nearest(name, options)}"
-
-
-def nearest(name: str, options: Collection[str]) -> str:
-    """`; did you mean mlp?`, or nothing."""
-    near = difflib.get_close_matches(name, options, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def options(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from initdist.config import families, registry, stops
+from initdist.config import families, stops
 from initdist.config.schema import Config, DatasetConfig, OptimizerConfig, StopConfig
-from initdist.errors import ConfigError
+from initdist.errors import ConfigError, nearest
 
 # Fields of the optimizer that every one of them reads, and those that not every schedule does.
 _OF_ALL = {"weight_decay", "clip_norm", "schedule", "schedule_epochs", "schedule_factor"}
@@ -33,7 +33,7 @@ def check_rules(config: Any) -> None:
     for key, value, metadata in leaves(config):
         rule = metadata.get("rule")
         if rule is not None and not rule.holds(value):
-            raise ConfigError(f"{key} must be {rule.words}, got {value!r}{registry.nearest(str(value), rule.options)}")
+            raise ConfigError(f"{key} must be {rule.words}, got {value!r}{nearest(str(value), rule.options)}")
 
 
 def check(config: Config) -> None:

@@ -2,11 +2,12 @@
 
 Plain values come in (a NetworkFacts, its Outcome); this room knows how to wait for what may pass, and nothing of torch,
 Hydra or configs. It offers `prepare` and `existing` (a Store), the look-up of what has finished, the runs of sweeps, a
-Writer, and which process a run belongs to.
+Writer, a Reader (which the analysis uses too), and which process a run belongs to.
 """
 
 from initdist.tracking.lookup import Finished, finished, finished_among, finished_runs
 from initdist.tracking.process import is_alive, is_dead, is_process, this_process
+from initdist.tracking.reader import Reader, Row, Rows, reading
 from initdist.tracking.records import DatasetInfo, NetworkFacts, Outcome, Store, TrackingError
 from initdist.tracking.runs import (
     artifact,
@@ -27,6 +28,9 @@ __all__ = [
     "Finished",
     "NetworkFacts",
     "Outcome",
+    "Reader",
+    "Row",
+    "Rows",
     "Store",
     "TrackingError",
     "Writer",
@@ -45,6 +49,7 @@ __all__ = [
     "is_process",
     "open_sweep",
     "prepare",
+    "reading",
     "stale",
     "sweep_id",
     "sweep_identities",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import sys
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from initdist import names
-from initdist.tracking import sqlite
-from initdist.tracking.records import Store
+from initdist.tracking.records import Store, TrackingError
 from initdist.tracking.runs import search, tagged
+from initdist.tracking.tables import listed, opened
 
 
 class Finished(NamedTuple):
@@ -28,7 +26,7 @@ _TAGS = (names.IDENTITY, names.STOP_REASON, names.CODE, names.MEASURES)
 _SQL = (
     "SELECT r.run_uuid, "
     + ", ".join(f"(SELECT value FROM tags WHERE key = '{key}' AND run_uuid = r.run_uuid)" for key in _TAGS)
-    + " FROM runs r WHERE r.experiment_id = ? AND r.lifecycle_stage = 'active' AND r.status = 'FINISHED' "
+    + " FROM runs r WHERE r.experiment_id = :experiment AND r.lifecycle_stage = 'active' AND r.status = 'FINISHED' "
     f"AND EXISTS (SELECT 1 FROM tags WHERE key = '{names.KIND}' AND value = '{names.KIND_NETWORK}' "
     "AND run_uuid = r.run_uuid) {} ORDER BY r.start_time DESC, r.run_uuid"
 )
@@ -42,7 +40,7 @@ IDENTITIES_A_QUERY = 500
 def finished(store: Store, since_ms: int | None = None, but: Container[str] = ()) -> dict[str, Finished]:
     """Identity -> FINISHED network, the latest of each: all, or those said to have ended since; but for these runs."""
     since = since_ms or 0
-    found = _in_sqlite(store, [("AND coalesce(r.end_time, 0) >= ?", [since])])
+    found = _in_tables(store, [("AND coalesce(r.end_time, 0) >= :since", {"since": since})])
     if found is None:
         found = _through_client(store, "" if since_ms is None else f" and attributes.end_time >= {since_ms}")
     return _latest(found, but)
@@ -53,11 +51,10 @@ def finished_among(store: Store, identities: Iterable[str]) -> dict[str, Finishe
     asked = list(identities)
     queries = []
     for first in range(0, len(asked), IDENTITIES_A_QUERY):
-        some = asked[first : first + IDENTITIES_A_QUERY]
-        places = ", ".join("?" * len(some))
+        places, some = listed("identity", asked[first : first + IDENTITIES_A_QUERY])
         within = f"SELECT run_uuid FROM tags WHERE key = '{names.IDENTITY}' AND value IN ({places})"
         queries.append((f"AND r.run_uuid IN ({within})", some))
-    found = _in_sqlite(store, queries)
+    found = _in_tables(store, queries)
     if found is None:
         found = (one for each in asked for one in _through_client(store, f" and {tagged(names.IDENTITY, each)}"))
     return _latest(found)
@@ -85,21 +82,20 @@ def _through_client(store: Store, condition: str) -> Iterator[tuple[str, Finishe
         yield _finished(run.info.run_id, *(run.data.tags.get(key) for key in _TAGS))
 
 
-def _in_sqlite(store: Store, queries: Iterable[tuple[str, list[Any]]]) -> Iterable[tuple[str, Finished]] | None:
-    """The same; None where the store is no SQLite file with the tables that are read here, or is not to be read."""
-    file = sqlite.file(store)
-    if file is None:
-        return None
+def _in_tables(
+    store: Store, queries: Iterable[tuple[str, Mapping[str, object]]]
+) -> Iterable[tuple[str, Finished]] | None:
+    """The same; None where the store is no database with the tables that are read here, or is not to be read."""
     try:
-        with contextlib.closing(sqlite.connect(file, "ro")) as database:
-            if not sqlite.has(database, _COLUMNS):
+        with opened(store.uri, _COLUMNS) as select:
+            if select is None:
                 return None
             return [
                 _finished(*row)
                 for condition, values in queries
-                for row in database.execute(_SQL.format(condition), [store.experiment_id, *values])
+                for row in select(_SQL.format(condition), {"experiment": int(store.experiment_id), **values})
             ]
-    except sqlite3.Error:  # MLflow says what is wrong
+    except TrackingError:  # MLflow says what is wrong
         return None
 
 

@@ -18,6 +18,7 @@ from initdist.tracking.records import Store, TrackingError
 T = TypeVar("T")
 
 SQLITE = "sqlite:///"
+DATABASES, SERVERS = (SQLITE, "postgresql", "mysql", "mssql"), ("http://", "https://", "databricks")
 MLFLOW = frozenset({"alembic_version", "experiments", "runs", "metrics"})  # tables of any of its stores
 LOCK_SECONDS, QUIET_SECONDS = 120.0, 3.0
 # A server that does not answer must be reported in seconds, not after MLflow's minutes of retries.
@@ -81,7 +82,7 @@ def prepare(uri: str, experiment: str, create: bool = True) -> Store:
     """
     if uri.startswith(SQLITE):
         return _prepare_sqlite(uri, experiment, create)
-    if not uri.startswith(("http://", "https://", "postgresql", "mysql", "mssql", "databricks")):
+    if not uri.startswith((*DATABASES, *SERVERS)):
         raise TrackingError(
             f"tracking.uri must be a database or a server (sqlite:////path/mlflow.db, http://host:port), got {uri!r}"
         )
@@ -97,6 +98,11 @@ def amending(store: Store) -> Iterator[None]:
     path = sqlite_path(store.uri)
     with contextlib.nullcontext() if path is None else FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
         yield
+
+
+def is_database(uri: str) -> bool:
+    """Whether MLflow reaches this store by itself, and not by a server."""
+    return uri.startswith(DATABASES)
 
 
 def sqlite_path(uri: str) -> Path | None:

@@ -9,16 +9,19 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initdist import names
 from initdist.retry import patiently
-from initdist.tracking import in_sqlite
 from initdist.tracking.records import NetworkFacts, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags
-from initdist.tracking.store import amending, may_pass
+from initdist.tracking.store import amending, is_database, may_pass
 from initdist.tracking.through_client import ThroughClient
+
+if TYPE_CHECKING:
+    from initdist.tracking.in_database import InDatabase
 
 WAITING = 64  # outcomes that may wait to be written before training has to
 PARAM_LENGTH = 6000  # MLflow cuts longer values silently
@@ -64,7 +67,6 @@ class Writer:
     def __enter__(self) -> Writer:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the waiting is done here
         self._client = ThroughClient(self.store)
-        self._writing = in_sqlite.InSqlite.of(self.store, self._client) or self._client
         self._thread.start()
         return self
 
@@ -89,6 +91,15 @@ class Writer:
                     self._guard(lambda run=run: self._end(run, status))  # type: ignore[misc]
         if kind is None:
             self._raise()
+
+    @cached_property
+    def _writing(self) -> InDatabase | ThroughClient:
+        """The fastest way. Opened in the thread, while others import and train."""
+        if not is_database(self.store.uri):
+            return self._client
+        from initdist.tracking.in_database import InDatabase  # with it come MLflow's tables
+
+        return InDatabase.of(self.store, self._client) or self._client
 
     def start(self, key: Any, network: NetworkFacts) -> None:
         """Create a network's run, RUNNING, with its params, tags and datasets."""

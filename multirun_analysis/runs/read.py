@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,19 +13,17 @@ from urllib.parse import unquote, urlparse
 
 import numpy as np
 
-from initdist import names
+from initdist import names, tracking
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.runs import client as through_client
-from multirun_analysis.runs import sqlite
 from multirun_analysis.runs.params import NUMERIC, is_seed, typed, unparsable
-from multirun_analysis.runs.records import TAGS, Records, Tell
+from multirun_analysis.runs.records import TAGS, Records, Tell, records_of
 from multirun_analysis.runs.store import (
     check_sqlite,
     check_uri,
-    find_experiment,
     listing,
     masked,
     missing_experiment,
+    one_line,
     open_client,
 )
 
@@ -83,28 +80,21 @@ def read_networks(uri: str, experiment: str, sweep: str | None = None, tell: Tel
 
 def read_records(uri: str, experiment: str, tell: Tell = quiet) -> Records:
     """All runs of an experiment and the lists of its sweeps. Raises AnalysisError."""
-    check_uri(uri)
     tell("reading the store")
-    with _tables(uri) as connection:
-        if connection is not None:
-            found, stage, known = sqlite.experiment(connection, experiment)
-            if found is None or stage != "active":
-                raise missing_experiment(uri, experiment, found is not None, known)
-            return _with_lists(sqlite.read(connection, found), uri)
-    client = open_client(uri)
-    found = find_experiment(client, uri, experiment).experiment_id
-    return _with_lists(through_client.read(client, uri, found, tell), uri)
+    with _reading(uri) as reader:
+        found = reader.experiment(experiment)
+        if found.id is None:
+            raise missing_experiment(uri, experiment, found.was_deleted, found.others)
+        rows = reader.rows(found.id, TAGS.values(), lambda number: tell(f"reading the store: {number:,} runs"))
+        return _with_lists(records_of(found.id, rows), uri)
 
 
 def read_histories(uri: str, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
     """Columns run_id, metric, step, value: histories of some runs, one point a step (the last one logged)."""
     import pandas as pd
 
-    with _tables(uri) as connection:
-        if connection is not None:
-            points = sqlite.histories(connection, run_ids, metrics)
-        else:
-            points = through_client.histories(open_client(uri), run_ids, metrics)
+    with _reading(uri) as reader:
+        points = reader.histories(run_ids, metrics)
     frame = pd.DataFrame(points, columns=list(HISTORY_COLUMNS)).astype({"value": "float64"})
     frame = frame.drop_duplicates([RUN_ID, "metric", "step"], keep="last")
     order = {run_id: place for place, run_id in enumerate(run_ids)}
@@ -129,17 +119,16 @@ def networks_of(records: Records, source: Source) -> Networks:
 
 
 @contextmanager
-def _tables(uri: str) -> Iterator[sqlite3.Connection | None]:
-    """The tables of an SQLite store that can be read directly, else None."""
-    if not uri.startswith("sqlite:///"):
-        yield None
-        return
-    check_sqlite(uri)
+def _reading(uri: str) -> Iterator[tracking.Reader]:
+    """A reader of a store that is there. Raises AnalysisError."""
+    check_uri(uri)
+    if uri.startswith("sqlite"):
+        check_sqlite(uri)
     try:
-        with sqlite.opened(uri) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise AnalysisError(f"tracking.uri={uri} cannot be read as an SQLite store: {error}") from error
+        with tracking.reading(uri) as reader:
+            yield reader
+    except tracking.TrackingError as error:
+        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be read: {one_line(error)}") from error
 
 
 def _with_lists(records: Records, uri: str) -> Records:

@@ -1,16 +1,19 @@
-"""Every run of an experiment as arrays, one a param, metric or tag: the one form that both ways of reading give."""
+"""Every run of an experiment as arrays, one a param, metric or tag."""
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from initdist import names
+from initdist.tracking import Row, Rows
 
 Tell = Callable[[str], None]  # what is being done, for whoever waits
 
@@ -61,6 +64,36 @@ class Records:
         for run_id in sorted(self.identities):
             found.update("\x1f".join([run_id, *sorted(self.identities[run_id])]).encode())
         return found.hexdigest()
+
+
+def records_of(experiment_id: str, rows: Rows) -> Records:
+    """What a store's reader gives of an experiment, as arrays."""
+    with _uncollected():
+        columns = zip(*rows.runs, strict=True) if rows.runs else [()] * len(Row._fields)
+        info = {name: np.array(column, dtype=object) for name, column in zip(Row._fields, columns, strict=True)}
+        ids = info["run_id"]
+        params, tags = spread(rows.params, ids), spread(rows.tags, ids)
+        metrics = spread(rows.metrics, ids, numeric=True)
+    empty = np.full(len(ids), None, dtype=object)
+    return Records(
+        str(experiment_id),
+        info,
+        params,
+        {key: finite(values) for key, values in metrics.items()},
+        {column: tags.get(tag, empty) for column, tag in TAGS.items()},
+    )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A million small rows make the garbage collector look at them again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def spread(

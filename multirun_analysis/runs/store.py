@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from initdist.paths import default_tracking_uri
+from initdist.errors import nearest
 from multirun_analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
 
 LISTED = 10  # how many experiments or sweeps a message lists
-
-
-def default_uri(directory: str | Path) -> str:
-    """MLFLOW_TRACKING_URI, else the SQLite store in a directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(directory)
 
 
 def masked(uri: str) -> str:
@@ -84,32 +76,9 @@ def check_sqlite(uri: str) -> None:
         raise AnalysisError(f"tracking.uri={uri} is not an MLflow store: {path} has no table of experiments and runs")
 
 
-def find_experiment(client: MlflowClient, uri: str, name: str) -> Experiment:
-    """The experiment of this name. Raises AnalysisError that lists those that exist."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        experiment = client.get_experiment_by_name(name)
-        if experiment is not None and experiment.lifecycle_stage == "active":
-            return experiment
-        names: list[str] = []
-        token = None
-        while True:
-            page = client.search_experiments(page_token=token)
-            names += [found.name for found in page]
-            token = page.token
-            if not token:
-                break
-    except (MlflowException, OSError) as error:
-        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be read: {one_line(error)}") from error
-    raise missing_experiment(uri, name, experiment is not None, names)
-
-
 def missing_experiment(uri: str, name: str, deleted: bool, known: Sequence[str]) -> AnalysisError:
     """What to tell who asks for an experiment that is not there."""
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f", nearest {near[0]}" if near else ""
     return AnalysisError(
         f"tracking.experiment={name} {'was deleted' if deleted else 'does not exist'} in {masked(uri)}. "
-        f"It holds: {listing(sorted(known)) or 'no experiment'}{hint}"
+        f"It holds: {listing(sorted(known)) or 'no experiment'}{nearest(name, known)}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import re
@@ -11,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from initdist import names
+from initdist.errors import nearest
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import value as shown
 from multirun_analysis.runs.params import MISSING, is_seed, number_of
@@ -65,9 +65,7 @@ def require_known(key: str, given: Iterable[str], known: Sequence[str], what: st
     """Raises AnalysisError with the nearest and the known names if one given is not among them."""
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"nearest {near[0]}; " if near else ""
-            raise AnalysisError(f"{key}: {name} is none of the {what}: {hint}{listing(list(known))}")
+            raise AnalysisError(f"{key}: {name} is none of the {what}: {listing(list(known))}{nearest(name, known)}")
 
 
 def measures_of(frame: pd.DataFrame) -> list[str]:

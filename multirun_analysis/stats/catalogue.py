@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from initdist import names
-from initdist.paths import measure_catalogue
+from initdist.catalogue import entries
 
 NORMALIZATIONS = ("none", "root", "square", "log")
 
@@ -36,14 +35,13 @@ class Entry:
 
 @cache
 def read_catalogue() -> dict[str, Entry]:
-    """Name -> entry, read once. Empty where the file is missing: every measure then has the fallback."""
-    try:
-        listed = json.loads(measure_catalogue().read_text(encoding="utf-8"))["measures"]
-    except FileNotFoundError:
-        return {}
+    """Name -> entry, of the measures with a normalization that is known here."""
     fields = ("name", "group", "formula", "source", "orientation", "normalization")
-    entries = [Entry(**{field: item[field] for field in fields}) for item in listed]
-    return {entry.name: entry for entry in entries if entry.normalization in NORMALIZATIONS}
+    return {
+        name: Entry(**{field: item[field] for field in fields})
+        for name, item in entries().items()
+        if item["normalization"] in NORMALIZATIONS
+    }
 
 
 def entry(name: str, catalogue: Mapping[str, Entry]) -> Entry:

@@ -139,15 +139,16 @@ def test_a_second_call_says_that_nothing_has_changed(planted, tmp_path):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("where.model.widht=64", "model.widht is none of the config keys of these networks: nearest model.width;"),
+        ("where.model.widht=64", "; did you mean model.width?"),
         ("where.model.width=65", "where.model.width=65 matches no network: there is 16, 64, 256"),
         ("where.model.width=<x", "where.model.width=<x: < must be followed by a number, got 'x'"),
-        ("measures=parm_norm", "measures: parm_norm is none of the measures of these networks: nearest param_norm;"),
+        ("measures=parm_norm", "; did you mean param_norm?"),
+        ("where.x.y=64", "where.x.y: x.y is none of the config keys of these networks: "),
         ("group=model.depth", "group: model.depth is none of the config keys that vary among these networks:"),
-        ("target=test_eror", "generalization_gap_noisy, test_error, got 'test_eror' (nearest: test_error)"),
+        ("target=test_eror", "generalization_gap_noisy, test_error, got 'test_eror'; did you mean test_error?"),
         ("tracking.ui_url=localhost", "tracking.ui_url must begin with http:// or https://, got 'localhost'"),
         ("tracking.experiment=initdist,initdist", "tracking.experiment must name each experiment once"),
-        ("tracking.experiment=initdits", "It holds: Default, initdist, nearest initdist"),
+        ("tracking.experiment=initdits", "It holds: Default, initdist; did you mean initdist?"),
     ],
 )  # fmt: skip
 def test_bad_values_are_answered_in_one_line_with_what_there_is(planted, argument, message):

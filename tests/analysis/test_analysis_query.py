@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from unittest.mock import Mock
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,8 @@ import pytest
 
 import multirun_analysis
 from initdist import names
+from initdist.tracking import reader
 from multirun_analysis import AnalysisError, load_runs
-from multirun_analysis.runs import client, sqlite
 from multirun_analysis.runs import read as query
 from multirun_analysis.runs.exclusions import counts, counts_by_cell, exclude, require_some, with_unconverged
 from multirun_analysis.runs.read import read_histories, read_networks, read_records
@@ -41,11 +41,10 @@ def test_every_network_is_one_row_with_typed_params(planted):
 @pytest.fixture
 def through_client(monkeypatch):
     """As with a store whose tables are not those that are read directly."""
-    monkeypatch.setitem(sqlite.COLUMNS, "runs", {"a column of another version"})
-    read = Mock(wraps=client.read)
-    monkeypatch.setattr(client, "read", read)
-    yield
-    assert read.called
+    monkeypatch.setitem(reader.COLUMNS, "runs", {"a column of another version"})
+    with patch.object(reader.FromClient, "rows", autospec=True, side_effect=reader.FromClient.rows) as rows:
+        yield
+    assert rows.called
 
 
 @pytest.mark.parametrize("store", ["planted", "messy"])
@@ -67,7 +66,7 @@ def test_tables_and_client_give_the_same(store, request):
 
 def test_pages_are_followed_and_the_order_is_stable(planted, monkeypatch, through_client):
     whole = load_runs(planted.uri)
-    monkeypatch.setattr(client, "PAGE", 7)
+    monkeypatch.setattr(reader, "PAGE", 7)
     pd.testing.assert_frame_equal(load_runs(planted.uri), whole)
     order = whole[["dataset.train_size", "model.width", "noise.level", "seed"]]
     pd.testing.assert_frame_equal(order.sort_values(list(order.columns), ignore_index=True), order)

@@ -342,7 +342,7 @@ def test_any_damaged_image_is_read_or_named(tmp_path):
 
 def test_any_damaged_store_is_named_or_still_whole(tmp_path):
     """Pages of the file are overwritten, or it is cut off; what cannot be used is refused with its path."""
-    from tests.test_tracking import NETWORK, OUTCOME
+    from tests.tracking.test_tracking import NETWORK, OUTCOME
 
     first = tmp_path / "mlflow.db"
     with tracking.Writer(tracking.prepare(f"sqlite:///{first}", "x"), None, None) as writer:

@@ -45,9 +45,9 @@ def store(uri, request):
 
 @pytest.fixture(params=["directly", "by the client"])
 def looked_up(request, monkeypatch):
-    """Finished networks are looked up in SQLite's tables, or as in any other store: the same are found."""
+    """Finished networks are looked up in the tables, or as in any other store: the same are found."""
     if request.param == "by the client":
-        monkeypatch.setattr("initdist.tracking.lookup.sqlite.file", lambda store: None)
+        monkeypatch.setattr("initdist.tracking.lookup._in_tables", lambda store, queries: None)
 
 
 def write(store, *networks, outcome=OUTCOME, parent=None, sweep=None):
@@ -183,7 +183,7 @@ def test_a_killed_process_leaves_a_run_that_the_next_start_closes(store):
     script = (
         "import sys, time\n"
         "from initdist import tracking\n"
-        "from tests.test_tracking import NETWORK\n"
+        "from tests.tracking.test_tracking import NETWORK\n"
         f"store = tracking.prepare({store.uri!r}, {store.experiment!r})\n"
         "writer = tracking.Writer(store, None, None).__enter__()\n"
         "writer.start(0, NETWORK)\n"
@@ -231,7 +231,7 @@ def test_eight_processes_on_a_fresh_store(tmp_path):
         "import sys\n"
         "from dataclasses import replace\n"
         "from initdist import tracking\n"
-        "from tests.test_tracking import NETWORK, OUTCOME, write\n"
+        "from tests.tracking.test_tracking import NETWORK, OUTCOME, write\n"
         "store = tracking.prepare(sys.argv[1], 'shared')\n"
         "write(store, replace(NETWORK, identity=sys.argv[2]))\n"
     )

@@ -1,0 +1,77 @@
+"""A database's tables by plain SELECTs: several times faster than through MLflow's client, and nothing is written.
+
+SQLite is read by Python's own module, which starts at once; PostgreSQL through MLflow's engine. Names of values in a
+SELECT begin with a colon.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from pathlib import Path
+from typing import Any
+
+from initdist.tracking.records import TrackingError
+from initdist.tracking.store import SQLITE
+
+Select = Callable[[str, Mapping[str, object]], Iterable[Any]]
+Columns = Callable[[str], Set[str]]  # of a table; none if it is not there
+BUSY_SECONDS = 20.0  # for another writer, as MLflow waits
+
+
+@contextlib.contextmanager
+def opened(uri: str, wanted: Mapping[str, Set[str]]) -> Iterator[Select | None]:
+    """What selects from the tables of a store, all in one state.
+
+    None where the store is no such database, or where its tables lack the columns that are wanted. Raises
+    TrackingError, also for what a SELECT raises.
+    """
+    connect = _sqlite if uri.startswith(SQLITE) else _postgresql if uri.startswith("postgresql") else None
+    if connect is None:
+        yield None
+        return
+    with connect(uri) as (select, columns):
+        yield select if all(known <= columns(table) for table, known in wanted.items()) else None
+
+
+def listed(name: str, values: Iterable[object]) -> tuple[str, dict[str, object]]:
+    """`:name0, :name1`, for an IN, and the values under these names; of no values, what is equal to nothing."""
+    named = {f"{name}{number}": value for number, value in enumerate(values)}
+    return ", ".join(f":{key}" for key in named) or "NULL", named
+
+
+@contextlib.contextmanager
+def _sqlite(uri: str) -> Iterator[tuple[Select, Columns]]:
+    try:
+        file = Path(uri.removeprefix(SQLITE).partition("?")[0]).resolve()
+        with contextlib.closing(
+            sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        ) as database:
+            database.execute("BEGIN")
+            yield database.execute, lambda table: {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+    except sqlite3.Error as error:
+        raise TrackingError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _postgresql(uri: str) -> Iterator[tuple[Select, Columns]]:
+    import sqlalchemy as sa
+    from mlflow.store.db.utils import create_sqlalchemy_engine
+
+    try:
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        engine = create_sqlalchemy_engine(uri).execution_options(**options)
+        try:
+            with engine.connect() as database:
+                tables = sa.inspect(database)
+                yield (
+                    lambda sql, values: database.execute(sa.text(sql), dict(values)),
+                    lambda table: (
+                        {one["name"] for one in tables.get_columns(table)} if tables.has_table(table) else set()
+                    ),
+                )
+        finally:
+            engine.dispose()
+    except (sa.exc.SQLAlchemyError, ImportError) as error:  # also where its driver is not installed
+        raise TrackingError(str(error)) from error

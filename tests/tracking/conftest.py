@@ -1,0 +1,41 @@
+"""A PostgreSQL server of the tests' own, where its programs and a driver are installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URI of an empty database."""
+    driver = pytest.importorskip("psycopg2", reason="no driver of PostgreSQL: pip install 'initdist[postgres]'")
+    if not shutil.which("initdb") or not shutil.which("pg_ctl"):
+        pytest.skip("no server of PostgreSQL on this machine")
+    folder = Path(tempfile.mkdtemp(prefix="initdist-postgres-"))  # pytest's own may be closed to other users
+    user = "nobody" if os.geteuid() == 0 else None  # a server refuses to be root's
+    if user:
+        shutil.chown(folder, user)
+
+    def run(*command: str) -> None:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(command, check=True, cwd=folder, user=user, **quiet)
+
+    data = str(folder / "data")
+    try:
+        run("initdb", "-D", data, "-A", "trust", "-U", "initdist", "-E", "UTF8")
+        run(
+            "pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", f"-F -k {folder} -c listen_addresses=", "start"
+        )
+        try:
+            yield f"postgresql+{driver.__name__}://initdist@/postgres?host={folder}"
+        finally:
+            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -209,10 +209,8 @@ def _profile(device: str) -> list[Found]:
     import torch
 
     from initdist import network_configs
-    from initdist.stacks import compiler
     from initdist.training import job
 
-    compiler.postpone()
     one_job = ("dataset=mnist", "dataset.train_size=4096", "model.width=256", "vary.noise.level=[0,0.1,0.25,0.5,1.0]")
     small = ("dataset.train_size=64", "model.width=8", "stop.max_epochs=3")
     configs = network_configs(*(one_job if device == "cuda" else small), f"vary.seed={list(range(20))}")

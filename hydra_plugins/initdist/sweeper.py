@@ -8,21 +8,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hydra_plugins.initdist.composer import Composer
-
 if TYPE_CHECKING:
-    from hydra.core.config_loader import ConfigLoader
-
     from initdist.sweeps.planning import Job
     from initdist.sweeps.session import Sweep
 
@@ -48,13 +43,6 @@ class FusedSweeper(BasicSweeper):
     ) -> None:
         super().__init__(max_batch_size, params)
         self.fuse = fuse
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """As any sweeper, but with a loader of configs that composes jobs alike once."""
-        hydra_context = HydraContext(
-            cast("ConfigLoader", Composer(hydra_context.config_loader)), hydra_context.callbacks
-        )
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""

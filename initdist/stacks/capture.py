@@ -203,11 +203,6 @@ class _Last(TorchDispatchMode):
 
     operation = "a compiled step"
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """PyTorch would import its compiler to keep it away from here."""
-        return False
-
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.operation = str(function)
         return function(*args, **(kwargs or {}))

@@ -42,7 +42,8 @@ def warm() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if _METHOD == "forkserver":
-        multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.workers.worker"])
+        # The second is what PyTorch's first derivative imports: once here, and not in every process that trains.
+        multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.workers.worker", "torch._dynamo"])
         resource_tracker.ensure_running()
         with _without_ctrl_c():
             forkserver.ensure_running()

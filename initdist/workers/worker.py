@@ -24,7 +24,7 @@ from initdist.config.schema import Config
 from initdist.data import datasets
 from initdist.errors import DatasetError, DeviceError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
-from initdist.stacks import compiler, memory, optim, outline, stack, weights
+from initdist.stacks import memory, optim, outline, stack, weights
 from initdist.training import checkpoint, epochs, job, measuring, observer
 from initdist.training.checkpoint import State
 
@@ -46,7 +46,6 @@ def serve(connection: Connection, device: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     torch.set_num_threads(1)
-    compiler.postpone()
     try:
         while True:
             message = connection.recv()

@@ -420,13 +420,6 @@ def test_a_stack_expands_as_if_each_of_its_networks_were_composed_alone(changes:
     assert sorted(map(repr, found)) == sorted(map(repr, expected))
 
 
-def test_only_what_follows_an_axis_is_resolved_again() -> None:
-    cfg = unresolved()
-    assert expansion.moving(cfg, ["noise.level"]) == ["noise.level"]
-    assert expansion.moving(cfg, ["seed"]) == ["seed", "seeds.init", "seeds.data", "seeds.noise", "seeds.order"]
-    assert expansion.moving(unresolved({"measures.names": ["${loss.name}"]}), ["seed"]) is None
-
-
 def test_a_later_network_of_a_stack_that_breaks_a_rule_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"noise\.level must be between 0 and 1, got 1\.5"):
         expansion.networks(unresolved({"vary.noise.level": [0.5, 1.5]}))

@@ -1,4 +1,4 @@
-"""Functions written down as operations, for any number of networks, without PyTorch's compiler."""
+"""Functions written down as operations, for any number of networks."""
 
 import subprocess
 import sys
@@ -90,22 +90,17 @@ sys.path.insert(0, {tests!r})
 import torch
 from helpers import CPU, make
 from initdist.workers import worker
-from initdist.stacks import compiler
 from initdist.training import job
 torch.set_num_threads(1)
-compiler.postpone()
-for model in ("mlp", "linear", "cnn", "resnet"):
-    config = make({{"model.width": 4, "dataset.train_size": 20, "stop.max_epochs": 3}}, f"model={{model}}")
-    worker.capacity(config, CPU)
-    list(job.train([config], CPU))
-print(*sorted({{"torch._dynamo", "torch._inductor", "sympy", "sklearn"}} & set(sys.modules)))
-double = torch.compile(lambda x: 2 * x, backend="eager", fullgraph=True)
-print(double(torch.ones(2)).tolist(), "torch._dynamo" in sys.modules, torch._dynamo is sys.modules["torch._dynamo"])
+config = make({{"model.width": 4, "dataset.train_size": 20, "stop.max_epochs": 3}})
+worker.capacity(config, CPU)
+list(job.train([config], CPU))
+print("sklearn" in sys.modules)
 """
 
 
-def test_a_training_process_imports_neither_compiler_nor_scikit_learn_until_they_are_used():
+def test_a_training_process_imports_no_scikit_learn():
     script = WITHOUT.format(tests=str(Path(__file__).parents[1]))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["", "[2.0, 2.0] True True"]
+    assert done.stdout.splitlines() == ["False"]

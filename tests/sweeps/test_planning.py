@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
 
-import cloudpickle
 import pytest
 from helpers import composed, unresolved
-from hydra import initialize_config_dir
-from hydra._internal.callbacks import Callbacks
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.plugins import Plugins
-from hydra.errors import ConfigCompositionException
-from hydra.types import HydraContext, RunMode
-from omegaconf import OmegaConf
-from omegaconf.errors import ConfigAttributeError
 
-from hydra_plugins.initdist.composer import Composer
-from initdist.cli import compose
 from initdist.config import expansion, identity, schema
 from initdist.errors import ConfigError
-from initdist.paths import conf_dir
 from initdist.sweeps import planning
 
 
@@ -105,87 +91,3 @@ def test_fused_or_not_the_networks_are_the_same() -> None:
 def test_jobs_are_described(sizes: tuple[int, ...], words: str) -> None:
     networks = tuple(planning.networks(unresolved({"vary.seed": list(range(max(sizes)))})))
     assert planning.describe([planning.Job((), networks[:size]) for size in sizes]) == words
-
-
-@pytest.fixture
-def loader() -> Iterator[Any]:
-    """Hydra's own, for our configs."""
-    compose.register()
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        yield hydra.config_loader
-
-
-def test_jobs_are_what_hydra_would_compose_each_time(loader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweeper composes once for jobs that only set other values of the same keys."""
-    sweeper: Any = Plugins.instance().instantiate_sweeper(
-        hydra_context=HydraContext(loader, Callbacks()),
-        task_function=lambda cfg: None,
-        config=loader.load_configuration("config", [], RunMode.MULTIRUN),
-    )
-    arguments = ["optimizer=sgd,momentum", "model.width=8,16", "dataset.train_size=64,96", "seed=0,1", "history=3"]
-    calls: list[Sequence[str]] = []
-    composed_by = loader.load_sweep_config
-    monkeypatch.setattr(loader, "load_sweep_config", lambda c, o: (calls.append(o), composed_by(c, o))[1])
-    found = sweeper._jobs(arguments)
-    assert len(calls) == 2  # one for each optimizer
-    sweeper.hydra_context = HydraContext(loader, Callbacks())
-    expected = [planning.networks(sweeper._compose(job.overrides)) for job in found]
-    assert [list(job.networks) for job in found] == expected
-    assert len({network.identity for job in found for network in job.networks}) == 16
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["model.width=8", "seed=1", "history=3"],
-        ["model.width=16", "seed=0", "history=0"],
-        ["model.width='16'", "seed=2", "tracking.sweep='a b'"],
-        ["seed=3", "model.width=8"],
-        ["model.width=8", "seed=4", "hydra.job.chdir=true"],
-        ["model.width=8", "seed=5", "hydra.job.chdir=true"],
-        ["model.width=8", "seed=5", "+vary.model.width=[4,5]"],
-        ["optimizer=momentum", "seed=1"],
-        ["optimizer=adam", "seed=1"],
-        ["noise.level=1e-1", "tracking.uri=sqlite:///${oc.env:HOME}/x.db"],
-        ["noise.level=0", "tracking.uri=sqlite:////x.db"],
-        ["vary.seed=[1,2]", "model.width=8"],
-        ["seeds.init=5", "seeds={init:1,data:2}", "model.width=9"],
-        ["model.width=9", "model.width=8", "seed=1"],
-        ["vary.seed=[1,2,3]", "model.width=9"],
-    ],
-)
-def test_a_composer_gives_what_hydra_gives(loader: Any, overrides: list[str]) -> None:
-    """Whatever was composed before, each key of it, Hydra's own among them; what is done to it changes no other."""
-    master = loader.load_configuration("config", [], RunMode.MULTIRUN)
-    composer = Composer(loader)
-    for before in (overrides, [one.replace("seed=1", "seed=9") for one in overrides]):
-        given = composer.load_sweep_config(master, before)
-        given.seed, given.hydra.job.num = 77, 5
-    expected = loader.load_sweep_config(master, overrides)
-    assert master.hydra.sweep.dir  # resolved now: the time in it is that of all jobs
-    found = composer.load_sweep_config(master, overrides)
-    assert OmegaConf.to_container(found) == OmegaConf.to_container(expected)
-    assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(expected)
-    assert (
-        found.hydra.sweep.dir == composer.load_sweep_config(master, overrides).hydra.sweep.dir == master.hydra.sweep.dir
-    )
-    with pytest.raises(ConfigAttributeError):
-        found.no_such_key = 1
-
-
-def test_a_composer_refuses_as_hydra_does(loader: Any) -> None:
-    master = loader.load_configuration("config", [], RunMode.MULTIRUN)
-    composer = Composer(loader)
-    composer.load_sweep_config(master, ["model.width=8"])
-    for refused in (["model.width=wide"], ["model.widht=8"]):
-        with pytest.raises(ConfigCompositionException) as error:
-            composer.load_sweep_config(master, refused)
-        with pytest.raises(ConfigCompositionException) as expected:
-            loader.load_sweep_config(master, refused)
-        assert str(error.value) == str(expected.value)
-
-
-def test_in_another_process_a_composer_is_the_loader(loader: Any) -> None:
-    assert type(cloudpickle.loads(cloudpickle.dumps(Composer(loader)))) is type(loader)

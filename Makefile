@@ -9,12 +9,13 @@ READY := .venv/.ready
 MAIN_JOB := -m model.width=64,256,1024 dataset.train_size=160,1280 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: help setup run test lint format bench gpu-bundle gpu-check results coverage faults analyze ui clean
+.PHONY: help setup run test check lint format bench gpu-bundle gpu-check results coverage faults analyze ui clean
 
 help:
 	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
 	@echo "make test     set up, run the tests"
 	@echo "make lint     ruff and mypy"
+	@echo "make check    lint and the quick half of the tests, in two minutes"
 	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (half an hour; the grid needs INITDIST_DATA)"
 	@echo "make gpu-bundle  what a bare GPU machine without a network lacks, as one folder (needs INITDIST_DATA)"
 	@echo "make gpu-check   all that has to be run on a GPU, in eight minutes: benchmarks/results/gpu_check.json"
@@ -39,9 +40,15 @@ run: setup
 	@echo "Report:  $(CURDIR)/reports/report.html"
 	@echo "Runs:    make ui"
 
+# Tests that start no command.
+QUICK := tests/test_layers.py tests/config tests/data tests/models tests/training/test_stopping.py
+
 # One process more than cores: many tests wait for commands that they have started.
 test: setup
 	$(BIN)/python -m pytest -n $(shell $(BIN)/python -c 'import os; print(os.cpu_count() + 1)') --dist loadfile --no-loadscope-reorder
+
+check: lint
+	$(BIN)/python -m pytest -n $(shell $(BIN)/python -c 'import os; print(os.cpu_count())') $(QUICK)
 
 lint: setup
 	$(BIN)/ruff check .

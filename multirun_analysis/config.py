@@ -12,15 +12,15 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from initdist import names
+from initdist.cli.overrides import in_full, quoted
 from initdist.errors import nearest
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.runs.store import masked
 
 FOLDER = "analysis"  # under conf/, a root of its own: beside conf/measures, `measures=` would choose a file there
-LISTS = ("measures", "group")
+LISTS = r"measures|group|where\..*"  # keys whose value may be a list
 TARGETS = (names.GAP, names.GAP_NOISY, names.TEST_ERROR)
 LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens it
-WORDS = {"null", "true", "false", "inf", "nan", "none"}  # that Hydra would not read as texts
 
 
 @dataclass
@@ -110,8 +110,8 @@ def command(config: AnalysisConfig, uri: str) -> str:
         "target": config.target,
         "out": config.out,
     }
-    overrides = [f"{key}={_override(value)}" for key, value in values.items() if value is not None]
-    overrides += [f"where.{key}={_override(value)}" for key, value in flat(config.where).items()]
+    overrides = [f"{key}={quoted(value)}" for key, value in values.items() if value is not None]
+    overrides += [f"where.{key}={quoted(value)}" for key, value in flat(config.where).items()]
     return shlex.join(["python", "-m", "multirun_analysis", *overrides])
 
 
@@ -125,11 +125,7 @@ def unswept(arguments: Sequence[str]) -> list[str]:
 
     rewritten = []
     for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if name.startswith("where.") and value.startswith(("<", ">")):
-            argument = f"{name}{equals}{_quoted(value)}"
-        if name in LISTS and value != "null" and not value.startswith("["):
-            argument = f"{name}=[{value}]"
+        argument = in_full(argument, LISTS)
         if "=" in argument and not argument.startswith("-") and ("," in argument or "range(" in argument):
             try:
                 override = OverridesParser.create().parse_override(argument)
@@ -140,21 +136,3 @@ def unswept(arguments: Sequence[str]) -> list[str]:
                 pass  # Hydra itself says what is wrong with it
         rewritten.append(argument)
     return rewritten
-
-
-def _override(value: Any) -> str:
-    """A value such that Hydra's override grammar reads it as it is."""
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_override, value))}]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return _quoted(value) if isinstance(value, str) else str(value)
-
-
-def _quoted(value: str) -> str:
-    """A text that Hydra's override grammar could read as anything else, in Hydra's quotes."""
-    if re.fullmatch(r"[A-Za-z./][\w./:@%+-]*", value) and value.lower() not in WORDS:
-        return value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    return f"'{escaped}'"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST = ".analysis.json"
-PACKAGES = ("initdist", "mlflow", "numpy", "pandas", "scipy", "statsmodels", "seaborn", "matplotlib", "hydra-core")
+PACKAGES = ("initdist", "mlflow", "numpy", "pandas", "scipy", "seaborn", "matplotlib", "hydra-core")
 
 
 @dataclass(frozen=True)

@@ -5,31 +5,34 @@ from __future__ import annotations
 import re
 from typing import Any
 
+WORDS = {"null", "true", "false", "inf", "nan", "none"}  # that Hydra would not read as texts
 
-def in_full(argument: str) -> str:
-    """`measures=pacbayes,ntk` and `where.model.width=64,256` as Hydra reads lists."""
+
+def in_full(argument: str, lists: str = r"measures|measures\.names|where\..*") -> str:
+    """`measures=pacbayes,ntk` and `where.model.width=64,256` as Hydra reads lists, `where.noise.level=<0.5` as a text.
+
+    lists: the keys whose value may be a list.
+    """
     key, given, value = argument.partition("=")
-    if not given or not re.match(r"measures$|measures\.names$|where\.", key):
+    if not given or not re.fullmatch(lists, key):
         return argument
-    key = "measures.names" if key == "measures" else key
-    bare = value.startswith("[") or (key != "measures.names" and "," not in value)
+    key = "measures.names" if key == "measures" and "names" in lists else key
+    if key.startswith("where.") and value.startswith(("<", ">")):
+        return f"{key}={quoted(value)}"
+    bare = value.startswith("[") or value == "null" or (key.startswith("where.") and "," not in value)
     return f"{key}={value if bare else f'[{value}]'}"
 
 
 def quoted(value: Any) -> str:
-    """A value as Hydra's command line reads it: in quotes where it could be read as anything but this string."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = str(value)
-    plain = re.fullmatch(r"[\w./][\w./:@%+-]*", text) and text.lower() not in ("null", "true", "false")
-    if not isinstance(value, str) or (plain and not _is_number(text)):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    """A value such that Hydra's override grammar reads it as it is; a text that could be anything else in quotes."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(quoted, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if not isinstance(value, str):
+        return str(value)
+    if re.fullmatch(r"[A-Za-z./][\w./:@%+-]*", value) and value.lower() not in WORDS:
+        return value
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f"'{escaped}'"

@@ -9,6 +9,7 @@ from typing import Any
 
 from initdist import names
 from initdist.cli import compose
+from initdist.cli.conditions import meets
 from initdist.config import schema
 
 
@@ -55,18 +56,9 @@ def conditions(chosen: Any, prefix: str = "") -> Iterator[tuple[str, list[Any]]]
 
 def matches(params: Mapping[str, str], wanted: Mapping[str, list[Any]]) -> bool:
     """Whether a run's params have one of the wanted values under each key."""
-    return all(any(_equal(_param(params, key), value) for value in values) for key, values in wanted.items())
+    return all(meets(_param(params, key), values) for key, values in wanted.items())
 
 
 def _param(params: Mapping[str, str], key: str) -> str:
     section, _, leaf = key.rpartition(".")
     return params.get(key, _keys().get(section, {}).get(leaf, ""))
-
-
-def _equal(text: str, value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return text == str(value)
-    try:
-        return float(text) == value
-    except ValueError:
-        return False

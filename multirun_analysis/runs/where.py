@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import operator
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from initdist import names
-from initdist.errors import nearest
+from initdist.cli.conditions import meets
+from initdist.errors import ConfigError, nearest
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import value as shown
-from multirun_analysis.runs.params import MISSING, is_seed, number_of
+from multirun_analysis.runs.params import is_seed
 from multirun_analysis.runs.read import Networks
 from multirun_analysis.runs.store import listing
 
 if TYPE_CHECKING:
     import pandas as pd
-
-COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    "<=": operator.le,
-    ">=": operator.ge,
-    "<": operator.lt,
-    ">": operator.gt,
-}
-COMPARISON = re.compile(r"\s*(<=|>=|<|>)\s*(\S+)\s*")
 
 
 def select(networks: Networks, where: Mapping[str, Any]) -> Networks:
@@ -85,28 +75,10 @@ def _is_total(column: object) -> bool:
 
 
 def _meets(column: pd.Series, key: str, wanted: Any) -> pd.Series:
-    if isinstance(wanted, str) and (found := COMPARISON.fullmatch(wanted)):
-        limit = number_of(found[2])
-        if limit is None or math.isnan(limit):
-            raise AnalysisError(f"where.{key}={wanted}: {found[1]} must be followed by a number, got {found[2]!r}")
-        compare = COMPARISONS[found[1]]
-        return column.map(lambda item: number_of(str(item)) is not None and compare(float(item), limit)).astype(bool)
-    allowed = {_canonical(item) for item in (wanted if isinstance(wanted, list | tuple) else [wanted])}
-    return column.map(_canonical, na_action=None).isin(allowed)
-
-
-def _canonical(item: Any) -> str:
-    """Numbers, truth values and texts such that 64, 64.0 and '64' are the same."""
-    if item is None or (isinstance(item, float) and math.isnan(item)) or str(item) in MISSING:
-        return ""
-    if isinstance(item, bool):
-        return str(item).lower()
-    number = number_of(str(item))
-    return (
-        str(item).lower()
-        if number is None and str(item) in ("True", "False")
-        else str(item if number is None else number)
-    )
+    try:
+        return column.map(lambda item: meets(item, wanted), na_action=None).astype(bool)
+    except ConfigError as error:
+        raise AnalysisError(f"where.{key}={error}") from None
 
 
 def _text(wanted: Any) -> str:

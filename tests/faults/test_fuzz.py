@@ -294,7 +294,7 @@ def test_any_other_mnist_file_is_named(tmp_path):
 
 def test_any_header_of_a_file_without_a_known_digest_is_named(tmp_path):
     """Fashion-MNIST's files are known by their lengths alone."""
-    from tests.test_images import zeros
+    from tests.data.test_images import zeros
 
     folder = tmp_path / "FashionMNIST" / "raw"
     zeros(folder)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from initdist.cli.conditions import number_of
+
 WORDS = {"null", "true", "false", "inf", "nan", "none"}  # that Hydra would not read as texts
 
 
@@ -31,7 +33,8 @@ def quoted(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if not isinstance(value, str):
         return str(value)
-    if re.fullmatch(r"[A-Za-z./][\w./:@%+-]*", value) and value.lower() not in WORDS:
+    plain = re.fullmatch(r"[\w./][\w./:@%+-]*", value) and value.lower() not in WORDS
+    if plain and number_of(value) is None:
         return value
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from initdist import names
+from initdist.cli.conditions import MISSING, number_of
 
 WIDTH = "model.width"
 DEPTH = "model.depth"
@@ -42,7 +43,6 @@ NUMERIC = (
     "model.init_scale",
     "model.output_scale",
 )
-MISSING = {"None", "null", ""}
 
 
 def is_seed(param: str) -> bool:
@@ -91,14 +91,6 @@ def typed(values: Sequence[str | None] | np.ndarray, index: pd.Index, numeric: b
     truths = bool(texts) and set(texts) <= {"True", "False", "true", "false"}
     shown = [None if text in MISSING else text.lower() if truths else text for text in found]
     return _mapped(codes, shown, index)
-
-
-def number_of(text: str) -> float | None:
-    """The number that a text is, or None."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _mapped(codes: np.ndarray, levels: Sequence[object], index: pd.Index) -> pd.Series:

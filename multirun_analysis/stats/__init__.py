@@ -12,6 +12,7 @@ import pandas as pd
 from initdist import names
 from multirun_analysis.labels import NORM, OVER_SQRT_N
 from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH
+from multirun_analysis.runs.read import MEASURE_OPTIONS
 from multirun_analysis.stats.claims.results import ClaimResult
 from multirun_analysis.stats.claims.scaling import Scaling, scalings
 from multirun_analysis.stats.claims.tests import claims
@@ -105,7 +106,7 @@ def derived(frame: pd.DataFrame) -> pd.DataFrame:
     over_sqrt_n = frame[names.DISTANCE] / np.sqrt(frame[TRAIN_SIZE])
     frame[OVER_SQRT_N] = over_sqrt_n
     if PARAM_NORM in frame:
-        frame[NORM] = np.sqrt(single(frame)[PARAM_NORM])
+        frame[NORM] = np.sqrt(single(frame.filter([PARAM_NORM, MEASURE_OPTIONS]))[PARAM_NORM])
     return frame
 
 

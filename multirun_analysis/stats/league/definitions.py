@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from initdist import names
+from initdist import catalogue, names
+from multirun_analysis.runs.read import MEASURE_OPTIONS
 
-OPTIONS = "measure_options"  # column: JSON, measure -> the options and version of its value; or missing
 VERSION = "version"
 
 
 def single(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with NaN where a measure has another definition than the one that counts."""
-    if OPTIONS not in frame or frame[OPTIONS].nunique(dropna=False) < 2:
+    if MEASURE_OPTIONS not in frame or frame[MEASURE_OPTIONS].nunique(dropna=False) < 2:
         return frame
     options, changed = recorded(frame), {}
     for column in (name for name in map(str, frame.columns) if name.startswith(names.MEASURE)):
@@ -30,9 +30,9 @@ def single(frame: pd.DataFrame) -> pd.DataFrame:
 
 def recorded(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """For each network its measures' options; empty where none can be read."""
-    texts = frame[OPTIONS] if OPTIONS in frame else pd.Series([None] * len(frame))
+    texts = frame[MEASURE_OPTIONS] if MEASURE_OPTIONS in frame else pd.Series([None] * len(frame))
     codes, unique = pd.factorize(texts.where(texts.notna(), "").astype(str))
-    read = [_read(str(text)) for text in unique]
+    read = [catalogue.recorded({names.MEASURES: str(text)}) for text in unique]
     return [read[int(code)] for code in codes]
 
 
@@ -54,14 +54,6 @@ def of_one_definition(measure: str, values: np.ndarray, options: Sequence[dict[s
     count, take = ("1 network has", "takes") if len(other) == 1 else (f"{len(other)} networks have", "take")
     said = f"{measure} is compared as {how}: {count} it with another definition and {take} no part in it"
     return kept, f"{said} (initdist.measure computes it anew)."
-
-
-def _read(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _key(options: Any) -> tuple[int, str]:

@@ -34,8 +34,8 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {provenance.VERSION}")
     else:
-        signals.heed()
         try:
+            signals.heed()
             with messages.in_one_line("initdist", compose.keys):
                 _main()
         except KeyboardInterrupt:  # before there was a sweep to end

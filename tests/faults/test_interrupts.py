@@ -53,10 +53,12 @@ class Terminal:
         os.write(self.keyboard, b"\x03")
 
     def ends(self) -> int:
+        """The exit code that a shell shows: Python ends by the signal itself if Ctrl-C met the `exec` of a text."""
         wait_for(lambda: self.read() or self.process.poll() is not None)
         self.read()
         os.close(self.keyboard)
-        return self.process.returncode
+        code = self.process.returncode
+        return code if code >= 0 else 128 - code
 
 
 def test_ctrl_c_ends_the_runs_as_killed_and_a_second_one_leaves_at_once(tmp_path):

@@ -71,7 +71,7 @@ def _network(
     final = _values(network, initial, tests)
     if tracked:
         trained = {name: p.detach()[None] for name, p in module.named_parameters()}
-        subject = measures.MeasureInputs(stack.Stack(initial.form, trained), initial, samples)
+        subject = measures.MeasureInputs(stack.Stack(initial.model, trained), initial, samples)
         measured = measures.compute(one.measures.names, subject)
         own = {names.measure(name, layer): float(value[0]) for (name, layer), value in measured.items()}
         _track(tracked, one, module, history, {**final, **own, names.EPOCHS: epoch}, epoch * steps)

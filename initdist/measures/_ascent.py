@@ -73,7 +73,7 @@ class _Attack:
         attempt = self._start.select(networks)
         sizes = {name: box(p, column(values, p)) for name, p in attempt.stack.parameters.items()}
         attempt = replace(attempt, box=sizes)
-        uphill = taken(Stack(attempt.stack.form, self._uphill), networks).parameters
+        uphill = taken(Stack(attempt.stack.model, self._uphill), networks).parameters
         left = torch.arange(len(networks), device=values.device)
         for step in range(self._steps):
             attempt = attempt.moved_by(uphill if step == 0 else attempt.uphill(self._loss))

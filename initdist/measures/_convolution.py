@@ -103,7 +103,7 @@ def _weight_names(subject: MeasureInputs) -> dict[str, str]:
 
 def _grids(subject: MeasureInputs) -> dict[str, Grid]:
     """Name of a convolution's weight -> its grid, from the images that reach it. Sizes are rounded up to the stride."""
-    form = subject.trained.form
+    model = subject.trained.model
     grids: dict[str, Grid] = {}
 
     def watch(name: str, layer: nn.modules.conv._ConvNd) -> object:
@@ -113,11 +113,11 @@ def _grids(subject: MeasureInputs) -> dict[str, Grid]:
 
         return keep
 
-    layers = {n: part for n, part in form.module.named_modules() if isinstance(part, nn.modules.conv._ConvNd)}
+    layers = {n: part for n, part in model.module.named_modules() if isinstance(part, nn.modules.conv._ConvNd)}
     hooks = [part.register_forward_pre_hook(watch(name, part)) for name, part in layers.items()]  # type: ignore[arg-type]
     zeros = torch.zeros(1, *subject.data.shared.description.input_shape, device=subject.trained.device)
     try:
-        functional_call(form.module, {name: p[0] for name, p in subject.trained.parameters.items()}, (zeros,))
+        functional_call(model.module, {name: p[0] for name, p in subject.trained.parameters.items()}, (zeros,))
     finally:
         for hook in hooks:
             hook.remove()

@@ -18,38 +18,38 @@ FORMED = 2**24  # values of gradients that are formed at a time
 
 
 def moments(
-    form: StackedModel, parameters: Parameters, reference: Parameters, loss: Loss, inputs: Tensor, labels: Tensor
+    model: StackedModel, parameters: Parameters, reference: Parameters, loss: Loss, inputs: Tensor, labels: Tensor
 ) -> tuple[Tensor, Parameters]:
     """sum_i ||grad l_i||_2^2, in float64, and sum_i grad l_i of samples [B, ...].
 
     Gradients in the parameters as they are trained, before multipliers.
     """
-    factors = form.multipliers
+    factors = model.multipliers
     used = {name: (p * factors.get(name, 1.0)).detach().requires_grad_() for name, p in parameters.items()}
     with torch.enable_grad():
-        uses, logits = forward(form.module, used, inputs)
-        if form.output_scale is not None:
+        uses, logits = forward(model.module, used, inputs)
+        if model.output_scale is not None:
             start = {name: p * factors.get(name, 1.0) for name, p in reference.items()}
-            logits = form.output_scale * (logits - functional_call(form.module, start, (inputs,)))
+            logits = model.output_scale * (logits - functional_call(model.module, start, (inputs,)))
         wanted = [*(use.output for use in uses), *used.values()]
         found = torch.autograd.grad(loss(logits, labels).sum(), wanted)
     total = torch.zeros((), dtype=torch.float64, device=inputs.device)
     for use, gradient in zip(uses, found, strict=False):
         factorizes = isinstance(use.layer, nn.Linear) and use.inputs.dim() == 2
-        total += (_factorized if factorizes else _formed)(use, gradient, used, form)
+        total += (_factorized if factorizes else _formed)(use, gradient, used, model)
     sums = zip(used, found[len(uses) :], strict=True)
     return total, {name: gradient * factors.get(name, 1.0) for name, gradient in sums}
 
 
-def _factorized(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -> Tensor:
+def _factorized(use: Use, gradients: Tensor, used: Parameters, model: StackedModel) -> Tensor:
     """A linear layer's part of the sum, from gradients [B, out] of its outputs."""
-    lengths = _squares(use.inputs) * form.multipliers.get(f"{use.prefix}weight", 1.0) ** 2
+    lengths = _squares(use.inputs) * model.multipliers.get(f"{use.prefix}weight", 1.0) ** 2
     if f"{use.prefix}bias" in used:
-        lengths += form.multipliers.get(f"{use.prefix}bias", 1.0) ** 2
+        lengths += model.multipliers.get(f"{use.prefix}bias", 1.0) ** 2
     return (_squares(gradients) * lengths).sum()
 
 
-def _formed(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -> Tensor:
+def _formed(use: Use, gradients: Tensor, used: Parameters, model: StackedModel) -> Tensor:
     """Any layer's part of the sum, from gradients [B, ...] of its outputs."""
     own = {name: used[f"{use.prefix}{name}"].detach() for name, _ in use.layer.named_parameters()}
 
@@ -62,7 +62,7 @@ def _formed(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -
     total = torch.zeros((), dtype=torch.float64, device=gradients.device)
     for inputs, given in zip(use.inputs.split(together), gradients.split(together), strict=True):
         for name, values in vmap(one)(inputs, given).items():
-            total += _squares(values).sum() * form.multipliers.get(f"{use.prefix}{name}", 1.0) ** 2
+            total += _squares(values).sum() * model.multipliers.get(f"{use.prefix}{name}", 1.0) ** 2
     return total
 
 

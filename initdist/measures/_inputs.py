@@ -146,7 +146,7 @@ def parameter_matrices(stack: Stack) -> dict[str, Tensor]:
 def _effective(stack: Stack, matrices: ByLayer) -> dict[str, Tensor]:
     """Matrices of a stack's layers times the multipliers of their parameters."""
     names = [name for name, p in stack.parameters.items() if p.dim() > 2]
-    factors = [stack.form.multipliers.get(name) for name in names]
+    factors = [stack.model.multipliers.get(name) for name in names]
     return {
         layer: matrix if factor is None else matrix * factor
         for (layer, matrix), factor in zip(matrices.items(), factors, strict=True)

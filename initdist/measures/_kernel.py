@@ -29,19 +29,19 @@ class Use:
     output: Tensor  # [C * n, ...]
 
 
-def kernel(form: StackedModel, parameters: Parameters, inputs: Tensor, classes: int) -> Tensor:
+def kernel(model: StackedModel, parameters: Parameters, inputs: Tensor, classes: int) -> Tensor:
     """K [n, n], in float64, of the network with these parameters on inputs [n, ...]; NaN or infinite if it diverged."""
-    used = {name: (p * form.multipliers.get(name, 1.0)).detach().requires_grad_() for name, p in parameters.items()}
+    used = {name: (p * model.multipliers.get(name, 1.0)).detach().requires_grad_() for name, p in parameters.items()}
     n = len(inputs)
     with torch.enable_grad():
-        uses, logits = forward(form.module, used, inputs.repeat(classes, *[1] * (inputs.dim() - 1)))
+        uses, logits = forward(model.module, used, inputs.repeat(classes, *[1] * (inputs.dim() - 1)))
         own = logits.unflatten(0, (classes, n)).diagonal(dim1=0, dim2=2)  # [n, C]: the c-th output of the c-th copies
         gradients = torch.autograd.grad(own.sum(), [use.output for use in uses])
     total = torch.zeros(n, n, dtype=torch.float64, device=inputs.device)
     for use, gradient in zip(uses, gradients, strict=True):
         factorizes = isinstance(use.layer, nn.Linear) and use.inputs.dim() == 2
-        total += (_factorized if factorizes else _formed)(use, gradient.unflatten(0, (classes, n)), used, form)
-    return total if form.output_scale is None else form.output_scale**2 * total
+        total += (_factorized if factorizes else _formed)(use, gradient.unflatten(0, (classes, n)), used, model)
+    return total if model.output_scale is None else model.output_scale**2 * total
 
 
 def forward(module: nn.Module, used: Parameters, inputs: Tensor) -> tuple[list[Use], Tensor]:
@@ -67,18 +67,18 @@ def forward(module: nn.Module, used: Parameters, inputs: Tensor) -> tuple[list[U
     return [Use(module, "", inputs, logits)], logits
 
 
-def _factorized(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -> Tensor:
+def _factorized(use: Use, gradients: Tensor, used: Parameters, model: StackedModel) -> Tensor:
     """A linear layer's part of the kernel [n, n], from gradients [C, n, out] of the outputs."""
     n = gradients.shape[1]
     h = use.inputs[:n].double()
     d = gradients.double().movedim(0, 1).flatten(1)
-    products = h @ h.T * form.multipliers.get(f"{use.prefix}weight", 1.0) ** 2
+    products = h @ h.T * model.multipliers.get(f"{use.prefix}weight", 1.0) ** 2
     if f"{use.prefix}bias" in used:
-        products += form.multipliers.get(f"{use.prefix}bias", 1.0) ** 2
+        products += model.multipliers.get(f"{use.prefix}bias", 1.0) ** 2
     return d @ d.T * products
 
 
-def _formed(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -> Tensor:
+def _formed(use: Use, gradients: Tensor, used: Parameters, model: StackedModel) -> Tensor:
     """Any layer's part of the kernel [n, n], from gradients [C, n, ...] of its outputs; class by class."""
     own = {name: used[f"{use.prefix}{name}"].detach() for name, _ in use.layer.named_parameters()}
     total = torch.zeros(gradients.shape[1], gradients.shape[1], dtype=torch.float64, device=gradients.device)
@@ -90,6 +90,6 @@ def _formed(use: Use, gradients: Tensor, used: Parameters, form: StackedModel) -
 
     for gradient in gradients:
         for name, values in vmap(one)(use.inputs[: len(gradient)], gradient).items():
-            flat = values.flatten(1) * form.multipliers.get(f"{use.prefix}{name}", 1.0)
+            flat = values.flatten(1) * model.multipliers.get(f"{use.prefix}{name}", 1.0)
             total += (flat @ flat.T).double()
     return total

@@ -47,8 +47,8 @@ class Measure:
     history: bool = False
     version: int = 1
 
-    def defined(self, form: StackedModel) -> bool:
-        return self.needs.met(form)
+    def defined(self, model: StackedModel) -> bool:
+        return self.needs.met(model)
 
 
 # "root": mu / sqrt(m); "square": sqrt(mu / m); "log": (mu - ln m) / 2; "none": as it is.
@@ -133,7 +133,7 @@ def compute(selection: Sequence[str], subject: MeasureInputs) -> dict[tuple[str,
     """(measure, layer or None) -> values [N] in float64, on the CPU. A measure undefined for the model is absent."""
     values: dict[tuple[str, str | None], Tensor] = {}
     for name in expand(selection):
-        if not REGISTRY[name].defined(subject.trained.form):
+        if not REGISTRY[name].defined(subject.trained.model):
             continue
         result = REGISTRY[name].function(subject)
         by_layer = result.items() if isinstance(result, Mapping) else [(None, result)]

@@ -27,44 +27,44 @@ class Need:
     met: Callable[[StackedModel], bool]
 
 
-def _chain(form: StackedModel) -> bool:
-    return form.chain and form.output_scale is None
+def _chain(model: StackedModel) -> bool:
+    return model.chain and model.output_scale is None
 
 
-def _homogeneous(form: StackedModel) -> bool:
-    return _chain(form) and all(isinstance(part, (*_WEIGHTS, *_HOMOGENEOUS)) for part in _parts(form))
+def _homogeneous(model: StackedModel) -> bool:
+    return _chain(model) and all(isinstance(part, (*_WEIGHTS, *_HOMOGENEOUS)) for part in _parts(model))
 
 
-def _dense(form: StackedModel) -> bool:
-    weights = [part for part in _parts(form) if isinstance(part, _WEIGHTS)]
-    return _homogeneous(form) and len(weights) > 1 and all(isinstance(part, nn.Linear) for part in weights)
+def _dense(model: StackedModel) -> bool:
+    weights = [part for part in _parts(model) if isinstance(part, _WEIGHTS)]
+    return _homogeneous(model) and len(weights) > 1 and all(isinstance(part, nn.Linear) for part in weights)
 
 
-def _two_layers(form: StackedModel) -> bool:
-    return _dense(form) and sum(isinstance(part, nn.Linear) for part in _parts(form)) == 2
+def _two_layers(model: StackedModel) -> bool:
+    return _dense(model) and sum(isinstance(part, nn.Linear) for part in _parts(model)) == 2
 
 
-def _relu(form: StackedModel) -> bool:
-    return any(isinstance(part, nn.ReLU) for part in _parts(form))
+def _relu(model: StackedModel) -> bool:
+    return any(isinstance(part, nn.ReLU) for part in _parts(model))
 
 
-def _convolutions(form: StackedModel) -> bool:
+def _convolutions(model: StackedModel) -> bool:
     """Whether there are convolutions; not where some are transposed, whose weights are [in, out, *kernel]."""
-    found = [part for part in _parts(form) if isinstance(part, nn.modules.conv._ConvNd)]
+    found = [part for part in _parts(model) if isinstance(part, nn.modules.conv._ConvNd)]
     return bool(found) and not any(part.transposed for part in found)
 
 
-def _parts(form: StackedModel) -> list[nn.Module]:
-    return [part for part in form.module.modules() if not list(part.children())]
+def _parts(model: StackedModel) -> list[nn.Module]:
+    return [part for part in model.module.modules() if not list(part.children())]
 
 
 NEEDS = {
-    "any": Need("all", lambda form: True),
+    "any": Need("all", lambda model: True),
     "relu": Need("all with ReLU", _relu),
     "chain": Need("mlp, linear, cnn", _chain),
     "homogeneous": Need("mlp, linear, cnn with ReLU or identity", _homogeneous),
     "dense": Need("mlp, linear with ReLU or identity, from depth 1", _dense),
     "convolutions": Need("cnn, resnet", _convolutions),
-    "convolution_chain": Need("cnn", lambda form: _chain(form) and _convolutions(form)),
+    "convolution_chain": Need("cnn", lambda model: _chain(model) and _convolutions(model)),
     "two_layers": Need("mlp, linear with ReLU or identity, depth 1", _two_layers),
 }

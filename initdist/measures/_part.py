@@ -70,9 +70,9 @@ def _parts(subject: MeasureInputs, directions: int) -> Iterator[Part]:
 
 def in_float32(stack: Stack) -> Stack:
     """The same networks, computed in float32 and without compilation, whatever they were trained with."""
-    if stack.form.numerics == NumericsConfig():
+    if stack.model.numerics == NumericsConfig():
         return stack
-    return replace(stack, form=replace(stack.form, numerics=NumericsConfig(), _recorded={}))
+    return replace(stack, model=replace(stack.model, numerics=NumericsConfig(), _recorded={}))
 
 
 def errors(stack: Stack, inputs: Tensor, labels: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def path_sum(stack: Stack, input_shape: tuple[int, ...], power: int = 2) -> Tens
         name: p.double().abs().pow(power) if p.dim() > 2 else p.double() * 0 for name, p in _effective(stack).items()
     }
     ones = torch.ones(1, *input_shape, dtype=torch.float64, device=stack.device)
-    (sums,) = _each(lambda parameters: (functional_call(stack.form.module, parameters, (ones,)).sum(),), raised)
+    (sums,) = _each(lambda parameters: (functional_call(stack.model.module, parameters, (ones,)).sum(),), raised)
     return sums
 
 
@@ -71,7 +71,7 @@ def radial_slopes(subject: MeasureInputs) -> Tensor:
 
     def slopes(parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         def weighted(at: Parameters, shares: Tensor) -> Tensor:
-            return (shares * subject.loss(stack.form.logits(at, reference, inputs), labels)).sum()
+            return (shares * subject.loss(stack.model.logits(at, reference, inputs), labels)).sum()
 
         def along(shares: Tensor) -> Tensor:
             found = grad(weighted)(parameters, shares)
@@ -89,7 +89,7 @@ def radial_slopes(subject: MeasureInputs) -> Tensor:
 
 def _active(stack: Stack, inputs: Tensor) -> tuple[Tensor, ...]:
     """For each ReLU in turn, which of its inputs [N, B, ...] are above 0, in float32 whatever the precision."""
-    return _each(partial(_active_of_one, stack.form.module), _effective(stack), inputs)
+    return _each(partial(_active_of_one, stack.model.module), _effective(stack), inputs)
 
 
 def _active_of_one(module: nn.Module, parameters: Parameters, inputs: Tensor) -> tuple[Tensor, ...]:
@@ -109,7 +109,7 @@ def _active_of_one(module: nn.Module, parameters: Parameters, inputs: Tensor) ->
 
 def _effective(stack: Stack) -> Parameters:
     """Parameters as the function uses them: times their multipliers in the NTK parametrization."""
-    factors = stack.form.multipliers
+    factors = stack.model.multipliers
     return {name: p * factors[name] if name in factors else p for name, p in stack.parameters.items()}
 
 

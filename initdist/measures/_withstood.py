@@ -97,7 +97,7 @@ class _Noisy:
     def _lost_in(self, draw: int, values: Tensor, networks: Tensor) -> Tensor:
         """Fraction [k] of a draw's samples that noise of these standard deviations [k] costs these networks [k]."""
         stack = taken(self._stack, networks)
-        noise = taken(Stack(stack.form, self._noises[draw]), networks).parameters
+        noise = taken(Stack(stack.model, self._noises[draw]), networks).parameters
         perturbed = {
             name: torch.addcmul(p, noise[name], self._spread(p, column(values, p)).expand_as(p))
             for name, p in stack.parameters.items()

@@ -50,7 +50,7 @@ def _kernels(subject: MeasureInputs, stack: Stack) -> Tensor:
     with precision.float32():
         for index, own in enumerate(inputs):
             parameters = {name: p[index] for name, p in stack.parameters.items()}
-            found.append(kernel(stack.form, parameters, own, classes))
+            found.append(kernel(stack.model, parameters, own, classes))
     return torch.stack(found)
 
 

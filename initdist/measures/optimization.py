@@ -66,7 +66,7 @@ def _variance(subject: MeasureInputs, index: int) -> Tensor:
     squares = torch.zeros((), dtype=torch.float64, device=stack.device)
     sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in own.items()}
     for inputs, labels in subject.slices():
-        lengths, gradients = moments(stack.form, own, reference, subject.loss, inputs[index], labels[index])
+        lengths, gradients = moments(stack.model, own, reference, subject.loss, inputs[index], labels[index])
         squares += lengths
         for name, gradient in gradients.items():
             sums[name] += gradient

@@ -25,7 +25,7 @@ def rows_at_once(stack: Stack) -> int:
     """Samples in a micro-batch; on CUDA of few sizes, for which forward passes are recorded."""
     if stack.device.type == "cpu":
         return ROWS
-    return max(CUDA_ROWS, 2 ** int(math.log2(max(1.0, CUDA_VALUES / (len(stack) * stack.form.values)))))
+    return max(CUDA_ROWS, 2 ** int(math.log2(max(1.0, CUDA_VALUES / (len(stack) * stack.model.values)))))
 
 
 def slices(

@@ -171,7 +171,7 @@ def _named(names: tuple[tuple[str, ...], tuple[str, ...]], given: tuple[Tensor, 
 class Stack:
     """A stacked model and the parameters [N, ...] of its N networks; `reference` [N, ...] as the model needs it."""
 
-    form: StackedModel
+    model: StackedModel
     parameters: Parameters
     reference: Parameters = field(default_factory=dict)
 
@@ -184,13 +184,13 @@ class Stack:
 
     def forward(self, inputs_nb: Tensor) -> Tensor:
         """Logits [N, B, C], without a graph."""
-        return self.form.stacked_logits(self.parameters, self.reference, inputs_nb)
+        return self.model.stacked_logits(self.parameters, self.reference, inputs_nb)
 
     def gradients(self, loss: Loss, inputs_nb: Tensor, labels_nb: Tensor) -> tuple[Parameters, Tensor]:
         """Gradients [N, ...] of each network's own objective, its mean batch loss over alpha^2, and the losses [N]."""
-        gradients, losses = self.form.stacked_gradients(loss, self.parameters, self.reference, inputs_nb, labels_nb)
-        if self.form.output_scale is not None:
-            gradients = {name: g / self.form.output_scale**2 for name, g in gradients.items()}
+        gradients, losses = self.model.stacked_gradients(loss, self.parameters, self.reference, inputs_nb, labels_nb)
+        if self.model.output_scale is not None:
+            gradients = {name: g / self.model.output_scale**2 for name, g in gradients.items()}
         return gradients, losses
 
     def descend(self, loss: Loss, inputs_nb: Tensor, labels_nb: Tensor, rates: Tensor) -> Tensor:
@@ -198,21 +198,21 @@ class Stack:
 
         Returns the losses [N] before it.
         """
-        if self.form.output_scale is not None:
-            rates = rates / self.form.output_scale**2
+        if self.model.output_scale is not None:
+            rates = rates / self.model.output_scale**2
         rates = rates.to(next(iter(self.parameters.values())).dtype)
-        return self.form.stacked_descent(loss, self.parameters, self.reference, inputs_nb, labels_nb, rates)
+        return self.model.stacked_descent(loss, self.parameters, self.reference, inputs_nb, labels_nb, rates)
 
     def products(self, loss: Loss, inputs_nb: Tensor, labels_nb: Tensor, along: Parameters) -> Parameters:
         """Hessians of each network's mean batch loss times directions [N, ...]; not over alpha^2."""
-        return self.form.stacked_products(loss, self.parameters, self.reference, inputs_nb, labels_nb, along)
+        return self.model.stacked_products(loss, self.parameters, self.reference, inputs_nb, labels_nb, along)
 
     def select(self, keep: Tensor) -> Stack:
         """The stack of the networks at these positions, as a copy."""
         parameters, reference = (
             {name: p[keep] for name, p in part.items()} for part in (self.parameters, self.reference)
         )
-        return Stack(self.form, parameters, reference)
+        return Stack(self.model, parameters, reference)
 
     def clone(self) -> Stack:
         """A stack to train: its own parameters, the same reference."""
@@ -225,12 +225,12 @@ class Stack:
 
 def build(configs: Sequence[Config], input_shape: tuple[int, ...], classes: int, device: torch.device) -> Stack:
     """The initial stack of networks whose configs differ only in stackable axes, on a device."""
-    model, numerics = configs[0].model, configs[0].numerics
-    form = _form(_Shape(repr((model, numerics)), input_shape, classes, device.type, model, numerics))
-    shapes = {name: tuple(p.shape) for name, p in form.module.named_parameters()}
+    config, numerics = configs[0].model, configs[0].numerics
+    model = _model(_Shape(repr((config, numerics)), input_shape, classes, device.type, config, numerics))
+    shapes = {name: tuple(p.shape) for name, p in model.module.named_parameters()}
     drawn = _drawn(configs, shapes, device)
     parameters = {name: torch.stack([one[name] for one in drawn]).to(device) for name in shapes}
-    return Stack(form, parameters, parameters if form.output_scale is not None else {})
+    return Stack(model, parameters, parameters if model.output_scale is not None else {})
 
 
 def _drawn(configs: Sequence[Config], shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> list[Parameters]:
@@ -253,7 +253,7 @@ class _Shape:
 
 
 @lru_cache(maxsize=8)
-def _form(shape: _Shape) -> StackedModel:
+def _model(shape: _Shape) -> StackedModel:
     """The stacked model of networks of a shape: the same one for the next stack, which finds the recordings there."""
     module = outline.module(shape.model, shape.input_shape, shape.classes)
     sizes = {name: tuple(p.shape) for name, p in module.named_parameters()}

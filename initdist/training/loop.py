@@ -82,12 +82,12 @@ def fit(
     live = ActiveStack(tuple(range(n)), stack, data, optimizer, plan.stops, plan.order_seeds, waiting)
     batch_size = plan.batch_size or data.train_size
     steps_per_epoch = -(-data.train_size // batch_size)
-    shrink_at = SHRINK_COMPILED if stack.form.numerics.compile else SHRINK[stack.device.type]
+    shrink_at = SHRINK_COMPILED if stack.model.numerics.compile else SHRINK[stack.device.type]
     if 0 in record and plan.begun == 0:
         unknown = torch.full((n,), torch.nan, dtype=torch.float64)
         yield _snapshot(live, 0, 0, unknown, loss)
     waits = data.noise is not None and data.inputs is None
-    made = capture.graphs(stack.form.numerics, stack.device, waits)
+    made = capture.graphs(stack.model.numerics, stack.device, waits)
     epochs = Epochs(live, batch_size, loss, made)
     orders = epoch_orders(live, plan.begun + 1)
     try:

@@ -71,7 +71,7 @@ def _subject(
     initial = stack.build(configs, about.input_shape, about.classes, device)
     trained = {name: torch.stack([one[name] for one in parameters]).to(device) for name in initial.parameters}
     return MeasureInputs(
-        Stack(initial.form, trained, initial.reference),
+        Stack(initial.model, trained, initial.reference),
         initial,
         samples,
         LOSSES[configs[0].loss.name].loss,

@@ -48,12 +48,14 @@ def linear(
     classes, d = np.shape(weight)
     changes = {"model.depth": 0, "model.bias": bias is not None}
     config = make({**changes, **{f"measures.{key}": value for key, value in (options or {}).items()}}, "model=linear")
-    form = stack.build([config], (1, 1, d), classes, CPU).form
+    model = stack.build([config], (1, 1, d), classes, CPU).model
     parameters = {"1.weight": torch.tensor([weight]).float()}
     if bias is not None:
         parameters["1.bias"] = torch.tensor([bias]).float()
     zero = {name: torch.zeros_like(p) for name, p in parameters.items()}
-    return MeasureInputs(Stack(form, parameters), Stack(form, zero), given, LOSSES[loss].loss, config.measures, (seed,))
+    return MeasureInputs(
+        Stack(model, parameters), Stack(model, zero), given, LOSSES[loss].loss, config.measures, (seed,)
+    )
 
 
 @cache

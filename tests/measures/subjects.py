@@ -35,7 +35,7 @@ def parameters(first: Matrix, second: Matrix, biases: Sequence[float] = (0, 0, 0
 def two(values: Parameters, *choices: str, **changes: Any) -> Stack:
     """A stack of networks of 2 inputs, 2 hidden units and 2 classes."""
     config = make({"model.width": 2, "model.depth": 1} | {f"model.{key}": v for key, v in changes.items()}, *choices)
-    return Stack(stack.build([config], (1, 1, 2), 2, CPU).form, values)
+    return Stack(stack.build([config], (1, 1, 2), 2, CPU).model, values)
 
 
 def samples(inputs: Matrix, labels: Sequence[int], networks: int = 1) -> stack_data.StackData:
@@ -98,7 +98,7 @@ def trained(kind: str) -> MeasureInputs:
     seeds = [config.seeds.init for config in chosen]
     given = stack_data.build(chosen, CPU)
     crossings = [planted(i) for i in range(len(chosen))]
-    trained = Stack(built.form, values, built.reference)
+    trained = Stack(built.model, values, built.reference)
     return MeasureInputs(trained, built, given, options=options(**CHEAP), seeds=seeds, crossings=crossings)
 
 

@@ -18,7 +18,7 @@ from tests.measures.searched import fresh, linear, permuted, samples, trained, v
 
 def _hessian(subject: MeasureInputs, index: int, count: int) -> Tensor:
     """[p, p] of the mean loss on the first samples, by reverse differentiation twice, in float64."""
-    form = subject.trained.form
+    model = subject.trained.model
     parameters = {name: p[index].double() for name, p in subject.trained.parameters.items()}
     inputs, labels = (part[index] for part in subject.data.train_slice(0, count))
     names = list(parameters)
@@ -26,10 +26,10 @@ def _hessian(subject: MeasureInputs, index: int, count: int) -> Tensor:
 
     def loss(flat: Tensor) -> Tensor:
         used = {
-            name: chunk.view(parameters[name].shape) * form.multipliers.get(name, 1.0)
+            name: chunk.view(parameters[name].shape) * model.multipliers.get(name, 1.0)
             for name, chunk in zip(names, flat.split(sizes), strict=True)
         }
-        return subject.loss(functional_call(form.module, used, (inputs.double(),)), labels).mean()
+        return subject.loss(functional_call(model.module, used, (inputs.double(),)), labels).mean()
 
     return jacrev(grad(loss))(torch.cat([p.flatten() for p in parameters.values()]))
 
@@ -163,7 +163,7 @@ def test_micro_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_output_scale_is_part_of_the_function() -> None:
     """alpha (f_theta - f_theta0) is a function of theta whose loss is not divided by alpha^2."""
     subject = _small("mlp", **{"model.output_scale": 2.0})
-    form = subject.trained.form
+    model = subject.trained.model
     found = values(fresh(subject, hessian_subset=SAMPLES, lanczos_steps=60), "hessian_top")
     inputs, labels = (one[0] for one in subject.data.train_slice(0, SAMPLES))
     parameters, initial = (
@@ -173,7 +173,7 @@ def test_the_output_scale_is_part_of_the_function() -> None:
 
     def loss(flat: Tensor) -> Tensor:
         used = {n: c.view(parameters[n].shape) for n, c in zip(names, flat.split(sizes), strict=True)}
-        moved = functional_call(form.module, used, (inputs,)) - functional_call(form.module, initial, (inputs,))
+        moved = functional_call(model.module, used, (inputs,)) - functional_call(model.module, initial, (inputs,))
         return LOSSES["cross_entropy"].loss(2 * moved, labels).mean()
 
     hessian = jacrev(grad(loss))(torch.cat([p.flatten() for p in parameters.values()]))
@@ -182,8 +182,8 @@ def test_the_output_scale_is_part_of_the_function() -> None:
 
 def test_passes_are_in_float32_whatever_the_training_was() -> None:
     subject = trained()
-    coarse = replace(subject.trained.form, numerics=NumericsConfig("bfloat16", True), _recorded={})
-    found = values(fresh(subject, trained=replace(subject.trained, form=coarse)), "curvature", "pacbayes", "ntk")
+    coarse = replace(subject.trained.model, numerics=NumericsConfig("bfloat16", True), _recorded={})
+    found = values(fresh(subject, trained=replace(subject.trained, model=coarse)), "curvature", "pacbayes", "ntk")
     assert found == values(fresh(subject), "curvature", "pacbayes", "ntk")
 
 

@@ -66,8 +66,8 @@ OF_THETA = {"distance_from_init", "distance_over_sqrt_n", "distance_relative", "
 
 def test_the_ntk_parametrization_measures_the_weights_that_the_function_uses() -> None:
     """Against plain networks with the multiplied weights as their parameters, which compute the same."""
-    subject, plain = trained("mlp, ntk"), trained("mlp").trained.form
-    factors = subject.trained.form.multipliers
+    subject, plain = trained("mlp, ntk"), trained("mlp").trained.model
+    factors = subject.trained.model.multipliers
     assert sorted(factors.values()) == pytest.approx([math.sqrt(2 / 64), math.sqrt(2 / 16), math.sqrt(2 / 16)])
 
     def multiplied(one: Stack) -> Stack:
@@ -84,8 +84,8 @@ def test_the_ntk_parametrization_measures_the_weights_that_the_function_uses() -
 def test_with_an_output_scale_margins_are_those_of_the_scaled_function() -> None:
     """alpha (f - f_0) for alpha = 3 on the network worked by hand: f - f_0 = (4 x_1, -2 x_2), margins 4 x_1 + 2 x_2."""
     initial = two(INITIAL, output_scale=3.0)
-    initial = Stack(initial.form, initial.parameters, initial.parameters)
-    subject = MeasureInputs(Stack(initial.form, TRAINED, INITIAL), initial, FOUR, seeds=(0,))
+    initial = Stack(initial.model, initial.parameters, initial.parameters)
+    subject = MeasureInputs(Stack(initial.model, TRAINED, INITIAL), initial, FOUR, seeds=(0,))
     assert subject.margins.tolist() == [[18, 18, 24, 36]]
     assert value("inverse_margin", subject) == pytest.approx(1 / 18**2)
     assert value("function_distance", subject) == pytest.approx(3 * math.sqrt((20 + 20 + 80 + 64) / 4))

@@ -28,7 +28,7 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
 
 def per_sample(subject: MeasureInputs, index: int) -> Tensor:
     """Gradients [m, p] of one network's samples in float64, one by one, in the parameters that are trained."""
-    form = subject.trained.form
+    model = subject.trained.model
     own, start = (
         {name: p[index].double() for name, p in stack.parameters.items()}
         for stack in (subject.trained, subject.initial)
@@ -36,13 +36,13 @@ def per_sample(subject: MeasureInputs, index: int) -> Tensor:
     inputs, labels = (part[index] for part in subject.data.train_slice(0, subject.data.train_size))
 
     def plain(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-        used = {name: p * form.multipliers.get(name, 1.0) for name, p in parameters.items()}
-        return functional_call(form.module, used, (x[None].double(),))
+        used = {name: p * model.multipliers.get(name, 1.0) for name, p in parameters.items()}
+        return functional_call(model.module, used, (x[None].double(),))
 
     def loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         logits = plain(parameters, x)
-        if form.output_scale is not None:
-            logits = form.output_scale * (logits - plain(start, x))
+        if model.output_scale is not None:
+            logits = model.output_scale * (logits - plain(start, x))
         return subject.loss(logits, y[None]).sum()
 
     rows = [grad(loss)(own, x, y) for x, y in zip(inputs, labels, strict=True)]
@@ -80,9 +80,9 @@ def test_bfloat16_training_is_measured_in_float32() -> None:
     from initdist.config.schema import NumericsConfig
 
     subject = searched.trained()
-    coarse = replace(subject.trained.form, numerics=NumericsConfig("bfloat16", True), _recorded={})
+    coarse = replace(subject.trained.model, numerics=NumericsConfig("bfloat16", True), _recorded={})
     found = searched.values(
-        searched.fresh(subject, trained=replace(subject.trained, form=coarse)), "fisher_rao", "gradient_noise"
+        searched.fresh(subject, trained=replace(subject.trained, model=coarse)), "fisher_rao", "gradient_noise"
     )
     assert found == searched.values(searched.fresh(subject), "fisher_rao", "gradient_noise")
     assert subject.loss is LOSSES["cross_entropy"].loss

@@ -108,7 +108,7 @@ def test_the_function_distance_is_that_of_the_logits(kind: str) -> None:
     expected = moved.square().sum(2).mean(1).sqrt()
     found = measures.compute(["function_distance"], subject)["function_distance", None]
     assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-6)
-    if subject.trained.form.output_scale is not None:
+    if subject.trained.model.output_scale is not None:
         assert subject.initial.forward(inputs).abs().max() == 0
 
 
@@ -127,7 +127,7 @@ def test_sign_flips_of_a_residual_network_against_its_own_hooks() -> None:
     (inputs, _), *rest = subject.slices()
     assert not rest
     seen: list[Tensor] = []
-    module = subject.trained.form.module
+    module = subject.trained.model.module
     for part in module.modules():
         if isinstance(part, torch.nn.ReLU):
             part.register_forward_hook(lambda part, given, output: seen.append((output > 0).flatten()))

@@ -16,16 +16,16 @@ from tests.helpers import CPU, make
 from tests.measures.searched import fresh, linear, permuted, samples, trained, values
 
 
-def _explicit(form: StackedModel, parameters: Parameters, inputs: Tensor) -> Tensor:
+def _explicit(model: StackedModel, parameters: Parameters, inputs: Tensor) -> Tensor:
     """sum_c J_c J_c^T of the whole network's Jacobian [n, C, p] in the parameters before multiplication."""
 
     def outputs(parameters: Parameters) -> Tensor:
-        used = {name: p * form.multipliers.get(name, 1.0) for name, p in parameters.items()}
-        return functional_call(form.module, used, (inputs.double(),))
+        used = {name: p * model.multipliers.get(name, 1.0) for name, p in parameters.items()}
+        return functional_call(model.module, used, (inputs.double(),))
 
     jacobian = jacrev(outputs)({name: p.double() for name, p in parameters.items()})
     total: Tensor = sum(torch.einsum("icp,jcp->ij", j.flatten(2), j.flatten(2)) for j in jacobian.values())
-    return total if form.output_scale is None else form.output_scale**2 * total
+    return total if model.output_scale is None else model.output_scale**2 * total
 
 
 def _one(given: Stack, index: int) -> Parameters:
@@ -51,8 +51,8 @@ def test_the_kernel_against_explicit_jacobians(model: str, overrides: dict) -> N
     inputs = subject.data.train_slice(0, 12)[0]
     for index in range(2):
         parameters = _one(subject.trained, index)
-        found = kernel(subject.trained.form, parameters, inputs[index], 10)
-        expected = _explicit(subject.trained.form, parameters, inputs[index])
+        found = kernel(subject.trained.model, parameters, inputs[index], 10)
+        expected = _explicit(subject.trained.model, parameters, inputs[index])
         assert found.dtype == torch.float64
         assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
 
@@ -89,11 +89,11 @@ class _Rows(nn.Module):
 def test_modules_of_any_structure(module: type[nn.Module]) -> None:
     torch.manual_seed(1)
     own = module()
-    form = StackedModel(own)
+    model = StackedModel(own)
     parameters = {name: p.detach() for name, p in own.named_parameters()}
     inputs = torch.randn(5, 1, 2, 2)
-    expected = _explicit(form, parameters, inputs)
-    assert torch.allclose(kernel(form, parameters, inputs, 3), expected, rtol=1e-4, atol=1e-5)
+    expected = _explicit(model, parameters, inputs)
+    assert torch.allclose(kernel(model, parameters, inputs, 3), expected, rtol=1e-4, atol=1e-5)
     assert all(p.grad is None for p in own.parameters())
     assert not any(part._forward_hooks for part in own.modules())
 
@@ -116,9 +116,9 @@ def test_a_linear_network_has_the_kernel_of_its_inputs(bias: bool) -> None:
 def test_the_change_by_hand() -> None:
     """f = v ReLU(u x) with one unit: K = ReLU(u x) ReLU(u x') + v^2 x x' where both are above 0."""
     config = make({"model.width": 1, "model.depth": 1, "model.bias": False})
-    form = stack.build([config], (1, 1, 1), 1, CPU).form
-    before = Stack(form, {"1.weight": torch.tensor([[[1.0]]]), "3.weight": torch.tensor([[[2.0]]])})
-    after = Stack(form, {"1.weight": torch.tensor([[[3.0]]]), "3.weight": torch.tensor([[[-1.0]]])})
+    model = stack.build([config], (1, 1, 1), 1, CPU).model
+    before = Stack(model, {"1.weight": torch.tensor([[[1.0]]]), "3.weight": torch.tensor([[[2.0]]])})
+    after = Stack(model, {"1.weight": torch.tensor([[[3.0]]]), "3.weight": torch.tensor([[[-1.0]]])})
     subject = MeasureInputs(after, before, samples([[1.0], [2.0], [-1.0]], [0, 0, 0], 1))
     # K_0 = (1 + 4) x x', K = (9 + 1) x x' over x = 1, 2
     assert subject.once(ntk._initial)[0].tolist() == [[5, 10, 0], [10, 20, 0], [0, 0, 0]]

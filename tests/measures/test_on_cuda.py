@@ -23,7 +23,7 @@ DEVICE = torch.device("cuda")
 def test_measures_are_those_of_a_cpu(kind: str) -> None:
     here = trained(kind)
     built = stack.build(configs(kind), (1, 8, 8), 10, DEVICE)
-    there = Stack(built.form, {name: p.to(DEVICE) for name, p in here.trained.parameters.items()}, built.reference)
+    there = Stack(built.model, {name: p.to(DEVICE) for name, p in here.trained.parameters.items()}, built.reference)
     given = stack_data.build(configs(kind), DEVICE)
     subject = MeasureInputs(there, built, given, options=here.options, seeds=here.seeds)
     for groups, tolerance in ((["core", "norms", "margins", "bounds", "ntk"], 1e-3), (["curvature"], 1e-2)):

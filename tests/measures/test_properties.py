@@ -28,7 +28,7 @@ def test_a_stack_of_n_is_n_stacks_of_one(selection: str, kind: str) -> None:
     """Equal bit for bit, for single networks and for pairs in another order."""
     together = trained(kind)
     values = measures.compute([selection], together)
-    assert bool(values) is (selection in SHARED or REGISTRY[selection].defined(together.trained.form))
+    assert bool(values) is (selection in SHARED or REGISTRY[selection].defined(together.trained.model))
     for positions in ((0,), (1,), (2,), (2, 0)):
         part = measures.compute([selection], select(together, *positions))
         assert part.keys() == values.keys()
@@ -65,7 +65,7 @@ def _permuted(one: Stack, weights: list[str], order: torch.Tensor) -> Stack:
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_a_measure_does_not_change_what_it_measures(selection: str) -> None:
     kinds = ("mlp, one hidden layer", "cnn")
-    kind = next(one for one in kinds if selection in SHARED or REGISTRY[selection].defined(trained(one).trained.form))
+    kind = next(one for one in kinds if selection in SHARED or REGISTRY[selection].defined(trained(one).trained.model))
     subject = select(trained(kind), 0, 1, 2)
     before = {key: p.clone() for key, p in subject.trained.parameters.items()}
     origin = {key: p.clone() for key, p in subject.initial.parameters.items()}
@@ -183,6 +183,8 @@ def test_every_measure_is_finite_for_every_trained_network_that_it_claims(kind: 
     subject = trained(kind)
     assert (subject.gamma > 0).all(), "the networks of this kind must be trained for longer"
     values = measures.compute(["all"], subject)
-    assert {name for name, _ in values} == {name for name, one in REGISTRY.items() if one.defined(subject.trained.form)}
+    assert {name for name, _ in values} == {
+        name for name, one in REGISTRY.items() if one.defined(subject.trained.model)
+    }
     for key, value in values.items():
         assert all(map(math.isfinite, value.tolist())), key

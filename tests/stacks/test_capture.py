@@ -258,9 +258,9 @@ def test_a_pass_over_data_takes_as_much_memory_whatever_the_stack(monkeypatch: p
     from initdist.stacks import evaluation, outline, stack
 
     made = stack.build([tiny({"seed": i}) for i in range(4)], (1, 8, 8), 10, CPU)
-    values = outline.activations(made.form.module, (1, 8, 8))
+    values = outline.activations(made.model.module, (1, 8, 8))
     assert evaluation.rows_at_once(made) == evaluation.ROWS
-    there = stack.Stack(replace(made.form, values=values), {k: p.to("meta") for k, p in made.parameters.items()})
+    there = stack.Stack(replace(made.model, values=values), {k: p.to("meta") for k, p in made.parameters.items()})
     monkeypatch.setattr(evaluation, "CUDA_VALUES", 1000 * 4 * values)
     assert evaluation.rows_at_once(there) == 512
     assert evaluation.rows_at_once(there.select(torch.tensor([0], device="meta"))) == 2048

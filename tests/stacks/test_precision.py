@@ -17,7 +17,7 @@ LOSS = LOSSES["cross_entropy"].loss
 
 
 def built(changes, networks=3, model="mlp"):
-    stack._form.cache_clear()
+    stack._model.cache_clear()
     configs = [make({"model.width": 16, "seed": seed} | changes, f"model={model}") for seed in range(networks)]
     return stack.build(configs, SHAPE, CLASSES, CPU)
 

@@ -23,7 +23,7 @@ VARIANTS = [
 
 
 def built(model, changes, networks):
-    stack._form.cache_clear()  # else all have their recordings in common
+    stack._model.cache_clear()  # else all have their recordings in common
     return stack.build(
         [make({"model.width": 8, "seed": seed} | changes, f"model={model}") for seed in range(networks)],
         SHAPE,
@@ -100,7 +100,7 @@ def test_what_has_no_effect_is_left_out():
     names = list(network.parameters)
 
     def loss(parameters, inputs, labels):
-        return LOSSES["cross_entropy"].loss(network.form.logits(parameters, {}, inputs), labels).mean()
+        return LOSSES["cross_entropy"].loss(network.model.logits(parameters, {}, inputs), labels).mean()
 
     def gradients(*given):
         found, value = vmap(grad_and_value(loss))(dict(zip(names, given, strict=False)), *given[-2:])
@@ -117,7 +117,7 @@ def test_what_has_no_effect_is_left_out():
 def test_a_descent_in_place_is_the_gradient_times_the_rate(model, changes, loss):
     """In float64, where roundings do not matter."""
     one = built(model, changes, 3)
-    one = stack.Stack(one.form, doubled(one.parameters), doubled(one.reference))
+    one = stack.Stack(one.model, doubled(one.parameters), doubled(one.reference))
     other = one.clone()
     rates = torch.linspace(0.05, 0.2, 3, dtype=torch.float64)
     for seed in range(3):
@@ -137,7 +137,7 @@ def doubled(parameters):
 
 @pytest.mark.parametrize("model", ["mlp", "linear", "cnn"])
 def test_one_recording_serves_stacks_of_any_size(model):
-    stack._form.cache_clear()
+    stack._model.cache_clear()
     configs = [make({"model.width": 8, "seed": seed}, f"model={model}") for seed in range(7)]
     whole = stack.build(configs, SHAPE, CLASSES, CPU)
     parts = [whole.select(torch.tensor(keep)) for keep in ([0, 1, 2], [3], [4, 5, 6])]
@@ -150,14 +150,14 @@ def test_one_recording_serves_stacks_of_any_size(model):
     assert torch.equal(torch.cat(losses), expected)
     for name, p in parameters.items():
         assert torch.equal(torch.cat([part.parameters[name] for part in parts]), p)
-    ((_, recorded),) = whole.form._recorded.items()
+    ((_, recorded),) = whole.model._recorded.items()
     assert len(recorded._recordings) == 1
 
 
 def test_a_product_is_added_without_ever_being_held():
     network = built("mlp", {"model.depth": 2}, 3)
     network.descend(LOSSES["cross_entropy"].loss, *batch(3, 0), torch.full((3,), 0.1))
-    ((_, recorded),) = network.form._recorded.items()
+    ((_, recorded),) = network.model._recorded.items()
     (recording,) = recorded._recordings.values()
     called = Counter(str(node.target) for node in recording.graph.nodes)
     assert called["aten.bmm.default"] == 5  # three layers forward, and of the inputs but the first's

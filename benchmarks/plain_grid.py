@@ -30,9 +30,16 @@ WIDTHS, LEVELS, SEEDS = (64, 128, 256), (0.0, 0.1, 0.25, 0.5, 1.0), range(10)
 CPU = torch.device("cpu")
 
 
-def train(settings: Sequence[str], store: Path | None = None) -> list[dict[str, float]]:
-    """Distance, epochs and test error of each network; tracked in a new SQLite store where one is named."""
-    cases = [(width, level, seed) for level, seed, width in product(reversed(LEVELS), SEEDS, reversed(WIDTHS))]
+GRID = [(width, level, seed) for level, seed, width in product(reversed(LEVELS), SEEDS, reversed(WIDTHS))]
+
+
+def train(
+    settings: Sequence[str], store: Path | None = None, cases: Sequence[tuple[int, float, int]] = GRID
+) -> list[dict[str, float]]:
+    """Distance, epochs and test error of each network; tracked in a new SQLite store where one is named.
+
+    cases: width, noise level and seed of each.
+    """
     tracked = None
     if store is not None:
         from initdist import tracking

@@ -24,6 +24,8 @@ from initdist.data.noise import InputNoise
 # Samples that are made ready at a time; memory that a stack's ready training inputs may take.
 BLOCK = 512
 CPU_BYTES = 512 * 2**20
+# A variance of no more than this share of the mean square is what rounding leaves of a constant channel.
+CONSTANT = 1e-13
 CUDA_SHARE = 0.25
 
 
@@ -153,8 +155,9 @@ def _network(config: Config, shared: Shared) -> tuple[np.ndarray, ...]:
         rows = rng.subset(config.seeds.data, about.pool, config.dataset.train_size)
     labels = noise.noisy_labels(config, shared.pool_labels, about.classes)[rows]
     mean, square = shared.moments[:, rows].mean(axis=1)
-    std = np.sqrt(np.maximum(square - mean**2, 0))
-    return rows, labels, mean.astype(np.float32), np.where(std > 0, std, 1).astype(np.float32)
+    variance = square - mean**2
+    std = np.sqrt(np.where(variance > CONSTANT * square, variance, 1))
+    return rows, labels, mean.astype(np.float32), std.astype(np.float32)
 
 
 def _key(config: DatasetConfig) -> tuple[Any, ...]:

@@ -77,6 +77,23 @@ def test_inputs_are_normalized_per_channel_by_the_networks_own_training_subset(s
         assert inputs[network].std((0, 2, 3), correction=0).numpy() == pytest.approx(1, abs=1e-5)
 
 
+def test_a_constant_channel_stays_of_one_size_whatever_its_gray_level_and_a_single_pixel_is_no_rounding() -> None:
+    """Each of the 256 levels as a channel; in a second dataset one pixel of each, the last, is another level."""
+    levels = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None, None], (50, 256, 4, 4)).copy()
+    for name, odd in (("constant", 0), ("odd", 1)):
+        module = blobs(name, (256, 4, 4), pool=40, test=10)
+        pool = levels[:40].copy()
+        pool[-1, :, 0, 0] ^= odd
+        module.load = lambda config, pool=pool: datasets.Arrays(
+            pool, np.arange(40) % 10, levels[40:], np.arange(10), 255.0
+        )
+        with dataset(module):
+            built = stack_data.build([make({"dataset.name": name, "dataset.train_size": 40})], CPU)
+        expected = (pool / 255.0).std((0, 2, 3))
+        assert built.std[0].numpy() == pytest.approx(expected if odd else 1, rel=1e-4)
+        assert built.test_slice(0, 10)[0].abs().max() < 1
+
+
 def test_normalization_does_not_hear_of_label_noise() -> None:
     clean, noisy = (stack_data.build([make({"noise.level": level})], CPU) for level in (0.0, 1.0))
     assert torch.equal(clean.mean, noisy.mean)

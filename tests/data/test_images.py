@@ -67,6 +67,94 @@ def test_gray_stays_one_channel_and_color_can_be_made_gray(tmp_path):
     assert about.input_shape == (1, 5, 6)
 
 
+def levels(mode: str) -> Image.Image | None:
+    """A ramp from black to white in a mode of Pillow; None where Pillow itself cannot make or keep one."""
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    match mode:
+        case "I;16" | "I;16B" | "I;16L":
+            kind = np.dtype("<u2" if mode != "I;16B" else ">u2")
+            return Image.frombytes(mode, (16, 16), (ramp.astype(kind) * 257).tobytes())
+        case "I" | "F":
+            return Image.fromarray(ramp.astype(np.int32 if mode == "I" else np.float32))
+        case "P":
+            return Image.fromarray(ramp).convert("P")
+        case _:
+            return Image.fromarray(ramp).convert("RGBA" if mode in ("RGBa", "PA") else "RGB").convert(mode)
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "I;16", "I;16B", "I;16L"]
+)
+def test_every_mode_of_pillow_keeps_its_levels(mode, tmp_path, monkeypatch):
+    """As the decoder meets it, whatever file it came from; 255 levels of 16 bits are those of 8."""
+    monkeypatch.setattr(Image, "open", lambda path: levels(mode))
+    found = _decoded._image(tmp_path / "any.png", 0, grayscale=True)
+    wanted = np.arange(256).reshape(16, 16)
+    if mode == "1":
+        assert set(np.unique(found)) == {0, 255}
+    else:
+        assert abs(found.astype(int) - wanted).max() <= (3 if mode in ("YCbCr", "HSV", "CMYK") else 1)
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("I", "tif"), ("F", "tif")])
+def test_images_of_no_agreed_range_are_refused_by_name(mode, suffix, tmp_path):
+    root = tree(tmp_path / "tree")
+    levels(mode).save(root / "train" / "cat" / f"9.{suffix}")
+    with pytest.raises(DatasetError, match=rf"9\.{suffix} cannot be read: its mode is {mode}, 32-bit .* 8 or 16 bits"):
+        changed(root)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_gray_files_of_sixteen_bits_are_those_of_eight_with_a_fingerprint_of_their_own(suffix, tmp_path):
+    roots = []
+    for bits, scale in ((8, 1), (16, 257)):
+        roots.append(tree(tmp_path / str(bits), mode="L", suffix=suffix))
+        for k, file in enumerate(sorted(roots[-1].rglob(f"*.{suffix}"))):
+            pixels = (np.arange(30).reshape(5, 6) * 8 + k) * scale
+            Image.fromarray(pixels.astype(np.uint16 if bits == 16 else np.uint8)).save(file)
+    (_, eight), (_, sixteen) = (changed(root) for root in roots)
+    assert np.array_equal(eight.train_inputs, sixteen.train_inputs)
+    assert eight.train_inputs.max() == 29 * 8 + 11
+    with open(next(roots[1].rglob("*.*")), "rb") as file:
+        assert _decoded.has_sixteen_bits(file)
+    with open(next(roots[0].rglob("*.*")), "rb") as file:
+        assert not _decoded.has_sixteen_bits(file)
+
+
+def test_folders_are_read_as_torchvision_reads_them_but_for_hidden_ones(tmp_path):
+    """Subfolders and links too; what Jupyter and macOS leave behind is no class and no image."""
+    from torchvision.datasets import ImageFolder
+
+    root = tree(tmp_path / "tree")
+    deeper = root / "train" / "cat" / "more" / "still"
+    deeper.mkdir(parents=True)
+    Image.new("RGB", (6, 5), (200, 0, 0)).save(deeper / "a.PNG")
+    (root / "train" / "dog" / "link.png").symlink_to(deeper / "a.PNG")
+    (root / "train" / "dog" / "more").symlink_to(root / "train" / "cat" / "more")
+    (root / "train" / "dog" / "notes.txt").write_text("none")
+    theirs = {str(Path(path).relative_to(root / "train")) for path, _ in ImageFolder(root / "train").samples}
+    for split in ("train", "test"):
+        shutil.copytree(root / split / "cat", root / split / ".ipynb_checkpoints")
+    (root / "train" / "cat" / "._0.png").write_text("no image")
+    (deeper / "round").symlink_to(deeper.parent)
+    about, arrays = changed(root)
+    train = root / "train"
+    assert {str(one.relative_to(train)) for one in images._files(root) if one.is_relative_to(train)} == theirs
+    assert len(arrays.train_labels) == len(theirs) == 9
+    assert (about.classes, arrays.train_labels.tolist()) == (2, [0] * 4 + [1] * 5)
+
+
+def test_a_file_that_one_would_wait_for_is_refused_by_name(tmp_path):
+    root = tree(tmp_path / "tree")
+    os.mkfifo(root / "train" / "cat" / "pipe.png")
+    with pytest.raises(DatasetError, match=r"pipe\.png must be a file, got a pipe, a socket or a device"):
+        changed(root)
+    (root / "train" / "cat" / "pipe.png").unlink()
+    (root / "train" / "cat" / "gone.png").symlink_to("nowhere")
+    with pytest.raises(DatasetError, match=r"gone\.png cannot be read: No such file"):
+        changed(root)
+
+
 def test_images_are_resized_on_request_and_refused_otherwise(tmp_path):
     root = tree(tmp_path / "tree")
     Image.new("RGB", (9, 9)).save(root / "train" / "cat" / "9.png")

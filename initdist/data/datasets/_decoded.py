@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from initdist.config.schema import DatasetConfig
 from initdist.data.datasets import Arrays
 from initdist.errors import DatasetError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+GRAY = ("1", "L", "LA")
 EVERY = 2000  # images between two lines of progress where there is no terminal
 
 
@@ -64,8 +68,9 @@ def _decode(root: Path, classes: Sequence[str], files: Sequence[Path], size: int
             f"dataset.image_size=32 resizes them all to 32x32"
         )
     stacked = np.stack([_channels(image, channels) for image in images])
-    labels = np.array([classes.index(path.parent.name) for path in files], dtype=np.int64)
-    train = np.array([path.relative_to(root).parts[0] == "train" for path in files])
+    parts = [path.relative_to(root).parts for path in files]
+    labels = np.array([classes.index(name) for _, name, *_ in parts], dtype=np.int64)
+    train = np.array([split == "train" for split, *_ in parts])
     return Arrays(stacked[train], labels[train], stacked[~train], labels[~train], scale=255.0)
 
 
@@ -74,15 +79,47 @@ def _image(path: Path, size: int, grayscale: bool) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            image.load()
-            gray = grayscale or image.mode in ("1", "L", "LA", "I", "I;16", "F")
-            converted = image.convert("L" if gray else "RGB")
+        with Image.open(path) as opened:
+            opened.load()
+            image = _eight_bits(opened)
+            converted = image.convert("L" if grayscale or image.mode in GRAY else "RGB")
             if size:
                 converted = converted.resize((size, size), Image.Resampling.BILINEAR)
             return np.asarray(converted)
     except Exception as error:  # Pillow has no common base for what can be wrong with a file
         raise DatasetError(f"image {path} cannot be read: {error}; replace it or take it out of the tree") from error
+
+
+def has_sixteen_bits(file: BinaryIO) -> bool:
+    """Whether this is a gray image of 16 bits, by its head. False for what is no image: decoding it says so."""
+    from PIL import Image
+
+    head = file.read(26)
+    if head[1:4] == b"PNG" or head[:2] == b"\xff\xd8":  # most files, which need not be opened for it
+        return head[1:4] == b"PNG" and head[24:26] == b"\x10\x00"
+    file.seek(0)
+    try:
+        return _of_sixteen_bits(Image.open(file))
+    except Exception:  # Pillow has no common base for what can be wrong with a file
+        return False
+
+
+def _of_sixteen_bits(image: Image.Image) -> bool:
+    """PNG and PGM have no integers of 32 bits: Pillow, by its version, reads their 16 bits into some."""
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """An image of 16 bits by the nearest of 256 levels, where Pillow's own conversion makes nearly all of it white."""
+    from PIL import Image
+
+    if image.mode in ("La", "RGBa"):  # the only way out of these
+        return image.convert(image.mode.upper())
+    if _of_sixteen_bits(image):
+        return Image.fromarray(((np.asarray(image).astype(np.int64) + 128) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its mode is {image.mode}, 32-bit numbers of no agreed range; save it with 8 or 16 bits")
+    return image
 
 
 def _channels(image: np.ndarray, channels: int) -> np.ndarray:

@@ -7,6 +7,8 @@ wherever they lie. They are decoded once, into a checksummed cache without pickl
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import time
 from collections.abc import Iterator
 from functools import cache, lru_cache
@@ -68,13 +70,28 @@ def _root(config: DatasetConfig) -> Path:
         raise DatasetError(f"{root}/train must hold at least 2 class folders, got {len(train)}")
     for split in ("train", "test"):
         for name in train:
-            if not any(file.suffix.lower() in SUFFIXES for file in (root / split / name).iterdir()):
+            if next(_images(root / split / name), None) is None:
                 raise DatasetError(f"class folder {root / split / name} must hold images, got none")
     return root
 
 
 def _folders(split: Path) -> list[str]:
-    return sorted(entry.name for entry in split.iterdir() if entry.is_dir())
+    return sorted(entry.name for entry in split.iterdir() if entry.is_dir() and not _hidden(entry.name))
+
+
+def _hidden(name: str) -> bool:
+    """Of what programs keep beside one's own: .ipynb_checkpoints/, ._cat.jpg."""
+    return name.startswith(".")
+
+
+def _images(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The image files of a class, subfolders last; as ImageFolder, through links, but never round in circles."""
+    entries = sorted(entry for entry in folder.iterdir() if not _hidden(entry.name))
+    within |= {folder.resolve()}
+    yield from (entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir())
+    for entry in entries:
+        if entry.is_dir() and entry.resolve() not in within:
+            yield from _images(entry, within)
 
 
 def _classes(root: Path) -> list[str]:
@@ -98,10 +115,20 @@ def _recent(root: Path, period: int) -> Listing:
 def _entries(root: Path) -> Iterator[tuple[str, int, int]]:
     for split in ("train", "test"):
         for name in _folders(root / split):
-            for file in sorted((root / split / name).iterdir()):
-                if file.suffix.lower() in SUFFIXES:
-                    stat = file.stat()
-                    yield str(file.relative_to(root)), stat.st_size, stat.st_mtime_ns
+            for file in _images(root / split / name):
+                found = _regular(file)
+                yield str(file.relative_to(root)), found.st_size, found.st_mtime_ns
+
+
+def _regular(file: Path) -> os.stat_result:
+    """Raises DatasetError for what cannot be read, or would be waited for, as a pipe."""
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise DatasetError(f"image {file} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise DatasetError(f"image {file} must be a file, got a pipe, a socket or a device; take it out of the tree")
+    return found
 
 
 @cache
@@ -111,7 +138,9 @@ def _fingerprint(root: str, listing: Listing, image_size: int, grayscale: bool) 
     for path, _, _ in listing:
         try:
             with open(Path(root, path), "rb") as file:
-                digest.update(f"{path} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+                deep = " 16" if _decoded.has_sixteen_bits(file) else ""  # read otherwise than they once were
+                file.seek(0)
+                digest.update(f"{path} {hashlib.file_digest(file, 'sha256').hexdigest()}{deep}\n".encode())
         except OSError as error:
             raise DatasetError(f"image {Path(root, path)} cannot be read: {error.strerror}") from error
     return f"images/{digest.hexdigest()}"

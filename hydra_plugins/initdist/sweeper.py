@@ -49,14 +49,14 @@ class FusedSweeper(BasicSweeper):
         from initdist import retry
         from initdist.errors import UserError
         from initdist.sweeps import session
-        from initdist.sweeps.planning import describe
+        from initdist.sweeps.planning import describe, unique
         from initdist.tracking import TrackingError
         from initdist.workers import pool
 
         try:
             with retry.full_disk_named():
                 jobs = self._jobs(arguments)
-                networks = list({n.identity: n for job in jobs for n in job.networks}.values())
+                networks = unique(network for job in jobs for network in job.networks)
                 config = networks[0].config
                 if config.dry_run:
                     print(describe(jobs))

@@ -6,7 +6,7 @@ And how a sweep becomes jobs: what changes no tensor shape is fused into one.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from initdist import models, names
 from initdist.config import expansion, families, identity, stops
 from initdist.config.schema import STACKABLE, Config, ModelConfig, OptimizerConfig
+from initdist.config.validation import leaves
 from initdist.data import datasets
 from initdist.data.datasets import Description
 from initdist.errors import ConfigError
@@ -38,7 +39,31 @@ class Network:
 
 def networks(cfg: DictConfig) -> list[Network]:
     """The networks of a composed, unresolved config, without repetitions. Raises UserError before anything is done."""
-    return list({network.identity: network for network in map(network, expansion.networks(cfg))}.values())
+    return unique(map(network, expansion.networks(cfg)))
+
+
+def unique(planned: Iterable[Network]) -> list[Network]:
+    """Networks without repetitions.
+
+    Raises ConfigError for values swept that tell no networks apart: one would count, and the others be dropped. Two
+    stores or experiments too, since a sweep has one parent run.
+    """
+    known: dict[str, Network] = {}
+    for one in planned:
+        _refuse_difference(known.setdefault(one.identity, one).config, one.config)
+        _refuse_difference(next(iter(known.values())).config.tracking, one.config.tracking, "tracking.")
+    return list(known.values())
+
+
+def _refuse_difference(one: Any, other: Any, section: str = "") -> None:
+    if one == other:
+        return
+    for (key, a, _), (_, b, _) in zip(leaves(one), leaves(other), strict=True):
+        if a != b:
+            raise ConfigError(
+                f"{section}{key} must be one value in a command, got {a!r} and {b!r}: it tells no networks "
+                f"apart, so one of them would be dropped; run one command for each value"
+            )
 
 
 def network(config: Config) -> Network:

@@ -52,6 +52,40 @@ def test_a_sweep_over_a_range_of_reals_is_refused() -> None:
         fused("optimizer.lr=interval(0,1)")
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ("measures=core", "measures=norms", "measures.names must be one value in a command, got "),
+        (
+            "measures.margin=p5",
+            "measures.margin=median",
+            "measures.margin must be one value in a command, got 'p5' and 'median'",
+        ),
+        (
+            "tracking.experiment=a",
+            "tracking.experiment=b",
+            "tracking.experiment must be one value in a command, got 'a'",
+        ),
+        ("history=0", "history=5", "history must be one value in a command, got 0 and 5"),
+        ("seed=0", "seed=1", "seed must be one value in a command, got 0 and 1"),
+    ],
+)
+def test_values_that_tell_no_networks_apart_are_not_dropped_in_silence(one: str, other: str, said: str) -> None:
+    streams = ("seeds.init=0", "seeds.data=0", "seeds.noise=0", "seeds.order=0")
+    first, second = (planning.networks(composed(*streams, given)) for given in (one, other))
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}"):
+        planning.unique([*first, *second])
+    assert planning.unique([*first, *first]) == first
+    with pytest.raises(ConfigError, match=r"^seed must be one value in a command, got 3 and 4: "):
+        planning.networks(composed(*streams, "vary.seed=[3,4]"))
+
+
+def test_a_command_has_one_experiment_whatever_it_is_named_after() -> None:
+    named = [planning.networks(composed(f"model.width={w}", "tracking.experiment=w${model.width}")) for w in (8, 16)]
+    with pytest.raises(ConfigError, match=r"^tracking.experiment must be one value in a command, got 'w8' and 'w16': "):
+        planning.unique([*named[0], *named[1]])
+
+
 def test_a_sweep_over_experiments_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^experiment must be a single name, got experiment=width,label_noise: "):
         planning.check(parsed("experiment=width,label_noise"))

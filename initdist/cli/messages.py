@@ -46,12 +46,12 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override} must be key=value in Hydra's grammar ({GRAMMAR}): {_plain(error.message)}"
     if (schema := re.search(r"Could not load 'schema/(\w+)/(\w+)'", text)) and (
-        wrong := families.wrong(f"{schema[1]}s", schema[2])
+        wrong := families.wrong(schema[1], schema[2])
     ):
         return wrong
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return registry.unknown(group, name, error.options)
+        return _without_file(group, name) or registry.unknown(group, name, error.options)
     if unknown := re.match(r"Could not override '(.+?)'\.", text):
         if unknown[1].startswith("stop.") and (
             wrong := next(filter(None, map(_wrong_stop, families.found("stops"))), "")
@@ -67,8 +67,19 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
     return f"{text}: {cause}" if cause else text
 
 
+def _without_file(group: str, name: str) -> str:
+    """What is told of a member that there is, where no file of defaults has its name."""
+    for family in families.PACKAGES:
+        if families.SECTIONS[family] == group and name in families.found(family):
+            return (
+                f"{group}={name} must have a file of defaults {group}/{name}.yaml, got none; write one, as "
+                f"CONTRIBUTING.md says, and name the folder that {group}/ is in by --config-dir"
+            )
+    return ""
+
+
 def _wrong_stop(name: str) -> str:
-    return families.wrong("stops", name)
+    return families.wrong("stop", name)
 
 
 def _plain(error: object) -> str:

@@ -92,7 +92,9 @@ def test_a_measure_the_registry_cannot_place_is_refused() -> None:
     def param_norm(subject: MeasureInputs) -> Tensor:
         return torch.zeros(1)
 
-    with pytest.raises(ValueError, match=r"^measure param_norm is registered twice$"):
+    with pytest.raises(
+        ConfigError, match=r"^measure param_norm: its name must be its own, got that of one in initdist\.m"
+    ):
         measures.measure(group="core", formula="0", source="none")(param_norm)
 
     def nothing(subject: MeasureInputs) -> Tensor:
@@ -104,7 +106,7 @@ def test_a_measure_the_registry_cannot_place_is_refused() -> None:
         ({"group": "core", "normalization": "ln"}, "normalization must be one of .*, got 'ln'"),
         ({"group": "core", "options": ("dice",)}, r"options must be fields of MeasuresConfig, got \['dice'\]"),
     ):
-        with pytest.raises(ValueError, match=f"^measure nothing: {message}$"):
+        with pytest.raises(ConfigError, match=f"^measure nothing: {message}$"):
             measures.measure(formula="0", source="none", **wrong)(nothing)
     assert "nothing" not in REGISTRY
 
@@ -120,6 +122,7 @@ def test_values_are_float64_on_the_cpu_and_totals_stand_beside_layers() -> None:
 def test_the_catalogue_and_the_docs_are_the_registry_s() -> None:
     assert measure_catalogue().read_text(encoding="utf-8") == catalogue(), "run python -m initdist.measures"
     assert DOCS_FILE.read_text(encoding="utf-8") == docs(), "run python -m initdist.measures"
+    assert known.defined() == sorted((one.name, one.group) for one in REGISTRY.values()), "read from the sources"
     listed = [one["name"] for one in json.loads(catalogue())["measures"]]
     assert sorted(listed) == sorted(NAMES)
     order = [names.MEASURE_GROUPS.index(REGISTRY[name].group) for name in listed]

@@ -22,7 +22,7 @@ ROOMS = (
     "training",
     "workers",
     "sweeps",
-    *("train", "measure", "clean", "ui", "api"),
+    *("train", "measure", "clean", "ui", "api", "testing"),
 )
 PLACE = {room: place for place, room in enumerate(ROOMS)}
 GROUND = ROOMS[: ROOMS.index("retry")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,19 +17,28 @@ from hydra.errors import MissingConfigException
 from initdist import catalogue, measures, names
 from initdist.cli import messages
 from initdist.config import families
-from initdist.errors import ConfigError
+from initdist.config.stops import in_order
+from initdist.errors import ConfigError, DatasetError
 from initdist.events import Failed, Task
 from initdist.paths import conf_dir
+from initdist.stacks import stack
 from initdist.sweeps import planning
+from initdist.testing import check
 from initdist.workers import worker
 
 OWN = [(family, name) for family in families.PACKAGES for name in families.found(family)]
 
 
 @pytest.mark.parametrize(("family", "name"), OWN)
-def test_a_member_is_what_its_base_lists(family: str, name: str) -> None:
+def test_a_member_is_what_its_family_needs(family: str, name: str) -> None:
+    """Of measures `tests/measures/test_properties.py` asks more than `check`."""
     members = families.family(family)
     assert isinstance(members[name], members.base)
+    if family != "measures":
+        try:
+            check(family, name)
+        except DatasetError as absent:
+            pytest.skip(f"set INITDIST_DATA to a folder that holds it: {absent}")
 
 
 @pytest.mark.parametrize("family", families.CHOSEN)
@@ -49,8 +59,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     given: set[str] = set()
 
     def forget() -> None:
-        for one in (families.found, families._all_points, families._taken, catalogue.entries, catalogue.check):
+        for one in (
+            families.found,
+            families._all_points,
+            families._taken,
+            catalogue.entries,
+            catalogue.check,
+            in_order,
+        ):
             one.cache_clear()
+        stack._model.cache_clear()
         for family, name in itertools.product(families.PACKAGES, given):
             families.family(family)._made.pop(name, None)
         for name in [name for name, one in measures.REGISTRY.items() if one.function.__module__ == "elsewhere"]:
@@ -294,3 +312,118 @@ def test_a_member_that_fails_while_it_trains_is_named_first(install: Install) ->
     (failed,) = [event for event in heard if isinstance(event, Failed)]
     assert failed.error.startswith("optimizer strange: KeyError: 'mean' (update in ")
     assert "Traceback" in failed.error
+
+
+MODEL = (
+    "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom initdist.models import ModelConfig\n"
+    "@dataclass\nclass Config(ModelConfig):\n    name: str = 'strange'\n"
+    "def build(config, shape, classes):\n    from torch import nn\n    class Own(nn.Module):\n"
+    "        def __init__(self):\n            super().__init__()\n"
+    "            self.first, self.second = nn.Linear(64, 64), nn.Linear(64, classes)\n"
+    "        def forward(self, inputs):\n            inputs = inputs.flatten(1)\n            return self.second({})\n"
+    "    return Own()\n"
+)
+DATASET = (
+    "import numpy as np\nfrom initdist.data.datasets import Arrays, Description\n"
+    "def describe(config):\n    return Description('strange', 'strange/1', 'tests', (1, 2, 2), 2, 100, 20)\n"
+    "def load(config):\n    inputs = {}.random((120, 1, 2, 2)).astype('float32')\n"
+    "    inputs[0], inputs[1], inputs[118], inputs[119] = 0, 1, 0, 1\n    labels = np.arange(120) % 2\n"
+    "    return Arrays(inputs[:100], labels[:100], inputs[100:], labels[100:], scale=1.0)\n"
+)
+STOP = (
+    "import dataclasses\n@dataclasses.dataclass\nclass Config: ...\nEXAMPLE = {{}}\ndef asked(stop): return True\n"
+    "def met(stop, facts): return facts.train_loss < {}\ndef awaits(stop, batch_loss): return {}\n"
+)
+LOSS = "def loss(logits, labels):\n    return {}\n"
+UPDATE = "import torch\ndef update(step):\n    {}\n"
+# Family, what its module holds, and what `check` says; nothing where all is well.
+CHECKED = {
+    "model": ("models", MODEL.format("self.first(inputs)") + "CHAIN = True\n", ""),
+    "no chain": (
+        "models",
+        MODEL.format("inputs + self.first(inputs)") + "CHAIN = True\n",
+        "strange must have no CHAIN = True: what the images are passes by first.weight",
+    ),
+    "means of a batch": (
+        "models",
+        MODEL.format("inputs - inputs.mean(0)"),
+        "strange must compute each sample by itself",
+    ),
+    "dropout": (
+        "models",
+        MODEL.format("nn.functional.dropout(inputs)"),
+        "vmap: called random operation while in randomness error mode",
+    ),
+    "dataset": ("datasets", DATASET.format("np.random.default_rng(0)"), ""),
+    "another dataset each time": (
+        "datasets",
+        DATASET.format("np.random"),
+        "strange must load the same arrays each time",
+    ),
+    "dataset of another size": (
+        "datasets",
+        DATASET.format("np.random.default_rng(0)").replace("2, 100, 20", "2, 100, 30"),
+        "test inputs of strange must be (30, 1, 2, 2) as described, got (20, 1, 2, 2)",
+    ),
+    "stop": ("stops", STOP.format(2.0, 2.0), ""),
+    "stop that is not looked for": (
+        "stops",
+        STOP.format(2.0, -1.0),
+        "awaits of strange must be at least the training loss",
+    ),
+    "stop that is never met": (
+        "stops",
+        STOP.format(0.0, "1e9"),
+        "strange must be met by some losses",
+    ),
+    "loss that can be negative": ("losses", LOSS.format("-logits[:, 0]"), "strange must be finite and never negative"),
+    "loss of all samples": (
+        "losses",
+        LOSS.format("logits.square().sum(1) / labels.sum()"),
+        "strange must be of each sample by itself",
+    ),
+    "loss that rises": (
+        "losses",
+        LOSS.format("logits.square().sum(1)"),
+        "strange must fall as the true class gains, got 0.0, 0.1",
+    ),
+    "noise of the global state": (
+        "noises",
+        "import numpy as np\ndef redraw(labels, classes, level, seed):\n"
+        "    return np.where(np.random.random(len(labels)) < level, 0, labels)\n"
+        "def error(clean, level, classes): ...\n",
+        "strange must keep at a higher level what it changed",
+    ),
+    "noise with another error": (
+        "noises",
+        "from initdist.data.noise import labels as ours\nredraw = ours.redraw\n"
+        "def error(clean, level, classes): return clean + level / classes\n",
+        "the error of strange must be that counted at level 0.3, ",
+    ),
+    "optimizer": ("optimizers", UPDATE.format("step.parameter.sub_(0.1 * step.gradient)"), ""),
+    "optimizer that writes nowhere": (
+        "optimizers",
+        UPDATE.format("step.parameter - 0.1 * step.gradient"),
+        "strange must move the parameters, in place",
+    ),
+    "optimizer of the global state": (
+        "optimizers",
+        UPDATE.format("step.parameter.sub_(torch.randn_like(step.gradient))"),
+        "a network with strange must be the same alone and in a stack",
+    ),
+    "measure": ("measures", "return subject.trained.parameters['1.bias'].sum(1)", ""),
+    "measure of the whole stack": (
+        "measures",
+        "return subject.trained.parameters['1.bias'].sum(1).cumsum(0)",
+        "a network with strange must be the same alone and in a stack",
+    ),
+}
+
+
+@pytest.mark.parametrize(("family", "text", "message"), CHECKED.values(), ids=CHECKED)
+def test_what_whoever_adds_a_member_can_have_checked(family: str, text: str, message: str, install: Install) -> None:
+    if family == "measures":
+        text = f"from initdist import measures\n{a_measure('own').replace('...', text)}"
+    install(family, "strange", text)
+    with pytest.raises(Exception, match=re.escape(message)) if message else nullcontext():
+        check(family, "strange")

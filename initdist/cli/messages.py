@@ -51,7 +51,12 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
         return wrong
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        return _without_file(group, name) or registry.unknown(group, name, error.options)
+        if families.there(group, name):
+            return (
+                f"{group}={name} must have a file of defaults {group}/{name}.yaml, got none; write one, as "
+                f"CONTRIBUTING.md says, and name the folder that {group}/ is in by --config-dir"
+            )
+        return registry.unknown(group, name, error.options)
     if unknown := re.match(r"Could not override '(.+?)'\.", text):
         if unknown[1].startswith("stop.") and (
             wrong := next(filter(None, map(_wrong_stop, families.found("stops"))), "")
@@ -65,17 +70,6 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {text}"
     return f"{text}: {cause}" if cause else text
-
-
-def _without_file(group: str, name: str) -> str:
-    """What is told of a member that there is, where no file of defaults has its name."""
-    for family in families.PACKAGES:
-        if families.SECTIONS[family] == group and name in families.found(family):
-            return (
-                f"{group}={name} must have a file of defaults {group}/{name}.yaml, got none; write one, as "
-                f"CONTRIBUTING.md says, and name the folder that {group}/ is in by --config-dir"
-            )
-    return ""
 
 
 def _wrong_stop(name: str) -> str:

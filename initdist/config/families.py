@@ -39,6 +39,7 @@ PACKAGES = {
 }
 # The section of the config that a family's members are chosen in, and what one of them is called.
 SECTIONS = {name: {"losses": "loss"}.get(name, name[:-1]) for name in PACKAGES}
+FAMILIES = {section: name for name, section in SECTIONS.items()}
 CHOSEN = tuple(name for name in PACKAGES if name not in ("stops", "measures"))  # those of which a config names one
 
 
@@ -217,14 +218,19 @@ def family(name: str) -> Family[Any]:
     return members
 
 
+def there(section: str, member: str) -> bool:
+    """Whether a section of the config has a member of this name, be it right or wrong."""
+    return section in FAMILIES and member in found(FAMILIES[section])
+
+
 def wrong(section: str, member: str) -> str:
     """What is wrong with a member of a section of the config; empty where nothing is, and where there is none."""
-    for name in PACKAGES:
-        if SECTIONS[name] == section and member in found(name):
-            try:
-                family(name)[member]
-            except ConfigError as error:
-                return str(error)
+    if not there(section, member):
+        return ""
+    try:
+        family(FAMILIES[section])[member]
+    except ConfigError as error:
+        return str(error)
     return ""
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initdist import names
@@ -26,23 +28,65 @@ def entries() -> dict[str, dict[str, Any]]:
 
     Where other packages have measures, these are imported, and torch with them.
     """
-    own = {one["name"]: one for one in json.loads(measure_catalogue().read_text(encoding="utf-8"))["measures"]}
+    own = {one["name"]: one for one in _own()}
     if all(isinstance(place, str) for place in families.found("measures").values()):
         return own
     return own | importlib.import_module(f"{families.PACKAGES['measures']}._documents").foreign()
 
 
+@cache
+def _own() -> list[dict[str, Any]]:
+    """What the file says, a measure of ours each."""
+    listed: list[dict[str, Any]] = json.loads(measure_catalogue().read_text(encoding="utf-8"))["measures"]
+    return listed
+
+
+@cache
+def defined() -> list[tuple[str, str]]:
+    """Name and group of each measure in our files, in order, read without importing them, and torch with them."""
+    files = Path(__file__).parent.joinpath("measures").glob("[!_]*.py")
+    return sorted(one for file in files for one in read(file.read_text(encoding="utf-8")))
+
+
+def read(source: str) -> list[tuple[str, str]]:
+    """Name and group of each measure in the source of a file."""
+    found = re.findall(r"^@(?:measures\.)?measure\((.*?)^def (\w+)", source, re.MULTILINE | re.DOTALL)
+    return [(name, "".join(re.findall(r"""group=["'](\w*)""", given))) for given, name in found]
+
+
+@cache
+def check() -> None:
+    """Raises ConfigError for measures that are not as they must be: those of other packages, and ours where there are
+    others than the catalogue knows. Only then are they imported."""
+    if defined() != sorted((one["name"], one["group"]) for one in _own()):
+        families.family("measures").check_own()
+    for name, place in families.found("measures").items():
+        if not isinstance(place, str):
+            families.family("measures")[name]
+
+
 def selected(config: MeasuresConfig) -> dict[str, dict[str, Any]]:
     """The measures that a config's groups and names stand for, each with its options. Raises ConfigError."""
-    known = {*entries(), *names.MEASURE_GROUPS, names.ALL_MEASURES}
-    for entry in config.names:
-        if entry not in known:
-            raise ConfigError(unknown("measures.names", entry, known))
+    check_selection(config.names, entries())
     return {
         name: options(config, one)
         for name, one in entries().items()
         if {name, one["group"], names.ALL_MEASURES} & {*config.names}
     }
+
+
+def check_selection(selection: Iterable[str], known: Iterable[str]) -> None:
+    """Raises ConfigError for what is neither a known measure nor a group."""
+    every = {*known, *names.MEASURE_GROUPS, names.ALL_MEASURES}
+    for entry in selection:
+        if entry in every:
+            continue
+        if entry in dict(defined()):
+            raise ConfigError(
+                f"measures.names must be in the catalogue of measures, got {entry!r}, which is new: "
+                f"python -m initdist.measures writes the catalogue"
+            )
+        raise ConfigError(unknown("measures.names", entry, every))
 
 
 def options(config: MeasuresConfig, entry: Mapping[str, Any]) -> dict[str, Any]:

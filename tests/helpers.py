@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
@@ -20,11 +19,8 @@ from initdist.config import expansion, families, schema, stops
 from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.data.datasets import DATASETS, Arrays, Description
-from initdist.events import Result
 from initdist.paths import conf_dir
-from initdist.training import job, observer
-
-CPU = torch.device("cpu")
+from initdist.testing import CPU, assert_same, facts, train  # noqa: F401 - shared too
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -86,32 +82,6 @@ TINY = {"model.width": 16, "model.depth": 1, "dataset.train_size": 100, "device"
 
 def tiny(changes: dict[str, Any] | None = None, *choices: str) -> Config:
     return make(TINY | (changes or {}), *choices)
-
-
-def train(configs: Sequence[Config], device: torch.device = CPU) -> list[observer.Trained]:
-    """Train one stack in this process; the networks' ends in the order of the configs."""
-    ended = [event for event in job.train(configs, device) if isinstance(event, observer.Trained)]
-    assert sorted(one.result.network for one in ended) == list(range(len(configs)))
-    return sorted(ended, key=lambda one: one.result.network)
-
-
-def facts(result: Result) -> dict[str, Any]:
-    """Everything of a result that must not depend on the stack or the machine: not its position, not its time."""
-    return {
-        "stop_reason": result.stop_reason,
-        "step": result.step,
-        "metrics": result.metrics,
-        "history": result.history,
-        "theta0": result.theta0,
-    }
-
-
-def assert_same(one: observer.Trained, other: observer.Trained) -> None:
-    """Equal bit for bit: parameters, metrics, history (NaN equals NaN)."""
-    assert one.parameters.keys() == other.parameters.keys()
-    for name, values in one.parameters.items():
-        assert values.numpy().tobytes() == other.parameters[name].numpy().tobytes(), name
-    assert repr(facts(one.result)) == repr(facts(other.result))
 
 
 def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes: int = 10) -> ModuleType:

@@ -22,7 +22,7 @@ ROOMS = (
     "training",
     "workers",
     "sweeps",
-    *("train", "measure", "clean", "ui", "api"),
+    *("train", "measure", "clean", "ui", "api", "testing"),
 )
 PLACE = {room: place for place, room in enumerate(ROOMS)}
 GROUND = ROOMS[: ROOMS.index("retry")]
@@ -136,6 +136,8 @@ def test_the_sweeper_imports_nothing_of_the_package_at_its_top() -> None:
         "from initdist.config import expansion, identity, registry, schema",
         "from initdist import models; from initdist.data import datasets; models.schemas(); datasets.describe.__doc__",
         "from initdist.cli import compose; compose.register(); list(compose.keys())",
+        "from initdist.config import families as f; [f.family(name).check_own() for name in f.CHOSEN]",
+        "from initdist import api; from initdist.sweeps import planning as p; p.network(*api.network_configs())",
         "import hydra_plugins.initdist.sweeper",
     ],
 )

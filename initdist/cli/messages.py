@@ -46,11 +46,16 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override} must be key=value in Hydra's grammar ({GRAMMAR}): {_plain(error.message)}"
     if (schema := re.search(r"Could not load 'schema/(\w+)/(\w+)'", text)) and (
-        wrong := families.wrong(f"{schema[1]}s", schema[2])
+        wrong := families.wrong(schema[1], schema[2])
     ):
         return wrong
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
+        if families.there(group, name):
+            return (
+                f"{group}={name} must have a file of defaults {group}/{name}.yaml, got none; write one, as "
+                f"CONTRIBUTING.md says, and name the folder that {group}/ is in by --config-dir"
+            )
         return registry.unknown(group, name, error.options)
     if unknown := re.match(r"Could not override '(.+?)'\.", text):
         if unknown[1].startswith("stop.") and (
@@ -68,7 +73,7 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
 
 
 def _wrong_stop(name: str) -> str:
-    return families.wrong("stops", name)
+    return families.wrong("stop", name)
 
 
 def _plain(error: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from initdist.config import validation
+from initdist.config import families, validation
 from initdist.config.schema import STACKABLE, Config
 from initdist.errors import ConfigError
 
@@ -29,6 +29,7 @@ def varied(cfg: DictConfig) -> dict[str, list[Any]]:
     return axes
 
 
+@families.blamed()
 def networks(cfg: DictConfig) -> list[Config]:
     """Expand a composed, unresolved config into one ordinary config for each network of its stack.
 

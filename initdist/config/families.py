@@ -10,8 +10,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -21,7 +22,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from initdist.config.registry import unknown
 from initdist.config.rules import Rule
-from initdist.errors import ConfigError
+from initdist.errors import ConfigError, UserError
 
 T = TypeVar("T")
 Place = str | EntryPoint | ModuleType  # a module of ours by its name, one of another package, or one made in a test
@@ -36,6 +37,14 @@ PACKAGES = {
     "stops": "initdist.config.stops",
     "measures": "initdist.measures",
 }
+# The section of the config that a family's members are chosen in, and what one of them is called.
+SECTIONS = {name: {"losses": "loss"}.get(name, name[:-1]) for name in PACKAGES}
+FAMILIES = {section: name for name, section in SECTIONS.items()}
+CHOSEN = tuple(name for name in PACKAGES if name not in ("stops", "measures"))  # those of which a config names one
+
+
+class Tensor:
+    """Stands for torch's in the hints of a base: they are read by processes that never import it."""
 
 
 @cache
@@ -115,13 +124,21 @@ class Family(Mapping[str, T]):
     def __init__(self, family: str, key: str, base: type[T]) -> None:
         self.family, self.key, self.base = family, key, base
         self.names = Names(family)
-        self._made: dict[str, T] = {}
+        self._made: dict[str, T | ConfigError] = {}
 
     def __getitem__(self, name: str) -> T:
         """Raises ConfigError where there is none of this name, and where it is not what `base` lists."""
-        if name not in self._made:
-            self._made[name] = self._member(name)
-        return self._made[name]
+        if name not in self:
+            raise ConfigError(unknown(self.key, name, self))
+        if name not in self._made:  # a module that failed is not run again: half of it may have had its effect
+            try:
+                self._made[name] = self._member(name)
+            except ConfigError as error:
+                self._made[name] = error
+        member = self._made[name]
+        if isinstance(member, ConfigError):
+            raise member.with_traceback(None)
+        return member
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
@@ -147,10 +164,8 @@ class Family(Mapping[str, T]):
                 self[name]
 
     def _member(self, name: str) -> T:
-        if name not in self:
-            raise ConfigError(unknown(self.key, name, self))
         module = self._module(name)
-        hints = get_type_hints(self.base)
+        hints = get_type_hints(self.base, localns={"Tensor": Tensor})
         try:
             return self.base(**{one.name: _held(module, one, hints[one.name]) for one in fields(self.base)})  # type: ignore[arg-type]
         except ValueError as error:
@@ -162,6 +177,8 @@ class Family(Mapping[str, T]):
             return place
         try:
             module = importlib.import_module(place) if isinstance(place, str) else place.load()
+        except ConfigError as error:
+            raise ConfigError(f"{error} in {told(place)}") from error
         except Exception as error:  # whatever another package does wrong, the rest must go on
             raise ConfigError(f"{self.key}={name} needs {told(place)}, which cannot be imported: {error!r}") from error
         if not isinstance(module, ModuleType):
@@ -201,18 +218,43 @@ def family(name: str) -> Family[Any]:
     return members
 
 
-def check_foreign(name: str, member: str) -> None:
-    """Raises ConfigError for a member of another package that is not what its base lists; imports none of ours."""
-    if not isinstance(found(name).get(member, ""), str):
-        family(name)[member]
+def there(section: str, member: str) -> bool:
+    """Whether a section of the config has a member of this name, be it right or wrong."""
+    return section in FAMILIES and member in found(FAMILIES[section])
 
 
-def wrong(name: str, member: str) -> str:
-    """What is wrong with a member that there is; empty where nothing is."""
-    if name not in PACKAGES or member not in found(name):
+def wrong(section: str, member: str) -> str:
+    """What is wrong with a member of a section of the config; empty where nothing is, and where there is none."""
+    if not there(section, member):
         return ""
     try:
-        family(name)[member]
+        family(FAMILIES[section])[member]
     except ConfigError as error:
         return str(error)
     return ""
+
+
+def blame(error: BaseException) -> str:
+    """Which member's code an error comes from, and what it says, in one line; empty where it comes from none.
+
+    `loss own: RuntimeError: vmap: ... (loss in own_losses.py, line 7)`
+    """
+    members = {told(place): f"{SECTIONS[name]} {member}" for name in PACKAGES for member, place in found(name).items()}
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if who := members.get(frame.f_globals.get("__name__", "")):
+            text, code = " ".join(str(error).split()), frame.f_code
+            return f"{who}: {type(error).__name__}: {text} ({code.co_name} in {code.co_filename}, line {line})"
+    return ""
+
+
+@contextmanager
+def blamed() -> Iterator[None]:
+    """Raises ConfigError that names the member for what its code raises and is not meant for users as it is."""
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        if line := blame(error):
+            raise ConfigError(line) from error
+        raise

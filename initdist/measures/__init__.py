@@ -23,5 +23,4 @@ __all__ = [
 ]
 
 MEASURES = Family("measures", "measures.names", MeasureFile)
-MEASURES.check_own()  # imports the files, whose measures register themselves
-MEASURES.sound()  # and those of other packages
+MEASURES.sound()  # imports the files, whose measures register themselves, and those of other packages

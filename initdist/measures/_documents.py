@@ -29,6 +29,8 @@ groups and measures. Each is stored raw, as `measure/NAME` and, where it has lay
   (the max(1, m // 10)-th smallest, the default), `p5` or `median`.
 - theta_k: the weight parameter of layer k as it is trained and stored. W_k = theta_k, but for `model.init=ntk`, where
   the function uses W_k = sqrt(2 / fan_in) theta_k: fan_in is in * kernel, biases have no multiplier.
+- A chain is a model that is its weight layers one after the other, as `mlp`, `linear` and `cnn` are; it is dense where
+  all of them are fully connected, as in `mlp` and `linear`.
 - A measure that is undefined for a model is absent. With `model.output_scale` no product over layers is defined. Where
   gamma <= 0, what divides by it is +infinity (in MLflow 1.8e308).
 - gap: + where a larger value predicts a larger generalization gap, - where a smaller one. sizes: how the analysis makes

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from initdist import catalogue, names
 from initdist.config.families import check_call
-from initdist.config.registry import unknown
 from initdist.config.schema import MeasuresConfig
 from initdist.errors import ConfigError
 from initdist.measures._inputs import MeasureInputs
@@ -72,21 +71,25 @@ def measure(
     """Register a function under its own name. It returns [N], layer label -> [N], or both with the total under None.
 
     NaN is a value that is undefined for this network; what is undefined for a whole model is said by `needs`, a key
-    of NEEDS. Raises ValueError for what the registry does not know.
+    of NEEDS. Raises ConfigError for what the registry does not know.
     """
 
     def register(function: Function) -> Function:
         name = function.__name__
         if name in REGISTRY:
-            raise ValueError(f"measure {name} is registered twice")
+            there = REGISTRY[name].function.__module__
+            raise ConfigError(f"measure {name}: its name must be its own, got that of one in {there}")
         known = {"group": names.MEASURE_GROUPS, "normalization": NORMALIZATIONS, "needs": tuple(NEEDS)}
         for key, value in (("group", group), ("normalization", normalization), ("needs", needs)):
             if value not in known[key]:
-                raise ValueError(f"measure {name}: {key} must be one of {known[key]}, got {value!r}")
-        check_call(name, function, [MeasureInputs])
+                raise ConfigError(f"measure {name}: {key} must be one of {', '.join(known[key])}, got {value!r}")
+        try:
+            check_call(name, function, [MeasureInputs])
+        except ValueError as error:
+            raise ConfigError(f"measure {error}") from None
         fields = MeasuresConfig.__dataclass_fields__
         if wrong := [option for option in options if option not in fields]:
-            raise ValueError(f"measure {name}: options must be fields of MeasuresConfig, got {wrong}")
+            raise ConfigError(f"measure {name}: options must be fields of MeasuresConfig, got {wrong}")
         REGISTRY[name] = Measure(
             name=name,
             group=group,
@@ -112,11 +115,9 @@ def with_total(total: Tensor, layers: Mapping[str, Tensor]) -> dict[str | None, 
 
 def expand(selection: Sequence[str]) -> list[str]:
     """Measure names of a list of groups and names; `all` is every measure. Raises ConfigError for an unknown one."""
-    known = {*REGISTRY, *names.MEASURE_GROUPS, names.ALL_MEASURES}
+    catalogue.check_selection(selection, REGISTRY)
     chosen: dict[str, None] = {}
     for entry in selection:
-        if entry not in known:
-            raise ConfigError(unknown("measures.names", entry, known))
         chosen |= dict.fromkeys(m.name for m in REGISTRY.values() if entry in (m.name, m.group, names.ALL_MEASURES))
     return list(chosen)
 

@@ -61,10 +61,10 @@ def _parts(model: StackedModel) -> list[nn.Module]:
 NEEDS = {
     "any": Need("all", lambda model: True),
     "relu": Need("all with ReLU", _relu),
-    "chain": Need("mlp, linear, cnn", _chain),
-    "homogeneous": Need("mlp, linear, cnn with ReLU or identity", _homogeneous),
-    "dense": Need("mlp, linear with ReLU or identity, from depth 1", _dense),
-    "convolutions": Need("cnn, resnet", _convolutions),
-    "convolution_chain": Need("cnn", lambda model: _chain(model) and _convolutions(model)),
-    "two_layers": Need("mlp, linear with ReLU or identity, depth 1", _two_layers),
+    "chain": Need("chains", _chain),
+    "homogeneous": Need("chains with ReLU or identity", _homogeneous),
+    "dense": Need("dense chains with ReLU or identity, from depth 1", _dense),
+    "convolutions": Need("all with convolutions", _convolutions),
+    "convolution_chain": Need("chains with convolutions", lambda model: _chain(model) and _convolutions(model)),
+    "two_layers": Need("dense chains with ReLU or identity, depth 1", _two_layers),
 }

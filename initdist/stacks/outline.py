@@ -40,6 +40,11 @@ def activations(outlined: nn.Module, input_shape: tuple[int, ...]) -> int:
     return sum(counts)
 
 
+def logits(outlined: nn.Module, input_shape: tuple[int, ...]) -> Any:
+    """What a module makes of one sample."""
+    return _send(outlined, input_shape)
+
+
 def operations(outlined: nn.Module, input_shape: tuple[int, ...]) -> int:
     """Floating point operations of the products and convolutions of one sample's forward pass."""
     with _Counter() as counter:
@@ -65,7 +70,7 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def _send(outlined: nn.Module, input_shape: tuple[int, ...]) -> None:
+def _send(outlined: nn.Module, input_shape: tuple[int, ...]) -> Any:
     """One sample of zeros through layers of zeros; without any values where these would take much room.
 
     Some of PyTorch's layers are done by its compiler on the meta device, which takes long to import.
@@ -74,4 +79,4 @@ def _send(outlined: nn.Module, input_shape: tuple[int, ...]) -> None:
     device = "cpu" if sum(value.numel() for value in values.values()) <= LARGE else "meta"
     zeros = {name: torch.zeros((), dtype=v.dtype, device=device).expand(v.shape) for name, v in values.items()}
     with torch.no_grad():
-        torch.func.functional_call(outlined, zeros, (torch.zeros(1, *input_shape, device=device),))
+        return torch.func.functional_call(outlined, zeros, (torch.zeros(1, *input_shape, device=device),))

@@ -14,7 +14,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
-from initdist import models, names
+from initdist import catalogue, models
 from initdist.config import expansion, families, identity, stops
 from initdist.config.schema import STACKABLE, Config, ModelConfig, OptimizerConfig
 from initdist.config.validation import leaves
@@ -66,17 +66,16 @@ def _refuse_difference(one: Any, other: Any, section: str = "") -> None:
             )
 
 
+@families.blamed()
 def network(config: Config) -> Network:
-    """Check one network's config against the world: its model, measures and data. Raises UserError."""
+    """Check one network's config against the world: its members of families, measures and data. Raises UserError."""
     families.check_names()
     stops.check()
-    families.check_foreign("noises", config.noise.name)
-    families.check_foreign("losses", config.loss.name)
-    _check_choice("model", config.model, models.MODELS[config.model.name].Config)
-    _check_choice("optimizer", config.optimizer, families.family("optimizers")[config.optimizer.name].Config)
-    for name in families.found("measures"):
-        families.check_foreign("measures", name)
-    _check_measures(config.measures.names)
+    chosen = {name: families.family(name)[getattr(config, families.SECTIONS[name]).name] for name in families.CHOSEN}
+    _check_choice("model", config.model, chosen["models"].Config)
+    _check_choice("optimizer", config.optimizer, chosen["optimizers"].Config)
+    catalogue.check()
+    catalogue.selected(config.measures)
     data = datasets.describe(config.dataset)
     models.check(config.model, data.input_shape)
     return Network(config, identity.identity(config, data.fingerprint), data)
@@ -156,10 +155,3 @@ def _check_choice(group: str, own: ModelConfig | OptimizerConfig, wanted: type) 
             f"{group}.name must be that of the chosen {group} config, got {own.name!r}; "
             f"choose the {group} with {group}={own.name}"
         )
-
-
-def _check_measures(selection: Sequence[str]) -> None:
-    if any(entry not in (*names.MEASURE_GROUPS, names.ALL_MEASURES) for entry in selection):
-        from initdist import measures  # imports torch, so only where a single measure is named
-
-        measures.expand(selection)

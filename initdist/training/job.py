@@ -10,13 +10,16 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 import torch
+from torch import nn
 
 from initdist import models
 from initdist.config import families, registry
 from initdist.config.schema import Config
 from initdist.data import stack_data
+from initdist.data.datasets import Description
+from initdist.errors import ConfigError
 from initdist.events import Progress
-from initdist.stacks import optim, precision, stack
+from initdist.stacks import optim, outline, precision, stack
 from initdist.stacks.losses import LOSSES
 from initdist.stacks.optim import Optimizer
 from initdist.stacks.stack import Stack
@@ -33,6 +36,27 @@ def check_options() -> None:
     registry.check_options(Config)
     for schema in models.schemas().values():
         registry.check_options(schema, "model.")
+
+
+def check_results(config: Config, module: nn.Module, about: Description) -> None:
+    """Raises ConfigError where a model's module does not give logits, or a loss no value for each sample."""
+    one, classes = (1, *about.input_shape), about.classes
+    logits = outline.logits(module, about.input_shape)
+    if (shape := _shape(logits)) != (1, classes):
+        raise ConfigError(f"model {config.model.name}: images {one} must become logits {(1, classes)}, got {shape}")
+    size, loss = classes + 1, LOSSES[config.loss.name].loss  # neither a value a class nor a single one is one a sample
+    given = torch.zeros(size, classes), torch.arange(size) % classes
+    if (shape := _shape(loss(*given))) != (size,):
+        raise ConfigError(
+            f"loss {config.loss.name}: logits {(size, classes)} and labels {(size,)} must become losses {(size,)}, "
+            f"got {shape}"
+        )
+    torch.vmap(loss)(*(tensor[None] for tensor in given))  # what torch cannot do for a stack it says here
+
+
+def _shape(result: object) -> tuple[int, ...] | str:
+    """A tensor's, or what it is instead."""
+    return tuple(result.shape) if isinstance(result, torch.Tensor) else type(result).__name__
 
 
 def train(

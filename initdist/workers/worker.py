@@ -20,9 +20,10 @@ from pathlib import Path
 import torch
 
 from initdist import provenance, retry
+from initdist.config import families
 from initdist.config.schema import Config
 from initdist.data import datasets
-from initdist.errors import DatasetError, DeviceError, UserError
+from initdist.errors import ConfigError, DatasetError, DeviceError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
 from initdist.stacks import memory, optim, outline, stack, weights
 from initdist.training import checkpoint, epochs, job, measuring, observer
@@ -74,8 +75,9 @@ def _answered(question: str, config: Config | None, device: str) -> int | str | 
         return _answer(question, config, device)
     except UserError as error:
         return error.with_traceback(None)
-    except Exception:
-        return traceback.format_exc()
+    except Exception as error:
+        line = families.blame(error)
+        return ConfigError(line) if line else traceback.format_exc()
 
 
 def _answer(question: str, config: Config | None, device: str) -> int:
@@ -108,6 +110,7 @@ def capacity(config: Config, device: torch.device) -> int:
     job.check_options()  # the first that is asked of a process, before anything is trained
     about = datasets.describe(config.dataset)
     module = outline.module(config.model, about.input_shape, about.classes)
+    job.check_results(config, module, about)
     parameters, activations = outline.parameters(module), outline.activations(module, about.input_shape)
     batch = config.optimizer.batch_size or config.dataset.train_size
     if stack.separate(module, device):
@@ -163,7 +166,9 @@ def _train(connection: Connection, task: Task, name: str) -> None:
 
 def _why(error: Exception) -> str:
     """Within an except clause: what a user is to read."""
-    return str(error) if isinstance(error, UserError) else traceback.format_exc()
+    if isinstance(error, UserError):
+        return str(error)
+    return "\n".join(filter(None, (families.blame(error), traceback.format_exc())))
 
 
 def _measure(connection: Connection, task: MeasureTask, name: str) -> None:

@@ -132,21 +132,35 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     assert not (tmp_path / "mlflow.db.lock").exists()
 
 
-def test_a_noise_that_does_nothing_trains_no_network(tmp_path):
-    """A developer's mistake, in a copy of the sources: the noise has its two files, but its function is misspelt."""
+def test_a_member_that_is_wrong_trains_no_network_and_leaves_nothing(tmp_path):
+    """A developer's mistakes, in a copy of the sources: a measure whose name is taken; and a noise that has its two
+    files, but its function is misspelt."""
     for folder in ("initdist", "hydra_plugins", "conf"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "initdist/data/noise/blur.py").write_text("def chnage(noise, images, network, samples): ...\n")
     (tmp_path / "conf/noise/blur.yaml").write_text("defaults:\n  - /schema/noise@_here_\n\nname: blur\nlevel: 0.5\n")
     done = train(tmp_path, "noise=blur", "model.width=4", *TINY, check=False)
     assert done.returncode == 1
+    assert not (tmp_path / "mlflow.db").exists()
     expected = (
         "noise.name=blur: either redraw or change must be there in initdist.data.noise.blur; see initdist.data.noise"
     )
     assert done.stderr.splitlines()[-1] == f"initdist: {expected}._base"
     assert "Traceback" not in done.stderr
-    assert "1 network: 0 finished (0 diverged), 0 skipped (finished before), 0 failed, 1 not trained" in done.stdout
-    assert "FINISHED" not in {one.info.status for one in runs(tmp_path)}
+    assert done.stdout == ""
+    (tmp_path / "initdist/measures/twice.py").write_text(
+        "from initdist.measures import measure\n"
+        '@measure(group="norms", formula="0", source="arXiv 0000.00000")\ndef param_norm(subject): ...\n'
+    )
+    expected = (
+        "initdist: measure param_norm: its name must be its own, got that of one in initdist.measures.core in "
+        "initdist.measures.twice\n"
+    )
+    done = train(tmp_path, "model.width=4", *TINY, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    done = run(tmp_path, "initdist.measures", check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert not (tmp_path / "mlflow.db").exists()
 
 
 def test_help_and_config_read_well(tmp_path):

@@ -14,7 +14,7 @@ from helpers import CPU, blobs, dataset, make, unresolved
 
 from initdist import rng
 from initdist.data import datasets, stack_data
-from initdist.data.datasets import DATASETS, digits, mnist
+from initdist.data.datasets import digits, mnist
 from initdist.errors import DatasetError
 from initdist.sweeps import planning
 
@@ -39,23 +39,6 @@ def test_both_splits_of_digits_hold_all_classes_evenly() -> None:
     for labels in (arrays.train_labels, arrays.test_labels):
         share = np.bincount(labels, minlength=10) / len(labels)
         assert abs(share - 0.1).max() < 0.03
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_a_dataset_is_what_it_is_described_to_be(name: str) -> None:
-    config = make({"dataset.download": False, "dataset.train_size": 2}, f"dataset={name}").dataset
-    try:
-        about = datasets.describe(config)
-    except DatasetError as absent:
-        pytest.skip(f"set INITDIST_DATA to a folder that holds it: {absent}")
-    arrays = datasets.load(config)
-    assert about.name == name
-    assert arrays.train_inputs.shape == (about.pool, *about.input_shape)
-    assert arrays.test_inputs.shape == (about.test_size, *about.input_shape)
-    assert set(arrays.train_labels) == set(arrays.test_labels) == set(range(about.classes))
-    assert arrays.train_labels.dtype == arrays.test_labels.dtype == np.int64
-    for inputs in (arrays.train_inputs, arrays.test_inputs):
-        assert (inputs.min(), inputs.max()) == (0, arrays.scale)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 4, 5)])

@@ -40,8 +40,10 @@ def test_a_measure_says_what_it_is(name: str) -> None:
 def test_what_divides_by_the_margin_says_so() -> None:
     there = {name for name, one in REGISTRY.items() if "margin" in one.options}
     bounds = {name for name, one in REGISTRY.items() if one.group == "bounds"}
-    divided = {name for name in NAMES if name.endswith("_over_margin")}
-    assert there == bounds | divided | {"inverse_margin", "log_spec_init_main", "log_spec_orig_main"}
+    divided = {name for name, one in REGISTRY.items() if "gamma" in one.formula or "_over_margin" in one.formula}
+    assert {"inverse_margin", "log_spec_init_main", "log_spec_orig_main"} <= divided
+    assert {name for name in NAMES if name.endswith("_over_margin")} <= divided
+    assert there == bounds | divided
 
 
 def test_every_bound_has_its_full_value_beside_it() -> None:
@@ -92,7 +94,9 @@ def test_a_measure_the_registry_cannot_place_is_refused() -> None:
     def param_norm(subject: MeasureInputs) -> Tensor:
         return torch.zeros(1)
 
-    with pytest.raises(ValueError, match=r"^measure param_norm is registered twice$"):
+    with pytest.raises(
+        ConfigError, match=r"^measure param_norm: its name must be its own, got that of one in initdist\.m"
+    ):
         measures.measure(group="core", formula="0", source="none")(param_norm)
 
     def nothing(subject: MeasureInputs) -> Tensor:
@@ -104,7 +108,7 @@ def test_a_measure_the_registry_cannot_place_is_refused() -> None:
         ({"group": "core", "normalization": "ln"}, "normalization must be one of .*, got 'ln'"),
         ({"group": "core", "options": ("dice",)}, r"options must be fields of MeasuresConfig, got \['dice'\]"),
     ):
-        with pytest.raises(ValueError, match=f"^measure nothing: {message}$"):
+        with pytest.raises(ConfigError, match=f"^measure nothing: {message}$"):
             measures.measure(formula="0", source="none", **wrong)(nothing)
     assert "nothing" not in REGISTRY
 
@@ -120,6 +124,7 @@ def test_values_are_float64_on_the_cpu_and_totals_stand_beside_layers() -> None:
 def test_the_catalogue_and_the_docs_are_the_registry_s() -> None:
     assert measure_catalogue().read_text(encoding="utf-8") == catalogue(), "run python -m initdist.measures"
     assert DOCS_FILE.read_text(encoding="utf-8") == docs(), "run python -m initdist.measures"
+    assert known.defined() == sorted((one.name, one.group) for one in REGISTRY.values()), "read from the sources"
     listed = [one["name"] for one in json.loads(catalogue())["measures"]]
     assert sorted(listed) == sorted(NAMES)
     order = [names.MEASURE_GROUPS.index(REGISTRY[name].group) for name in listed]

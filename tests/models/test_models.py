@@ -85,16 +85,6 @@ def test_takes_any_image(name, input_shape):
     assert built.forward(torch.randn(1, 5, *input_shape)).shape == (1, 5, 7)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_sample_is_computed_by_itself(name):
-    """What mixes samples, as batch normalization does, has another gap with every batch."""
-    config = make({"model.width": 8}, f"model={name}")
-    built = stack.build([config], (1, 8, 8), 10, CPU)
-    inputs = torch.randn(1, 6, 1, 8, 8)
-    alone = torch.cat([built.forward(inputs[:, k : k + 1]) for k in range(6)], dim=1)
-    torch.testing.assert_close(built.forward(inputs), alone)
-
-
 TOO_DEEP = {
     "cnn": ({"model.depth": 4}, "model.depth must be at most 3 for images of 8x8 that every block halves, got 4"),
     "resnet": ({"model.stages": 5}, "model.stages must be at most 4 for images of 8x8 that every further stage halves"),

@@ -1,18 +1,23 @@
-"""Noise in the data, one file each: of the labels trained on, or of the pixels of images."""
+"""Noise in the data, one file each: of the labels trained on, or of the pixels of images.
+
+A noise is held against its base by processes that never train: a file imports torch inside its functions alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from initdist import rng
 from initdist.config.families import Family
 from initdist.config.schema import Config
 from initdist.data.noise._base import Noise
 from initdist.data.noise._pixels import TEST, InputNoise
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["NOISES", "TEST", "InputNoise", "Noise", "noisy_inputs", "noisy_labels"]
 
@@ -27,6 +32,8 @@ def noisy_labels(config: Config, labels: np.ndarray, classes: int) -> np.ndarray
 
 def noisy_inputs(configs: Sequence[Config], pixels: int, mean: Tensor, std: Tensor) -> InputNoise | None:
     """The noise of the images of one stack's networks; None where no image is affected."""
+    import torch
+
     name = configs[0].noise.name
     change, draw = NOISES[name].change, NOISES[name].draw
     if change is None or not any(config.noise.level for config in configs):

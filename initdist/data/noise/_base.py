@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from initdist.data.noise._pixels import InputNoise
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def draw_nothing(stream: np.random.Generator, pixels: int) -> np.ndarray:

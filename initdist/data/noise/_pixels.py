@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TEST = 1 << 40  # test samples have indices of their own, above those of the training pool
 
@@ -54,6 +55,8 @@ class InputNoise:
 
 def mix(key: Tensor, *counters: Tensor | int) -> Tensor:
     """Hash of int64 values, broadcast: the finalizer of SplitMix64 (Steele et al. 2014) after each counter is added."""
+    import torch
+
     for counter in counters:
         step = torch.as_tensor(counter, device=key.device) + 1
         key = key + step * -0x61C8864680B583EB  # the golden ratio as a signed number; int64 products wrap around

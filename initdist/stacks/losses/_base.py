@@ -1,11 +1,15 @@
 """What the file of a loss holds."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,11 @@
 """Cross-entropy: the negative logarithm of the probability that softmax gives the label."""
 
-import torch.nn.functional as F
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -9,4 +13,6 @@ def loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Over the first dimension: PyTorch's kernels for the last one cost ten times as much for a few classes.
     """
+    import torch.nn.functional as F
+
     return -F.log_softmax(logits.T, dim=0).gather(0, labels[None]).squeeze(0)

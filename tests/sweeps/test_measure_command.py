@@ -23,7 +23,7 @@ from initdist import catalogue, names, tracking
 from initdist.cli.overrides import in_full
 from initdist.errors import ConfigError, UserError
 from initdist.tracking import TrackingError
-from tests.command import TINY, by_identity, client, in_process, run, runs, train, with_store
+from tests.command import TINY, by_identity, client, in_process, run, runs, with_store
 from tests.helpers import tiny
 from tests.helpers import train as train_here
 
@@ -77,7 +77,7 @@ def measured_in_training(tmp_path_factory) -> dict[str, object]:
 def unmeasured(tmp_path_factory) -> Path:
     """A folder with the grid, trained without any measures."""
     folder = tmp_path_factory.mktemp("unmeasured")
-    train(with_store(folder), *GRID, "measures.names=[]")
+    in_process(with_store(folder), *GRID, "measures.names=[]")
     assert not any(values(one) for one in runs(folder))
     return folder
 

@@ -40,8 +40,9 @@ run: setup
 	@echo "Report:  $(CURDIR)/reports/report.html"
 	@echo "Runs:    make ui"
 
-# Tests that start no command.
-QUICK := tests/test_layers.py tests/config tests/data tests/models tests/training/test_stopping.py
+# Tests that start hardly a command.
+QUICK := tests/test_layers.py tests/test_readme.py tests/test_rng.py tests/config tests/data tests/models \
+	tests/stacks/test_optim.py tests/sweeps/test_planning.py tests/training/test_stopping.py
 
 # One process more than cores: many tests wait for commands that they have started.
 test: setup

@@ -40,6 +40,14 @@ def test_groups_name_files():
         assert named <= files, group
 
 
+def test_groups_and_their_defaults_are_those_of_the_config():
+    """Choices can be more than are named here: a member that is added is a file, and no line of the README."""
+    listed = [entry for entry in OmegaConf.load(ROOT / "conf/config.yaml").defaults if not isinstance(entry, str)]
+    chosen = {key: choice for entry in listed for key, choice in entry.items() if not key.startswith("override ")}
+    said = {group.strip("`"): re.match(r"`(\w+)` \(default", choices) for group, choices in rows("Config groups")}
+    assert {group: default and default[1] for group, default in said.items()} == chosen
+
+
 def test_every_link_and_figure_exists():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target

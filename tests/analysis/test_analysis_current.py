@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from mlflow.entities import Metric
@@ -16,21 +17,28 @@ from multirun_analysis.config import AnalysisConfig, Tracking
 from multirun_analysis.session import CURRENT, analyze
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "store")
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Changed by one test after the other: each begins with a report of what it is by then."""
+    store = Store(tmp_path_factory.mktemp("store"))
     runs = planted_slope(widths=(16, 64), sizes=(160,), noises=(0.0, 0.2), seeds=2)
     store.run_ids = store.add(runs)
     store.parent = store.add_sweep("abc123", [planted.tags()[names.IDENTITY] for planted in runs])
     return store
 
 
-@pytest.fixture
-def config(store, tmp_path):
-    settings = AnalysisConfig(Tracking(store.uri), out=str(tmp_path / "out"))
+@pytest.fixture(scope="module")
+def first(store, tmp_path_factory):
+    settings = AnalysisConfig(Tracking(store.uri), out=str(tmp_path_factory.mktemp("report") / "out"))
     assert not kept(settings)
-    assert kept(settings)
     return settings
+
+
+@pytest.fixture
+def config(first):
+    kept(first)
+    assert kept(first)
+    return first
 
 
 def kept(config: AnalysisConfig) -> bool:
@@ -52,13 +60,13 @@ CHANGES = {
     "a last value edited": lambda s: execute(
         s, "UPDATE latest_metrics SET value = value + 1e-9 WHERE key = ? AND run_uuid = ?", names.GAP, s.run_ids[0]
     ),
-    "a tag edited": lambda s: s.client.set_tag(s.run_ids[0], names.STOP_REASON, "max_epochs"),
+    "a tag edited": lambda s: s.client.set_tag(s.run_ids[1], names.STOP_REASON, "max_epochs"),
     "a run renamed": lambda s: s.client.update_run(s.run_ids[0], name="another"),
-    "a run deleted": lambda s: s.client.delete_run(s.run_ids[0]),
+    "a run deleted": lambda s: s.client.delete_run(s.run_ids[-1]),
     "a run added": lambda s: s.add([planted_slope()[0]]),
-    "a run's status": lambda s: s.client.update_run(s.run_ids[0], status="FAILED"),
+    "a run's status": lambda s: s.client.update_run(s.run_ids[2], status="FAILED"),
     "a param edited": lambda s: execute(
-        s, "UPDATE params SET value = '17' WHERE key = 'model.width' AND run_uuid = ?", s.run_ids[0]
+        s, "UPDATE params SET value = '17' WHERE key = 'model.width' AND run_uuid = ?", s.run_ids[3]
     ),
     "the list of a sweep": lambda s: s.client.log_dict(s.parent, {"networks": []}, names.NETWORKS_FILE),
     "a history edited": lambda s: execute(
@@ -80,13 +88,13 @@ def test_a_run_deleted_and_restored_is_the_same_store(store, config):
     assert kept(config)
 
 
-def test_other_settings_other_code_and_lost_files_make_a_new_report(config, monkeypatch, tmp_path):
+def test_other_settings_other_code_and_lost_files_make_a_new_report(config, monkeypatch):
     assert not kept(replace(config, target=names.GAP))
     assert not kept(config)
     assert not kept(replace(config, refresh=True))
-    (tmp_path / "out" / "figures" / "distance_against_width.svg").unlink()
+    (Path(config.out) / "figures" / "distance_against_width.svg").unlink()
     assert not kept(config)
-    (tmp_path / "out" / "report.md").write_text("edited")
+    (Path(config.out) / "report.md").write_text("edited")
     assert not kept(config)
     monkeypatch.setattr(uptodate, "versions", lambda: {"numpy": "another"})
     assert not kept(config)

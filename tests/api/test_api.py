@@ -9,7 +9,7 @@ import torch
 
 import initdist
 from initdist.errors import ConfigError, UserError
-from tests.command import TINY, client, runs, train
+from tests.command import TINY, client, in_process, runs, with_store
 
 
 def test_results_come_in_the_order_of_the_configs_whatever_their_shapes(capfd):
@@ -40,7 +40,7 @@ def test_a_config_is_refused_before_anything_is_trained():
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tracked")
-    train(folder, "model.width=6", "seed=3", "noise.level=0.5", "model.bias=false", *TINY)
+    in_process(with_store(folder), "model.width=6", "seed=3", "noise.level=0.5", "model.bias=false", *TINY)
     (run,) = runs(folder)
     return folder, f"sqlite:///{folder / 'mlflow.db'}", run
 
@@ -66,7 +66,7 @@ def test_what_cannot_be_loaded_is_said(tracked, tmp_path):
     (parent,) = runs(folder, "sweep")
     with pytest.raises(UserError, match="must be the finished run of a network"):
         initdist.load_network(parent.info.run_id, uri)
-    train(tmp_path, *TINY, "tracking.save_weights=false")
+    in_process(with_store(tmp_path), *TINY, "tracking.save_weights=false")
     (bare,) = runs(tmp_path)
     with pytest.raises(UserError, match=r"has no weights: it was trained with tracking\.save_weights=false"):
         initdist.load_network(bare.info.run_id, f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -86,11 +86,11 @@ CASES = [
 @pytest.fixture(scope="module")
 def every_function(tmp_path_factory):
     """One store with a network of every model, initialization and output scale; they move, and do not diverge."""
-    folder = tmp_path_factory.mktemp("functions")
+    folder = with_store(tmp_path_factory.mktemp("functions"))
     for model in ("mlp", "linear", "cnn", "resnet"):
         sizes = ["model.width=4", "model.depth=1", *(["model.stages=2"] if model == "resnet" else [])]
         axes = ["model.init=xavier,he,ntk,torch", "model.output_scale=null,2.0"]
-        train(folder, "-m", f"model={model}", *sizes, *axes, *TINY, "optimizer.lr=0.02", "measures.names=[]")
+        in_process(folder, "-m", f"model={model}", *sizes, *axes, *TINY, "optimizer.lr=0.02", "measures.names=[]")
     return folder
 
 
@@ -153,7 +153,7 @@ def test_loading_needs_no_dataset(tmp_path, monkeypatch):
     """The shapes are those of the run's tags: nothing is read, and nothing downloaded."""
     from initdist.data import datasets
 
-    train(tmp_path, "model.width=4", *TINY)
+    in_process(with_store(tmp_path), "model.width=4", *TINY)
     (run,) = runs(tmp_path)
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with sqlite3.connect(tmp_path / "mlflow.db") as database:  # a run on a dataset that is not on this machine

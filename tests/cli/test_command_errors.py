@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import TINY, by_identity, client, run, runs, train
+from tests.command import TINY, by_identity, client, in_process, run, runs, train, with_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,6 +90,18 @@ MISTAKES = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_named_and_leaves_nothing(tmp_path, name):
     overrides, message = MISTAKES[name]
+    done = in_process(tmp_path, *overrides, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("initdist: ")
+    assert message in line
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("name", ["unknown key", "width 0", "one bad job of many", "file store"])
+def test_a_command_ends_with_the_same_line(tmp_path, name):
+    """As a user starts it. One of each: refused by Hydra, by a config's check, by the sweeper, by the store."""
+    overrides, message = MISTAKES[name]
     done = train(tmp_path, *overrides, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -104,7 +116,7 @@ def test_hydra_still_tells_all_where_that_is_asked_for(tmp_path, monkeypatch):
 
 
 def test_a_device_that_is_not_there_leaves_no_network_run(tmp_path):
-    done = train(tmp_path, *TINY, "device=cuda:7", check=False)
+    done = in_process(with_store(tmp_path), *TINY, "device=cuda:7", check=False)
     assert done.returncode == 1
     assert "device must be there, got cuda:7" in done.stderr
     assert runs(tmp_path) == []
@@ -115,7 +127,7 @@ def test_a_database_of_something_else_is_refused_and_kept(tmp_path):
         database.execute("CREATE TABLE measurements (x)")
     database.close()
     before = (tmp_path / "mlflow.db").read_bytes()
-    done = train(tmp_path, *TINY, check=False)
+    done = in_process(tmp_path, *TINY, check=False)
     assert done.returncode == 1
     assert "tracking.uri must be a store of MLflow or a new one, got sqlite:///" in done.stderr
     assert done.stderr.endswith("a database of measurements\n")
@@ -125,7 +137,7 @@ def test_a_database_of_something_else_is_refused_and_kept(tmp_path):
 
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     (tmp_path / "mlflow.db").write_text("something else\n" * 100)
-    done = train(tmp_path, *TINY, check=False)
+    done = in_process(tmp_path, *TINY, check=False)
     assert done.returncode == 1
     assert "tracking.uri must be a SQLite database, got sqlite:///" in done.stderr
     assert (tmp_path / "mlflow.db").read_text() == "something else\n" * 100

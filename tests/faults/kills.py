@@ -29,7 +29,7 @@ from typing import Any
 
 from initdist import names
 from initdist.sweeps import leases, outbox
-from tests.command import by_identity, client, kept, runs, start, train
+from tests.command import by_identity, client, in_process, kept, runs, start, train, with_store
 
 GRID = (
     "-m",
@@ -223,7 +223,7 @@ def spend(folder: Path, kills: int, seed: int, overrides: Sequence[str], most: i
     """All kills, at most so many a sweep."""
     draws, tally = random.Random(seed), Tally()
     (folder / "whole").mkdir()
-    train(folder / "whole", *overrides)
+    in_process(with_store(folder / "whole"), *overrides)
     expected = values(folder / "whole")
     while tally.kills < kills:
         one = folder / f"sweep{tally.sweeps}"

@@ -17,7 +17,7 @@ from initdist.events import Failed, Task
 from initdist.sweeps import planning, workspace
 from initdist.workers import worker
 from tests import command
-from tests.command import LONG, TINY, by_identity, kept, runs, start, train, wait_for
+from tests.command import AWHILE, LONG, TINY, by_identity, in_process, kept, runs, start, wait_for, with_store
 from tests.helpers import CPU, composed, tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,11 +37,12 @@ def statuses(folder: Path) -> list[str]:
 
 
 def test_an_exception_in_one_job_leaves_the_others_and_is_named_with_its_log(tmp_path):
+    with_store(tmp_path)
     (network,) = planned(tmp_path, "model.width=4", *TINY)
     blocked = own_folder(tmp_path, network) / names.WEIGHTS_FILE / "in the way"
     blocked.mkdir(parents=True)
     grid = ("-m", "model.width=4,5,6", *TINY)
-    done = train(tmp_path, *grid, check=False)
+    done = in_process(tmp_path, *grid, check=False)
     assert done.returncode == 1
     closing = done.stdout.splitlines()[-1]
     assert closing.startswith(
@@ -52,14 +53,22 @@ def test_an_exception_in_one_job_leaves_the_others_and_is_named_with_its_log(tmp
     assert "IsADirectoryError" in (tmp_path / log).read_text()
     assert statuses(tmp_path) == ["FAILED", "FINISHED", "FINISHED"]
     shutil.rmtree(blocked.parent)
-    again = train(tmp_path, *grid).stdout
+    again = in_process(tmp_path, *grid).stdout
     assert "3 networks: 1 finished (0 diverged, 1 at stop.max_epochs" in again
     assert "rule), 2 skipped" in again
 
 
 def test_a_job_of_a_launcher_that_is_killed_is_trained_by_the_next_command(tmp_path):
-    grid = ("-m", "model.width=4,8", "seed=0,1", *LONG, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    process = start(tmp_path, *grid)
+    grid = (
+        "-m",
+        "model.width=4,8",
+        "seed=0,1",
+        *LONG,
+        "stop.max_epochs=600",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+    )
+    process = start(with_store(tmp_path), *grid)
     wait_for(lambda: len(kept(tmp_path, names.CHECKPOINT_FILE)) == 4)
     owner = kept(tmp_path, "claim")[0].read_text().split(":")[-2]
     assert int(owner) != process.pid
@@ -68,7 +77,7 @@ def test_a_job_of_a_launcher_that_is_killed_is_trained_by_the_next_command(tmp_p
     assert process.returncode == 1
     assert "initdist: the launcher ended with TerminatedWorkerError" in printed
     assert "Traceback" not in printed
-    done = train(tmp_path, *grid)
+    done = in_process(tmp_path, *grid[:-2])  # its networks are the same, whoever launches them
     assert "0 failed" in done.stdout
     assert len(by_identity(tmp_path)) == statuses(tmp_path).count("FINISHED") == 4
 
@@ -77,7 +86,9 @@ def test_a_stack_beyond_the_machines_memory_fails_alone(tmp_path):
     """A real limit: 8192 units take 268 MB in weights, and a few times that to train."""
     command = [sys.executable, "-m", "initdist.train", "-m", "model.width=8192,4", *TINY, "workers=1"]
     limit = partial(resource.setrlimit, resource.RLIMIT_DATA, (1_200_000_000, 1_200_000_000))
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=limit)
+    done = subprocess.run(
+        command, cwd=with_store(tmp_path), capture_output=True, text=True, check=False, preexec_fn=limit
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "2 networks: 1 finished (0 diverged, 1 at stop.max_epochs without reaching its stopping rule)" in done.stdout
     assert "0 skipped (finished before), 1 failed (job 0, mlp w8192" in done.stdout
@@ -89,8 +100,8 @@ def test_a_stack_beyond_the_machines_memory_fails_alone(tmp_path):
 def test_a_network_that_diverges_is_finished_and_counted(tmp_path):
     grid = ("-m", "model.width=4", "optimizer.lr=0.1,1e30", *TINY)
     closing = "2 networks: 2 finished (1 diverged, 1 at stop.max_epochs without reaching its stopping rule), 0 skipped"
-    assert closing in train(tmp_path, *grid).stdout
-    assert "0 finished (0 diverged), 2 skipped" in train(tmp_path, *grid).stdout
+    assert closing in in_process(with_store(tmp_path), *grid).stdout
+    assert "0 finished (0 diverged), 2 skipped" in in_process(tmp_path, *grid).stdout
     assert {one.data.tags[names.STOP_REASON] for one in runs(tmp_path)} == {"diverged", "max_epochs"}
 
 
@@ -99,14 +110,16 @@ def test_a_file_that_may_not_grow_is_named_and_the_same_command_goes_on(tmp_path
     grid = ("-m", "model.width=1024,4", *TINY, "checkpoint.every_minutes=1e-6", "tracking.patience=1")
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (3_000_000, resource.RLIM_INFINITY))
     command = [sys.executable, "-m", "initdist.train", *grid]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=limit)
+    done = subprocess.run(
+        command, cwd=with_store(tmp_path), capture_output=True, text=True, check=False, preexec_fn=limit
+    )
     assert done.returncode == 1
     assert "checkpoint.safetensors: File too large. Its training goes on" in done.stderr
     assert "weights.safetensors cannot be written to: File too large. Nothing that is there is lost" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert "2 networks: 1 finished (0 diverged, 1 at stop.max_epochs" in done.stdout
     assert "0 skipped (finished before), 1 failed (job 0" in done.stdout
-    again = train(tmp_path, *grid).stdout
+    again = in_process(tmp_path, *grid).stdout
     assert "2 networks: 1 finished (0 diverged, 1 at stop.max_epochs" in again
     assert "rule), 1 skipped" in again
     assert not kept(tmp_path, "*")
@@ -162,9 +175,9 @@ MISSED = r"0 diverged, \d at stop.max_epochs without reaching (?:its|their) stop
 
 
 def test_two_overlapping_sweeps_at_once_train_each_network_once(tmp_path):
-    first = start(tmp_path, "-m", "model.width=16", "seed=range(0,3)", *LONG)
+    first = start(with_store(tmp_path), "-m", "model.width=16", "seed=range(0,3)", *AWHILE)
     wait_for(lambda: len(kept(tmp_path, "claim")) == 3)
-    second = train(tmp_path, "-m", "model.width=16", "seed=range(2,4)", *LONG)
+    second = in_process(tmp_path, "-m", "model.width=16", "seed=range(2,4)", *AWHILE)
     # The one that they share has been finished meanwhile, or is in training.
     one = rf"1 finished \({MISSED}\), 0 skipped \(finished before\), 0 failed, 1 in training by another command"
     assert re.search(rf"2 networks: ({one}|2 finished \({MISSED}\), 0 skipped)", second.stdout), second.stdout
@@ -195,7 +208,7 @@ def clock(tmp_path):
 
 def test_a_clock_that_is_set_back_loses_and_doubles_nothing(tmp_path, clock):
     """In the middle of one command; and for a command beside it that finishes some of its networks meanwhile."""
-    first = start(tmp_path, "-m", "model.width=16,8", "seed=0,1", *LONG, **clock(2.0))
+    first = start(with_store(tmp_path), "-m", "model.width=16,8", "seed=0,1", *LONG, **clock(2.0))
     wait_for(lambda: len(kept(tmp_path, "claim")) == 2)
     beside = start(tmp_path, "-m", "model.width=8", "seed=0", *LONG, **clock(0))
     printed, _ = beside.communicate(timeout=300)
@@ -211,17 +224,18 @@ def test_a_clock_that_is_set_back_loses_and_doubles_nothing(tmp_path, clock):
 def test_runs_carry_the_code_that_trained_them_and_an_edit_in_a_sweep_is_said(tmp_path):
     checkout, folder = tmp_path / "checkout", tmp_path / "folder"
     folder.mkdir()
+    with_store(folder)
     for part in ("initdist", "conf", "hydra_plugins"):
         shutil.copytree(ROOT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
     here = {"PYTHONPATH": str(checkout)}
-    process = start(folder, "-m", "model.width=16", "seed=0,1", *LONG, **here)
+    process = start(folder, "-m", "model.width=16", "seed=0,1", *AWHILE, **here)
     wait_for(lambda: len(kept(folder, "claim")) == 2)
     with (checkout / "initdist" / "training.py").open("a") as file:
         file.write("# edited while the sweep ran\n")
     printed, _ = process.communicate(timeout=300)
     assert "2 finished" in printed
     assert {one.data.tags[names.CODE] for one in runs(folder)} == {provenance.code()}
-    printed, _ = start(folder, "-m", "model.width=16", "seed=0,1,2", *LONG, **here).communicate(timeout=300)
+    printed, _ = start(folder, "-m", "model.width=16", "seed=0,1,2", *AWHILE, **here).communicate(timeout=300)
     codes = {one.data.tags[names.CODE] for one in runs(folder)}
     assert len(codes) == 2
     assert (
@@ -322,13 +336,13 @@ def test_another_command_is_noticed_wherever_it_came_in_between(tmp_path):
 
 def test_what_a_crash_left_of_finished_networks_is_cleared_by_the_same_command(tmp_path):
     one = ("model.width=4", *TINY)
-    train(tmp_path, *one)
+    in_process(with_store(tmp_path), *one)
     (network,) = planned(tmp_path, *one)
     folder = own_folder(tmp_path, network)
     folder.mkdir(parents=True)
     (folder / "outcome.json").write_text("the command was killed between the store's answer and this file's removal")
     (folder.parent / "0").mkdir()
     (folder.parent / "0" / "outcome.json").write_text("of a network that is not in the store")
-    assert "1 skipped" in train(tmp_path, *one).stdout
+    assert "1 skipped" in in_process(tmp_path, *one).stdout
     assert not folder.exists()
     assert (folder.parent / "0" / "outcome.json").exists()

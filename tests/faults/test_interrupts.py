@@ -12,7 +12,7 @@ import termios
 from pathlib import Path
 
 from initdist import names
-from tests.command import LONG, by_identity, kept, runs, train, wait_for
+from tests.command import LONG, by_identity, in_process, kept, runs, wait_for, with_store
 
 ENDLESS = ("-m", "model.width=16", "seed=range(0,3)", *LONG, "stop.max_epochs=1000000")
 
@@ -63,7 +63,7 @@ class Terminal:
 
 def test_ctrl_c_ends_the_runs_as_killed_and_a_second_one_leaves_at_once(tmp_path):
     """The store is locked in between, so that the first cannot come to its end."""
-    once = Terminal(tmp_path, *ENDLESS)
+    once = Terminal(with_store(tmp_path), *ENDLESS)
     wait_for(lambda: once.read() or len(kept(tmp_path, names.CHECKPOINT_FILE)) == 3)
     once.ctrl_c()
     assert once.ends() == 130
@@ -84,7 +84,7 @@ def test_ctrl_c_ends_the_runs_as_killed_and_a_second_one_leaves_at_once(tmp_path
     assert "Traceback" not in twice.shown
     assert sum(one.info.status == "RUNNING" for one in runs(tmp_path)) == 3
 
-    train(tmp_path, *ENDLESS[:-1], "stop.max_epochs=2")  # other networks: it closes what was left
+    in_process(tmp_path, *ENDLESS[:-1], "stop.max_epochs=2")  # other networks: it closes what was left
     assert "RUNNING" not in {one.info.status for one in runs(tmp_path)}
     assert len(by_identity(tmp_path)) == 3
 

@@ -16,10 +16,27 @@ import pytest
 from initdist import clean, names
 from initdist.sweeps import leases, outbox
 from initdist.tracking import Outcome
-from tests.command import LONG, TINY, by_identity, client, kept, run, runs, start, train, wait_for
+from tests.command import (
+    AWHILE,
+    TINY,
+    by_identity,
+    client,
+    in_process,
+    kept,
+    run,
+    runs,
+    start,
+    train,
+    wait_for,
+    with_store,
+)
 
 AWAY = 3 * float(os.environ.get("INITDIST_FAULTS", "1"))  # seconds; 30 by `make faults`
-GRID = ("-m", "model.width=16", "seed=range(0,3)", *LONG)
+GRID = ("-m", "model.width=16", "seed=range(0,3)", *AWHILE)
+
+
+def clean_up(folder: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return in_process(folder, *options, module="initdist.clean", check=check)
 
 
 def values(run) -> dict[str, float]:
@@ -28,16 +45,17 @@ def values(run) -> dict[str, float]:
 
 def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    whole.mkdir()
-    killed.mkdir()
-    train(whole, *GRID)
+    for folder in (whole, killed):
+        folder.mkdir()
+        with_store(folder)
+    in_process(whole, *GRID)
     process = start(killed, *GRID)
     wait_for(lambda: len(kept(killed, names.CHECKPOINT_FILE)) == 3)
     process.kill()
     process.communicate()
     assert by_identity(killed) == {}
     assert len(kept(killed, names.CHECKPOINT_FILE)) == 3
-    done = train(killed, *GRID)
+    done = in_process(killed, *GRID)
     assert "3 networks: 3 finished (0 diverged, 3 at stop.max_epochs" in done.stdout
     assert "0 skipped (finished before), 0 failed" in done.stdout
     expected = by_identity(whole)
@@ -56,24 +74,24 @@ def test_trainings_written_down_are_those_never_written_down(tmp_path):
     """And where it is off, nothing is."""
     for folder, minutes in (("on", "1e-3"), ("off", "0")):
         (tmp_path / folder).mkdir()
-        train(tmp_path / folder, "model.width=16", *LONG[:-1], f"checkpoint.every_minutes={minutes}")
+        in_process(with_store(tmp_path / folder), "model.width=16", *AWHILE, f"checkpoint.every_minutes={minutes}")
     one, other = (next(iter(by_identity(tmp_path / folder).values())) for folder in ("on", "off"))
     assert values(one) == values(other)
 
 
 def test_the_same_sweep_twice_at_once_trains_each_network_once(tmp_path):
-    first = start(tmp_path, *GRID)
+    first = start(with_store(tmp_path), *GRID)
     wait_for(lambda: len(kept(tmp_path, leases.FILE)) == 3)
-    second = train(tmp_path, *GRID)
+    second = in_process(tmp_path, *GRID)
     assert "0 failed, 3 in training by another command" in second.stdout
     first.communicate()
     assert first.returncode == 0
     assert [one.info.status for one in runs(tmp_path)] == ["FINISHED"] * 3
-    assert "3 networks: 0 finished (0 diverged), 3 skipped" in train(tmp_path, *GRID).stdout
+    assert "3 networks: 0 finished (0 diverged), 3 skipped" in in_process(tmp_path, *GRID).stdout
 
 
 def test_resume_false_does_not_go_on_from_what_was_left(tmp_path):
-    process = start(tmp_path, *GRID)
+    process = start(with_store(tmp_path), *GRID)
     wait_for(lambda: len(kept(tmp_path, names.CHECKPOINT_FILE)) == 3)
     process.kill()
     process.communicate()
@@ -118,14 +136,14 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path):
-    one = Server(tmp_path)
+    one = Server(with_store(tmp_path))
     one.up()
     yield one
     one.down()
 
 
 def test_a_store_that_is_away_for_a_while_is_waited_for(tmp_path, server):
-    process = start(tmp_path, "-m", "model.width=4,8", "seed=range(0,3)", *LONG, f"tracking.uri={server.uri}")
+    process = start(tmp_path, "-m", "model.width=4,8", "seed=range(0,3)", *AWHILE, f"tracking.uri={server.uri}")
     wait_for(lambda: kept(tmp_path, names.CHECKPOINT_FILE))
     server.down()
     wait_for(lambda: kept(tmp_path, outbox.FILE))
@@ -140,7 +158,7 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(tmp_path, server):
 
 
 def test_a_store_that_stays_away_loses_nothing_that_was_trained(tmp_path, server):
-    grid = ("-m", "model.width=4", "seed=range(0,3)", *LONG, f"tracking.uri={server.uri}", "tracking.patience=1")
+    grid = ("-m", "model.width=4", "seed=range(0,3)", *AWHILE, f"tracking.uri={server.uri}", "tracking.patience=1")
     process = start(tmp_path, *grid)
     wait_for(lambda: kept(tmp_path, names.CHECKPOINT_FILE))
     server.down()
@@ -150,7 +168,7 @@ def test_a_store_that_stays_away_loses_nothing_that_was_trained(tmp_path, server
     trained = kept(tmp_path, outbox.FILE)
     assert trained
     server.up()
-    done = train(tmp_path, *grid)
+    done = in_process(tmp_path, *grid)
     assert "3 networks: 3 finished" in done.stdout
     written = {one.data.tags[names.IDENTITY]: one for one in by_identity(tmp_path).values()}
     assert len(written) == 3
@@ -180,7 +198,7 @@ def test_an_outcome_on_disk_is_whole_or_not_used(tmp_path, damage, capsys):
 
 def test_a_folder_that_cannot_be_written_to_is_named_before_anything_starts(tmp_path):
     (tmp_path / "file").write_text("")
-    done = run(tmp_path, "initdist.train", *TINY, "checkpoint.dir=file/below", check=False)
+    done = in_process(tmp_path, *TINY, "checkpoint.dir=file/below", check=False)
     assert done.returncode == 1
     assert "checkpoint.dir must be a folder that can be written to, got file/below" in done.stderr
     assert "Traceback" not in done.stderr
@@ -188,24 +206,24 @@ def test_a_folder_that_cannot_be_written_to_is_named_before_anything_starts(tmp_
 
 
 def test_what_is_left_behind_is_shown_and_removed_when_told(tmp_path):
-    process = start(tmp_path, *GRID, "stop.max_epochs=1000000")
+    process = start(with_store(tmp_path), *GRID, "stop.max_epochs=1000000")
     wait_for(lambda: len(kept(tmp_path, names.CHECKPOINT_FILE)) == 3)
     process.kill()
     process.communicate()
     (finished, *_) = (file.parent for file in kept(tmp_path, names.CHECKPOINT_FILE))
-    train(tmp_path, *GRID[:1], "model.width=16", "seed=5", *LONG)
+    in_process(tmp_path, *TINY)
     (identity,) = by_identity(tmp_path)
     left_over = finished.parent / identity
     left_over.mkdir()
     (left_over / names.CHECKPOINT_FILE).write_bytes(b"its network is finished")
-    shown = run(tmp_path, "initdist.clean", "--days", "0").stdout
+    shown = clean_up(tmp_path, "--days", "0").stdout
     assert "4 leftovers" in shown
     assert len(kept(tmp_path, names.CHECKPOINT_FILE)) == 4
     (left_over.parent / "notes").mkdir()
     done = run(tmp_path, "initdist.clean", "--yes").stdout  # the others are not old enough
     assert "1 leftover (0.0 MB) removed" in done
     assert not left_over.exists()
-    assert "3 leftovers" in run(tmp_path, "initdist.clean", "--yes", "--days", "0").stdout
+    assert "3 leftovers" in clean_up(tmp_path, "--yes", "--days", "0").stdout
     assert [file.name for file in kept(tmp_path, "*")] == []
     assert (left_over.parent / "notes").is_dir()
     assert len(by_identity(tmp_path)) == 1
@@ -213,7 +231,7 @@ def test_what_is_left_behind_is_shown_and_removed_when_told(tmp_path):
 
 
 def test_clean_takes_decoded_images_where_it_is_asked_to_and_nothing_else(tmp_path):
-    train(tmp_path, *TINY)
+    in_process(with_store(tmp_path), *TINY)
     cache = tmp_path / "cache"
     decoded = cache / f"images-{'a' * 64}"
     for file in (cache / "thesis" / "draft.tex", cache / "notes.txt", decoded / "digests.json"):
@@ -221,17 +239,17 @@ def test_clean_takes_decoded_images_where_it_is_asked_to_and_nothing_else(tmp_pa
         file.write_text("x" * 60_000)
         for one in (file, file.parent):
             os.utime(one, (1e9, 1e9))
-    assert "0 leftovers" in run(tmp_path, "initdist.clean", "--days", "0").stdout
-    shown = run(tmp_path, "initdist.clean", "--cache", "cache").stdout
+    assert "0 leftovers" in clean_up(tmp_path, "--days", "0").stdout
+    shown = clean_up(tmp_path, "--cache", "cache").stdout
     assert f"cache/{decoded.name} (0.1 MB): decoded images" in shown
     assert "1 leftover (0.1 MB) to be removed; --yes does it" in shown
-    assert "1 leftover (0.1 MB) removed" in run(tmp_path, "initdist.clean", "--cache", "cache", "--yes").stdout
+    assert "1 leftover (0.1 MB) removed" in clean_up(tmp_path, "--cache", "cache", "--yes").stdout
     assert sorted(file.name for file in cache.rglob("*")) == ["draft.tex", "notes.txt", "thesis"]
 
 
 def test_clean_counts_what_could_be_removed(tmp_path, monkeypatch, capsys):
     """As another user's file would stay where this is not root."""
-    train(tmp_path, *TINY)
+    in_process(with_store(tmp_path), *TINY)
     for name, size in (("a", 300_000), ("b", 500_000)):
         folder = tmp_path / "cache" / f"images-{name * 64}"
         folder.mkdir(parents=True)
@@ -248,8 +266,8 @@ def test_clean_counts_what_could_be_removed(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("option", ["--cache", "--checkpoints"])
 def test_clean_names_a_folder_that_is_none(tmp_path, option):
-    train(tmp_path, *TINY)
-    done = run(tmp_path, "initdist.clean", option, "nowhere", check=False)
+    in_process(with_store(tmp_path), *TINY)
+    done = clean_up(tmp_path, option, "nowhere", check=False)
     assert done.returncode == 2
     assert f"{option} must be a folder that exists, got 'nowhere'" in done.stderr
 

@@ -178,6 +178,11 @@ def test_rescaling_moves_what_is_of_theta(name: str) -> None:
         assert value.tolist() != pytest.approx(before[key].tolist(), rel=1e-3), key
 
 
+def test_every_closed_form_says_how_it_rescales() -> None:
+    said = INVARIANT | RELATIVE | set(POWERS) | set(TOTALS) | OTHERS
+    assert said >= {name for name, one in REGISTRY.items() if one.group in ("core", "norms", "margins", "bounds")}
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_measure_is_finite_for_every_trained_network_that_it_claims(kind: str) -> None:
     subject = trained(kind)

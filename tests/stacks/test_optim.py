@@ -103,18 +103,25 @@ def test_every_schedule_is_compared() -> None:
     assert set(SCHEDULED) == set(SCHEDULES)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 5e-4), (torch.float64, 1e-12)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
 @pytest.mark.parametrize(("variant", "schedule", "clip", "decay"), GRID, ids=str)
 def test_an_optimizer_is_its_torch_namesake_with_each_networks_own_coefficients(
     variant: tuple[str, bool], schedule: str, clip: str, decay: str, dtype: torch.dtype, tolerance: float
 ) -> None:
+    """To rounding: of this size, or a few times what the namesake's own float32 is off its float64. Where a rate of 0.5
+    is divided by a small root (RMSprop), that is 4e-5."""
     configs = configs_of(*variant, schedule, clip, decay)
     start, target = values(3, 0, dtype), values(3, 1, dtype)
     found = descend(configs, {key: one.clone() for key, one in start.items()}, target)
     for position, i in enumerate((2, 0)):
-        expected = reference(configs[i], *({key: one[i] for key, one in part.items()} for part in (start, target)))
+        expected, exact = (
+            reference(configs[i], *({key: one[i].to(kind) for key, one in part.items()} for part in (start, target)))
+            for kind in (dtype, torch.float64)
+        )
+        rounding = max((one - exact[key]).abs().max().item() for key, one in expected.items())
         for key, one in expected.items():
-            assert found[key][position].numpy() == pytest.approx(one.numpy(), abs=tolerance, rel=tolerance)
+            allowed = tolerance + 4 * rounding
+            assert found[key][position].numpy() == pytest.approx(one.numpy(), abs=allowed, rel=tolerance)
             assert (one - start[key][i]).abs().max() > 0.01
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import command
-from tests.command import TINY, by_identity, client, runs, train
+from tests.command import TINY, by_identity, client, in_process, runs, train, with_store
 
 GRID = ("-m", "model.width=4,8", "seed=range(0,2)", "noise.level=0,0.5", *TINY)
 
@@ -85,9 +85,9 @@ def test_the_closing_line_counts_those_that_missed_their_rule_as_the_analysis_do
     from multirun_analysis import load_runs
 
     short = ("model.width=4", *TINY)
-    printed = train(tmp_path, "-m", "stop.train_loss=1000,0,1e-6", *short).stdout
+    printed = in_process(with_store(tmp_path), "-m", "stop.train_loss=1000,0,1e-6", *short).stdout
     assert "3 networks: 3 finished (0 diverged, 1 at stop.max_epochs without reaching its stopping rule), 0 " in printed
-    printed = train(tmp_path, "optimizer.lr=1e30", "stop.train_loss=0.01", *short).stdout
+    printed = in_process(tmp_path, "optimizer.lr=1e30", "stop.train_loss=0.01", *short).stdout
     assert "1 network: 1 finished (1 diverged), 0 skipped" in printed
     frame = load_runs(f"sqlite:///{tmp_path / 'mlflow.db'}", excluded=True).set_index("stop.train_loss")
     assert frame["converged"].to_dict() == {1000.0: "true", 0.0: "fixed", 1e-6: "false", 0.01: "false"}
@@ -96,7 +96,7 @@ def test_the_closing_line_counts_those_that_missed_their_rule_as_the_analysis_do
 
 def test_the_same_command_again_trains_nothing_and_keeps_its_parent(swept):
     folder, _ = swept
-    printed = train(folder, *GRID).stdout
+    printed = in_process(folder, *GRID).stdout
     assert "0 to train, 8 finished before: nothing to train (resume=false trains them again)" in printed
     assert "0 finished (0 diverged), 8 skipped" in printed
     assert len(runs(folder)) == 8
@@ -109,7 +109,7 @@ def test_what_is_deleted_is_trained_again_exactly_and_equal_bit_for_bit(swept):
     gone = sorted(before)[:3]
     for identity in gone:
         client(folder).delete_run(before[identity].info.run_id)
-    assert "3 to train, 5 finished before" in train(folder, *GRID).stdout
+    assert "3 to train, 5 finished before" in in_process(folder, *GRID).stdout
     after = by_identity(folder)
     assert after.keys() == before.keys()
     assert {i for i in after if after[i].info.run_id != before[i].info.run_id} == set(gone)
@@ -118,49 +118,50 @@ def test_what_is_deleted_is_trained_again_exactly_and_equal_bit_for_bit(swept):
 
 def test_resume_false_trains_anew(tmp_path):
     one = ("model.width=4", *TINY)
-    train(tmp_path, *one)
-    assert "1 network: 0 finished (0 diverged), 1 skipped" in train(tmp_path, *one).stdout
-    assert "1 network: 1 finished" in train(tmp_path, *one, "resume=false").stdout
+    in_process(with_store(tmp_path), *one)
+    assert "1 network: 0 finished (0 diverged), 1 skipped" in in_process(tmp_path, *one).stdout
+    assert "1 network: 1 finished" in in_process(tmp_path, *one, "resume=false").stdout
     first, second = runs(tmp_path)
     assert first.data.metrics == second.data.metrics
 
 
 @pytest.mark.parametrize(
-    "how",
+    ("way", "how"),
     [
-        ("hydra.sweeper.fuse=false",),
-        ("device=auto", "workers=1", "history=0", "tracking.save_weights=false"),
-        ("hydra/launcher=joblib",),
+        (in_process, ("hydra.sweeper.fuse=false",)),
+        (in_process, ("device=auto", "workers=1", "history=0", "tracking.save_weights=false")),
+        (train, ("hydra/launcher=joblib",)),
     ],
     ids=["unfused", "other machine settings", "joblib"],
 )
-def test_the_same_networks_however_they_are_trained(swept, tmp_path, how):
+def test_the_same_networks_however_they_are_trained(swept, tmp_path, way, how):
     folder, _ = swept
     # In the same store nothing is left to do; in a fresh one the results are equal bit for bit.
-    assert "8 networks, 0 to train, 8 finished before" in train(folder, *GRID, *how, "dry_run=true").stdout
-    printed = train(tmp_path, "-m", "model.width=4,8", "seed=0", "noise.level=0.5", *TINY, *how).stdout
-    assert "2 networks: 2 finished" in printed
-    swept_runs = by_identity(folder)
-    for identity, one in by_identity(tmp_path).items():
+    assert "8 networks, 0 to train, 8 finished before" in in_process(folder, *GRID, *how, "dry_run=true").stdout
+    grid = ("-m", "model.width=4,8", "seed=0", "noise.level=0.5", *TINY, *how)
+    assert "2 networks: 2 finished" in way(with_store(tmp_path), *grid).stdout
+    swept_runs, found = by_identity(folder), by_identity(tmp_path)
+    assert len(found) == 2  # in the store of the starting folder, whatever the launcher
+    for identity, one in found.items():
         assert one.data.metrics == swept_runs[identity].data.metrics
         assert one.data.tags["initdist.theta0"] == swept_runs[identity].data.tags["initdist.theta0"]
 
 
 def test_submitit_runs_the_jobs(tmp_path):
     overrides = ("-m", "model.width=4,8", *TINY, "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5")
-    assert "2 networks: 2 finished" in train(tmp_path, *overrides).stdout
+    assert "2 networks: 2 finished" in train(with_store(tmp_path), *overrides).stdout
 
 
 def test_a_single_run_is_the_network_of_the_sweep(swept, tmp_path):
     folder, _ = swept
-    train(tmp_path, "model.width=8", "seed=1", "noise.level=0.5", *TINY)
+    in_process(with_store(tmp_path), "model.width=8", "seed=1", "noise.level=0.5", *TINY)
     ((identity, one),) = by_identity(tmp_path).items()
     assert one.data.metrics == by_identity(folder)[identity].data.metrics
     assert len(runs(tmp_path, "sweep")) == 1
 
 
 def test_dry_run_lists_and_leaves_nothing(tmp_path):
-    printed = train(tmp_path, "-m", "model.width=4,8", "seed=0,1", *TINY, "dry_run=true").stdout
+    printed = in_process(tmp_path, "-m", "model.width=4,8", "seed=0,1", *TINY, "dry_run=true").stdout
     assert "2 jobs of 2 networks (4 in all)" in printed
     assert "mlp w8 n96 p0 s1" in printed
     assert "dry run: 4 networks, 4 to train, 0 finished before" in printed
@@ -168,12 +169,10 @@ def test_dry_run_lists_and_leaves_nothing(tmp_path):
 
 
 def test_an_experiment_file_sweeps_and_the_command_line_wins(tmp_path):
-    printed = train(tmp_path, "experiment=width", "seed=0,1", "model.width=4,8", "dry_run=true").stdout
+    printed = in_process(tmp_path, "experiment=width", "seed=0,1", "model.width=4,8", "dry_run=true").stdout
     assert "2 jobs of 6 networks (12 in all)" in printed
     assert "mlp w4 n1280 p0.25 s1" in printed
 
 
-def test_store_of_the_starting_folder_serves_every_launcher(tmp_path):
-    train(tmp_path, "-m", "seed=0,1", "model.width=4", *TINY, "hydra/launcher=joblib")
-    assert len(by_identity(tmp_path)) == 2
+def test_the_ui_is_a_command(tmp_path):
     assert command.run(tmp_path, "initdist.ui", "--help").stdout.startswith("usage: initdist.ui")

@@ -23,7 +23,7 @@ from initdist import catalogue, names, tracking
 from initdist.cli.overrides import in_full
 from initdist.errors import ConfigError, UserError
 from initdist.tracking import TrackingError
-from tests.command import TINY, by_identity, client, run, runs, train
+from tests.command import TINY, by_identity, client, in_process, run, runs, with_store
 from tests.helpers import tiny
 from tests.helpers import train as train_here
 
@@ -69,7 +69,7 @@ def weights(one) -> Path:
 def measured_in_training(tmp_path_factory) -> dict[str, object]:
     """Identity -> run of the grid, with these measures computed when each network ended."""
     folder = tmp_path_factory.mktemp("whole")
-    train(folder, *GRID, f"measures.names=[{SOME}]")
+    in_process(with_store(folder), *GRID, f"measures.names=[{SOME}]")
     return by_identity(folder)
 
 
@@ -77,7 +77,7 @@ def measured_in_training(tmp_path_factory) -> dict[str, object]:
 def unmeasured(tmp_path_factory) -> Path:
     """A folder with the grid, trained without any measures."""
     folder = tmp_path_factory.mktemp("unmeasured")
-    train(folder, *GRID, "measures.names=[]")
+    in_process(with_store(folder), *GRID, "measures.names=[]")
     assert not any(values(one) for one in runs(folder))
     return folder
 
@@ -113,7 +113,14 @@ def test_measured_afterwards_as_at_the_end_of_training_to_the_bit(trained, measu
 
 def test_measured_afterwards_the_steps_are_those_that_training_logged(tmp_path):
     """A run of before these metrics has no value, and is known to have none."""
-    train(tmp_path, "model.width=32", "optimizer.lr=0.3", "stop.max_epochs=60", "dataset.train_size=96", "device=cpu")
+    in_process(
+        with_store(tmp_path),
+        "model.width=32",
+        "optimizer.lr=0.3",
+        "stop.max_epochs=60",
+        "dataset.train_size=96",
+        "device=cpu",
+    )
     (one,) = runs(tmp_path)
     metrics = one.data.metrics
     assert 0 < metrics["steps_at_loss/0.1"] < metrics["steps_at_loss/0.01"] == metrics[names.STEPS]
@@ -216,7 +223,7 @@ def test_what_cannot_be_measured_is_named_skipped_and_counted(trained, capfd):
     ):
         assert f"{one.info.run_name} (run {one.info.run_id}) {reason}" in said
     assert {one.info.run_id for one in runs(trained) if has(one)} == {one.info.run_id for one in rest}
-    shown = measure(trained, "measures=param_norm", "dry_run=true").stdout
+    shown = in_process(trained, "device=cpu", "measures=param_norm", "dry_run=true", module="initdist.measure").stdout
     assert f"(run {bare.info.run_id})  lacks param_norm, and has no weights to compute them from" in shown
     assert "dry run: 8 networks: 5 lack measures (param_norm), 2 have everything" in shown
     assert re.search(r"to measure: very roughly \d+s on \d+ CPU process", shown)
@@ -224,14 +231,14 @@ def test_what_cannot_be_measured_is_named_skipped_and_counted(trained, capfd):
 
 def test_training_says_what_finished_networks_lack_and_names_the_command(trained):
     command = (*GRID, "measures=margins", "measures.margin=p5")
-    said = train(trained, *command).stdout
+    said = in_process(trained, *command).stdout
     assert "8 networks that had finished lack measures (core, margins). To compute them:" in said
     line = said.splitlines()[-1].strip()
     assert line.startswith("python -m initdist.measure measures=core,margins sweep=")
     assert line.endswith(" measures.margin=p5")
     _, _, module, *overrides = shlex.split(line)
-    assert "8 measured" in run(trained, module, *overrides).stdout
-    assert "lack measures" not in train(trained, *command).stdout
+    assert "8 measured" in in_process(trained, *overrides, module=module).stdout
+    assert "lack measures" not in in_process(trained, *command).stdout
 
 
 def test_mistakes_are_named(unmeasured, tmp_path):
@@ -262,7 +269,7 @@ def test_mistakes_are_named(unmeasured, tmp_path):
     ],
 )
 def test_mistakes_on_the_command_line_are_named(unmeasured, overrides, message):
-    done = run(unmeasured, "initdist.measure", *overrides, check=False)
+    done = in_process(unmeasured, *overrides, module="initdist.measure", check=False)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -302,7 +309,7 @@ def test_networks_without_a_margin_and_without_finite_weights(tmp_path):
     """One that guesses has an infinite value, which MLflow keeps as the largest number there is; one that diverged has
     none, and is not tried again."""
     grid = ("-m", "model.width=6", "optimizer.lr=1e-9,1e9", *TINY, "measures.names=[]")
-    train(tmp_path, *grid)
+    in_process(with_store(tmp_path), *grid)
     assert here(tmp_path, "core", "margins").measured == 2
     guessing, diverged = sorted(runs(tmp_path), key=lambda one: one.data.tags[names.STOP_REASON] == "diverged")
     assert guessing.data.metrics["measure/inverse_margin"] > 1.7e308

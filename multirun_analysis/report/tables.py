@@ -11,6 +11,7 @@ from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.report.blocks import Table
 from multirun_analysis.report.sentences import SCALE, interval
+from multirun_analysis.runs.exclusions import MEANING
 from multirun_analysis.stats import Results
 from multirun_analysis.stats.grid import SEEDS
 from multirun_analysis.stats.regression.association import Association
@@ -103,9 +104,9 @@ def exponents(results: Results) -> Table:
     return Table(head, rows, caption, 2).without("note")
 
 
-def exclusions(counts: dict[str, int], meaning: dict[str, str]) -> Table:
+def exclusions(counts: dict[str, int]) -> Table:
     """Counts by reason."""
-    rows = [[reason, meaning[reason], str(number)] for reason, number in counts.items()]
+    rows = [[reason, MEANING[reason], str(number)] for reason, number in counts.items()]
     return Table(["reason", "meaning", "runs"], rows, "", 2)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from initdist import names
@@ -110,3 +110,25 @@ def plain(name: str) -> str:
 def count(items: int, noun: str) -> str:
     """`1 seed`, `2 seeds`."""
     return f"{items:,} {noun}" if items == 1 else f"{items:,} {noun}s"
+
+
+def listing(items: Sequence[str], shown: int = 10) -> str:
+    """`a, b, c and 4 more`."""
+    more = len(items) - shown
+    return ", ".join(items[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def together(items: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+
+
+def interval(item: float | None, low: float | None, high: float | None, scale: float = 1.0) -> str:
+    """`0.83 [0.55, 1.10]`, without brackets where there is no interval."""
+    text = number(None if item is None else scale * item)
+    return text if low is None or high is None else f"{text} [{number(scale * low)}, {number(scale * high)}]"
+
+
+def span(values: Sequence[float]) -> str:
+    """`0.28 to 0.31`, or the one value."""
+    return " to ".join(dict.fromkeys(number(end) for end in (min(values), max(values))))

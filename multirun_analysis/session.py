@@ -16,7 +16,7 @@ from multirun_analysis.labels import HISTORIES
 from multirun_analysis.runs.read import Networks, Source, networks_of, quiet, read_histories, read_records
 from multirun_analysis.runs.records import Records, Tell
 from multirun_analysis.runs.store import one_line, open_client
-from multirun_analysis.runs.where import axes_of, flat, measures_of, require_known, select
+from multirun_analysis.runs.where import flat, require_known, select
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,6 +126,7 @@ def _networks(config: AnalysisConfig, uri: str, experiment: str, records: Record
 
 def _selected(config: AnalysisConfig, uri: str, experiment: str, records: Records) -> Networks:
     from multirun_analysis.runs.exclusions import default_target, exclude, require_some
+    from multirun_analysis.runs.params import measures_of, varied
 
     networks = networks_of(records, Source(uri, experiment, sweep=config.sweep))
     networks = select(networks, flat(config.where))
@@ -135,7 +136,8 @@ def _selected(config: AnalysisConfig, uri: str, experiment: str, records: Record
     if config.measures is not None:
         require_known("measures", config.measures, measures_of(networks.used), "measures of these networks")
     if config.group is not None:
-        require_known("group", config.group, axes_of(networks), "config keys that vary among these networks")
+        axes = varied(networks.frame, networks.params)
+        require_known("group", config.group, axes, "config keys that vary among these networks")
     return networks
 
 

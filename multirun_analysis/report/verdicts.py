@@ -48,7 +48,7 @@ def claims(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
                 Badge(item.verdict, KIND.get(item.verdict, "open")),
                 ranged(item.overall, item.overall_interval),
                 limit(item.overall_limit, item.overall),
-                spread(item.smallest, item.largest),
+                "–" if item.smallest is None or item.largest is None else labels.span((item.smallest, item.largest)),
                 f"{sign(item.claim)} {labels.value(item.claim.margin)}",
                 " / ".join(str(item.counts.get(verdict, 0)) for verdict in VERDICTS),
                 Link("figure", f"#{figure}") if figure else "",
@@ -105,19 +105,10 @@ def limit(value: float | None, effect: float | None) -> str:
     return "–" if value is None or effect is None else limited(value, effect)
 
 
-def spread(low: float | None, high: float | None) -> str:
-    """`0.28 to 0.31`."""
-    if low is None or high is None:
-        return "–"
-    return labels.number(low) if low == high else f"{labels.number(low)} to {labels.number(high)}"
-
-
 def ranged(value: float | None, interval: Interval | None, scale: float = 1.0) -> str:
     """`0.83 [0.55, 1.1]`."""
-    text = labels.number(None if value is None else scale * value)
-    if interval is None:
-        return text
-    return f"{text} [{labels.number(scale * interval.low)}, {labels.number(scale * interval.high)}]"
+    low, high = (None, None) if interval is None else (interval.low, interval.high)
+    return labels.interval(value, low, high, scale)
 
 
 def estimate(item: Estimate) -> str:

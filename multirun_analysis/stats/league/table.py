@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from initdist import names
+from multirun_analysis.labels import listing
 from multirun_analysis.runs.params import NOISE_LEVEL, params_of
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
 from multirun_analysis.stats.design import find_design, find_seeds
@@ -256,13 +257,9 @@ def _notes(data: _Data, pairs: PairStatistics) -> list[str]:
     fallback = [item.name for item in data.found.entries if not item.known]
     if fallback:
         number = f"{len(fallback)} measures are" if len(fallback) > 1 else "1 measure is"
-        notes.append(f"{number} not in the catalogue, so taken with orientation +1 as recorded: {_listed(fallback)}.")
+        which = listing(fallback, LISTED)
+        notes.append(f"{number} not in the catalogue, so taken with orientation +1 as recorded: {which}.")
     notes += data.found.notes
     if data.found.unranked:
         notes.append(f"Undefined for every network: {', '.join(data.found.unranked)}.")
     return notes
-
-
-def _listed(names_of: Sequence[str]) -> str:
-    rest = len(names_of) - LISTED
-    return ", ".join(names_of[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -13,7 +13,7 @@ import pandas as pd
 from multirun_analysis.stats.design import Design
 from multirun_analysis.stats.regression.headline import Headline
 from multirun_analysis.stats.regression.left_out import LeftOut
-from multirun_analysis.stats.regression.ols import Slope
+from multirun_analysis.stats.regression.ols import Slope, side
 from multirun_analysis.stats.regression.prediction import Prediction
 
 # Statistic -> what it is called. The first one sorts the table.
@@ -51,9 +51,7 @@ class Estimate:
     @property
     def verdict(self) -> str:
         """positive | negative (the interval excludes 0) | includes 0 | undecided."""
-        if self.low is None or self.high is None:
-            return "undecided"
-        return "positive" if self.low > 0 else "negative" if self.high < 0 else "includes 0"
+        return side(self.low, self.high)
 
 
 @dataclass(frozen=True)

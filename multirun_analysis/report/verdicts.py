@@ -13,10 +13,8 @@ from multirun_analysis.stats.claims.words import limited, scope, sign
 from multirun_analysis.stats.league.league_types import Estimate, Information, SignError, Standing
 from multirun_analysis.stats.regression.ols import Interval, Slope
 
-KIND = {"supported": "yes", "contradicted": "no"}
 OURS = (names.DISTANCE,)
 SIGN = {"supported": "+", "contradicted": "−"}
-ALONE = "hyperparameters alone"
 FIGURES = {"C3": "distance_against_train_size", "C4": "distance_against_noise"}
 
 LEAGUE_CAPTION = (
@@ -45,7 +43,7 @@ def claims(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
             [
                 item.claim.id,
                 item.statement,
-                Badge(item.verdict, KIND.get(item.verdict, "open")),
+                _badge(item.verdict),
                 ranged(item.overall, item.overall_interval),
                 limit(item.overall_limit, item.overall),
                 "–" if item.smallest is None or item.largest is None else labels.span((item.smallest, item.largest)),
@@ -73,6 +71,10 @@ def claims(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
     return parts
 
 
+def _badge(verdict: str) -> Badge:
+    return Badge(verdict, {"supported": "yes", "contradicted": "no"}.get(verdict, "open"))
+
+
 def _cells(results: tuple[ClaimResult, ...]) -> Table:
     rows: list[list[Cell]] = [
         [
@@ -82,7 +84,7 @@ def _cells(results: tuple[ClaimResult, ...]) -> Table:
             ranged(cell.effect, cell.interval),
             limit(cell.limit, cell.effect),
             "" if cell.falling is None else ranged(cell.falling, cell.falling_interval),
-            Badge(cell.verdict, KIND.get(cell.verdict, "open")),
+            _badge(cell.verdict),
             labels.number(cell.p_for, 2),
             labels.number(cell.p_against, 2),
             f"{cell.seeds} ({cell.incomplete_seeds} incomplete)" if cell.incomplete_seeds else str(cell.seeds),
@@ -122,34 +124,11 @@ def league(table: LeagueTable) -> list[Block]:
     rows: list[list[Cell]] = [_standing(row, table) for row in table.rows]
     strong = {place for place, row in enumerate(table.rows) if row.measure in OURS}
     base = table.baseline
+    taus = map(estimate, (base.tau_within, base.tau, base.psi.average))
     alone = f"R² {labels.number(base.left_out, 2)}"
-    rows.append(
-        [
-            "–",
-            ALONE,
-            "–",
-            *map(estimate, (base.tau_within, base.tau, base.psi.average)),
-            "–",
-            "–",
-            "–",
-            alone,
-            "–",
-            base.note,
-        ]
-    )
-    head = [
-        "place",
-        "measure",
-        "ladder",
-        "τ within",
-        "τ all",
-        "Ψ",
-        "partial",
-        "information",
-        "sign error",
-        "gain",
-        "slope",
-    ]
+    rows.append(["–", "hyperparameters alone", "–", *taus, "–", "–", "–", alone, "–", base.note])
+    head = ["place", "measure", "ladder", "τ within", "τ all", "Ψ"]
+    head += ["partial", "information", "sign error", "gain", "slope"]
     main = Table([*head, "beside the leader"], rows, LEAGUE_CAPTION, 2, sortable=True, strong=frozenset(strong))
     hyper = ", ".join(map(labels.term, base.hyperparameters))
     items = [
@@ -255,17 +234,8 @@ def _definitions(table: LeagueTable) -> Table:
         ]
         for row in table.rows
     ]
-    head = [
-        "measure",
-        "group",
-        "formula",
-        "source",
-        "predicts",
-        "normalization",
-        "configurations",
-        "undefined",
-        "infinite",
-    ]
+    head = ["measure", "group", "formula", "source", "predicts"]
+    head += ["normalization", "configurations", "undefined", "infinite"]
     caption = (
         "Normalization of μ over m training samples: root μ/√m, square √(μ/m), log (μ − ln m)/2. Infinite: no positive "
         "margin, the worst rank, left out of regressions."
@@ -280,15 +250,11 @@ def compared(tables: Mapping[str, LeagueTable]) -> Table:
     for measure in measures:
         line: list[Cell] = [measure]
         for table in tables.values():
-            row = next((row for row in table.rows if row.measure == measure), None)
+            row = table.by_measure.get(measure)
             if row is None:
                 line += ["–", "–", "–"]
                 continue
-            line += [
-                placed(row, table),
-                estimate(row.tau_within),
-                labels.number(row.left_out.gain, 2),
-            ]
+            line += [placed(row, table), estimate(row.tau_within), labels.number(row.left_out.gain, 2)]
         rows.append(line)
     head = ["measure", *(f"{name}: {what}" for name in tables for what in ("place", "τ within", "gain"))]
     strong = frozenset(place for place, measure in enumerate(measures) if measure in OURS)
@@ -304,10 +270,7 @@ def compared_claims(results: Mapping[str, tuple[ClaimResult, ...]]) -> Table:
         line: list[Cell] = [item.claim.id, next(iter(statements)) if len(statements) == 1 else item.claim.statement]
         for each in results.values():
             other = each[place]
-            line += [
-                Badge(other.verdict, KIND.get(other.verdict, "open")),
-                ranged(other.overall, other.overall_interval),
-            ]
+            line += [_badge(other.verdict), ranged(other.overall, other.overall_interval)]
         rows.append(line)
     head = ["", "claim", *(f"{name}: {what}" for name in results for what in ("verdict", "mean effect"))]
     return Table(head, rows, "Claims side by side.", 2)

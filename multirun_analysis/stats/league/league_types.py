@@ -254,6 +254,11 @@ class LeagueTable:
     notes: tuple[str, ...] = ()
 
     @property
+    def by_measure(self) -> dict[str, Standing]:
+        """The rows by their measures' names."""
+        return {row.measure: row for row in self.rows}
+
+    @property
     def table(self) -> pd.DataFrame:
         """One row a measure, one column a score and a rank, for a look or for pandas."""
         rows = []
@@ -274,7 +279,6 @@ class LeagueTable:
 
     def standing(self, measure: str) -> Standing:
         """A measure's row. Raises KeyError that lists the measures if there is none."""
-        for row in self.rows:
-            if row.measure == measure:
-                return row
-        raise KeyError(f"no measure {measure!r} in the league table: {', '.join(row.measure for row in self.rows)}")
+        if measure not in self.by_measure:
+            raise KeyError(f"no measure {measure!r} in the league table: {', '.join(self.by_measure)}")
+        return self.by_measure[measure]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initdist import names
+
+if TYPE_CHECKING:
+    from multirun_analysis.stats.regression.ols import Interval
 
 OVER_SQRT_N = names.measure("distance_over_sqrt_n")
 NORM = "distance_from_origin"  # sqrt(measure/param_norm)
@@ -123,10 +126,10 @@ def together(items: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
-def interval(item: float | None, low: float | None, high: float | None, scale: float = 1.0) -> str:
+def interval(item: float | None, around: Interval | None, scale: float = 1.0) -> str:
     """`0.83 [0.55, 1.10]`, without brackets where there is no interval."""
     text = number(None if item is None else scale * item)
-    return text if low is None or high is None else f"{text} [{number(scale * low)}, {number(scale * high)}]"
+    return text if around is None else f"{text} [{number(scale * around.low)}, {number(scale * around.high)}]"
 
 
 def span(values: Sequence[float]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.report import runs_table, tables, verdicts
+from multirun_analysis.report import claim_tables, league_tables, runs_table, tables
 from multirun_analysis.report.blocks import Block, Bullets, Code, Folded, Heading, Picture, Text
 from multirun_analysis.report.inputs import Material, Report, summary
 from multirun_analysis.report.sentences import answer, judged, remarks, target_note, verdict
@@ -53,7 +53,7 @@ def _opening(material: Material, name: str) -> list[Block]:
 
 def _comparison(report: Report) -> list[Block]:
     claims_by = {p.networks.source.experiment: p.results.claims for p in report.parts}
-    sides = [verdicts.compared_claims(claims_by), verdicts.compared(report.tables)]
+    sides = [claim_tables.compared(claims_by), league_tables.compared(report.tables)]
     parts: list[Block] = [Heading("Side by side"), *sides]
     if report.comparison and report.comparison.images is not None:
         parts.append(Picture(report.comparison.name, report.comparison.title, report.comparison.caption))
@@ -62,9 +62,9 @@ def _comparison(report: Report) -> list[Block]:
 
 def _experiment(material: Material, report: Report, suffix: str) -> list[Block]:
     results = material.results
-    parts: list[Block] = [Heading(f"Claims{suffix}"), *verdicts.claims(results.claims, _drawn(material))]
+    parts: list[Block] = [Heading(f"Claims{suffix}"), *claim_tables.blocks(results.claims, _drawn(material))]
     if results.league:
-        parts += [Heading(f"League table{suffix}"), *verdicts.league(results.league)]
+        parts += [Heading(f"League table{suffix}"), *league_tables.blocks(results.league)]
     parts += [Heading(f"Figures{suffix}"), *_figures(material)]
     parts += [Heading(f"Regressions on the distance{suffix}")]
     if remarks(results):

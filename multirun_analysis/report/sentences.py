@@ -38,8 +38,7 @@ SCALE = 100  # targets are fractions, sentences speak of percentage points
 
 def interval(slope: Slope | Headline, scale: float = SCALE) -> str:
     """`0.83 [0.55, 1.10]`, without brackets where undecided."""
-    low, high = (None, None) if slope.interval is None else (slope.interval.low, slope.interval.high)
-    return labels.interval(slope.slope, low, high, scale)
+    return labels.interval(slope.slope, slope.interval, scale)
 
 
 def place(results: Results) -> str:

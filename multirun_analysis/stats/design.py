@@ -84,5 +84,10 @@ def codes(frame: pd.DataFrame, axes: Sequence[str]) -> np.ndarray:
     return frame.groupby(list(axes), dropna=False, sort=False).ngroup().to_numpy()
 
 
+def indicators(code: np.ndarray) -> np.ndarray:
+    """[rows, levels - 1] a column for each level but the first; code [rows]: their numbers."""
+    return (code[:, None] == np.arange(1, code.max(initial=0) + 1)).astype(float)
+
+
 def _rank(first: Sequence[str]) -> Callable[[str], tuple[int, str]]:
     return lambda axis: (first.index(axis) if axis in first else len(first), axis)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import fdtrc
 
+from multirun_analysis.stats.design import indicators
 from multirun_analysis.stats.regression.ols import TINY, demean, independent
 
 
@@ -44,7 +45,7 @@ def slopes_differ_by_level(
 
 def misfit_shared(y: np.ndarray, x: np.ndarray, groups: np.ndarray, levels: np.ndarray) -> float | None:
     """p value that what lies off the groups' lines has nothing in common at a level [rows]."""
-    return _explains(y, groups, by_group(x, groups), (levels[:, None] == np.arange(1, levels.max() + 1)).astype(float))
+    return _explains(y, groups, by_group(x, groups), indicators(levels))
 
 
 def by_group(x: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from multirun_analysis import labels
+from multirun_analysis.stats.design import indicators
 from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.regression.ols import MINIMUM, Interval, constant, t_interval
 from multirun_analysis.stats.regression.prediction import MINIMUM_GROUPS, standardized
@@ -75,11 +76,7 @@ def _models(grid: Grid) -> list[np.ndarray]:
     squares = [column**2 for column in numbers]
     products = [a * b for a, b in combinations((column - column.mean() for column in linear.T), 2)]
     found = [linear]
-    levels = [
-        (codes[:, None] == np.arange(1, codes.max() + 1)).astype(float)
-        for codes in (grid.by(axis) for axis in grid.design.within_axes)
-        if codes.max() > 1
-    ]
+    levels = [indicators(code) for code in map(grid.by, grid.design.within_axes) if code.max() > 1]
     found += [np.column_stack([linear, *more]) for more in (squares, products, squares + products, levels) if more]
     return found
 

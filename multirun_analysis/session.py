@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from multirun_analysis.runs.read import Networks, Source, networks_of, quiet, re
 from multirun_analysis.runs.records import Records, Tell
 from multirun_analysis.runs.store import one_line, open_client
 from multirun_analysis.runs.where import flat, require_known, select
+from multirun_analysis.second import Second
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,35 +43,46 @@ def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -
     uri = store_uri(config.tracking.uri, directory)
     out = Path(directory) / config.out
     manifest = None if config.refresh else uptodate.load(out)
-    records = {name: read_records(uri, name, tell) for name in config.experiments}
-    settings = {"command": command(config, uri), "uri": uri, "ui_url": ui_url(config, uri)}
-    key = uptodate.key(settings, [found.digest() for found in records.values()])
-    if manifest is not None and _current(manifest, key, uri, out):
-        files = [out / name for name in manifest.files]
-        return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
-    return _anew(config, uri, records, out, key, tell)
+    with closing(Second()) as helper:
+        if manifest is None:  # there is no report that could still be current
+            helper.start()
+        records = {name: read_records(uri, name, tell) for name in config.experiments}
+        settings = {"command": command(config, uri), "uri": uri, "ui_url": ui_url(config, uri)}
+        key = uptodate.key(settings, [found.digest() for found in records.values()])
+        if manifest is not None and _current(manifest, key, uri, out):
+            files = [out / name for name in manifest.files]
+            return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
+        helper.start()
+        return _anew(config, uri, records, out, key, tell, helper)
 
 
-def _anew(config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell) -> Outcome:
+def _anew(
+    config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell, helper: Second
+) -> Outcome:
     from multirun_analysis import report
     from multirun_analysis.figures import league
 
     chosen = [_networks(config, uri, name, found) for name, found in records.items()]
+    sources = [networks.source for networks in chosen]
+    unlogged = _unlogged(sources)
+    if not unlogged:
+        helper.submit(_opened, uri)
     report.prepare(out)
     uptodate.discard(out)
     parts, histories = [], []
     for place, networks in enumerate(chosen):
         folder = report.folder_of(networks.source.experiment, place, len(chosen) > 1)
-        part, read = _part(config, uri, networks, folder, tell)
+        part, read = _part(config, uri, networks, folder, tell, helper)
         parts.append(part)
         histories.append(read)
     whole = report.Report(parts, command(config, uri), ui_url(config, uri), flat(config.where))
     if len(parts) > 1:
-        whole = replace(whole, comparison=report.rendered(partial(league, whole.tables)))
+        (comparison,) = report.render([partial(league, whole.tables)], helper)
+        whole = replace(whole, comparison=comparison)
     tell("writing the report")
     files = report.write(whole, out)
     tell("logging to MLflow")
-    logged, note = _log([networks.source for networks in chosen], files, uri, out)
+    logged, note = (True, unlogged) if unlogged else helper.call(_log, sources[0], files, uri, out)
     lines = (*_lines(whole), note)
     sampled = tuple(run for runs, _ in histories for run in runs)
     digest = uptodate.history_digest([points for _, points in histories])
@@ -78,7 +91,7 @@ def _anew(config: AnalysisConfig, uri: str, records: dict[str, Records], out: Pa
 
 
 def _part(
-    config: AnalysisConfig, uri: str, networks: Networks, folder: str, tell: Tell
+    config: AnalysisConfig, uri: str, networks: Networks, folder: str, tell: Tell, helper: Second
 ) -> tuple[Material, tuple[list[str], pd.DataFrame]]:
     """One experiment; and the runs whose histories are drawn, with these."""
     from multirun_analysis import report, stats
@@ -98,9 +111,9 @@ def _part(
     runs = sampled_runs(networks.used, results.design)
     histories = read_histories(uri, runs, HISTORIES)
     tasks, drawn = drawings(networks.used, results, histories), []
-    for number, task in enumerate(tasks, start=1):
+    for number, image in enumerate(report.render(tasks, helper), start=1):
         tell(f"figure {number} of {len(tasks)}")
-        drawn.append(report.rendered(task))
+        drawn.append(image)
     return report.Material(networks, results, drawn, config.target is not None, folder), (runs, histories)
 
 
@@ -161,20 +174,29 @@ def _lines(whole: Report) -> list[str]:
     return lines
 
 
-def _log(sources: Sequence[Source], files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
-    """Logs the files to the run of the sweep that the networks are. False if that failed; and what to tell of it."""
-    source = sources[0]
-    if len(sources) > 1 or source.parent_run is None:
-        return True, "Not logged to MLflow: the networks are not those of exactly one sweep"
-    if source.filtered:
-        return True, "Not logged to MLflow: a filter leaves part of the sweep out"
+def _unlogged(sources: Sequence[Source]) -> str:
+    """Why a report of these belongs to no run in MLflow; empty where it belongs to the sweep's."""
+    if len(sources) > 1 or sources[0].parent_run is None:
+        return "Not logged to MLflow: the networks are not those of exactly one sweep"
+    return "Not logged to MLflow: a filter leaves part of the sweep out" if sources[0].filtered else ""
+
+
+def _opened(uri: str) -> None:
+    """Ahead of time: to import MLflow and to open a store takes longer than to log to it."""
+    with suppress(AnalysisError):
+        open_client(uri)
+
+
+def _log(source: Source, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
+    """Logs the files to the run of the sweep. False if that failed; and what to tell of it."""
     from mlflow.exceptions import MlflowException
 
     client = open_client(uri)
     try:
         for file in files:
             folder = file.relative_to(out).parent.as_posix()
-            client.log_artifact(source.parent_run, str(file), ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}")
+            place = ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}"
+            client.log_artifact(str(source.parent_run), str(file), place)
     except (MlflowException, OSError) as error:
         return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
     return True, f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"

@@ -95,7 +95,7 @@ def test_the_analysis_takes_only_what_is_light_and_never_torch(file: Path) -> No
     for parts in _imports(ast.parse(file.read_text())):
         assert parts[0] not in ("torch", "torchvision", "hydra_plugins"), parts
         if parts[0] == "initdist":
-            assert parts[1] in ("catalogue", "cli", "errors", "names", "paths", "tracking"), parts
+            assert parts[1] in ("catalogue", "cli", "cores", "errors", "names", "paths", "tracking"), parts
 
 
 def test_names_import_nothing() -> None:

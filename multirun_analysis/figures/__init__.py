@@ -44,7 +44,7 @@ def draw(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> list
 
 
 def drawings(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> list[Callable[[], Drawing]]:
-    """As `draw`, each figure still to be drawn, under `theme`."""
+    """As `draw`, each figure still to be drawn, under `theme`, here or in another process."""
     frame, design = derived(frame), results.design
     table = results.league
     of_networks = (

@@ -12,7 +12,7 @@ import pandas as pd
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.report import html, markdown, runs_table
 from multirun_analysis.report.inputs import Material, Report, folder_of, summary
-from multirun_analysis.report.rendering import Rendered, rendered
+from multirun_analysis.report.rendering import Rendered, render
 from multirun_analysis.report.sections import blocks
 from multirun_analysis.report.sentences import answer, claim_line, league_line, remarks, target_note, verdict
 from multirun_analysis.runs.exclusions import MEANING, counts_by_cell
@@ -30,7 +30,7 @@ __all__ = [
     "folder_of",
     "league_line",
     "prepare",
-    "rendered",
+    "render",
     "summary",
     "verdict",
     "write",

@@ -1,18 +1,24 @@
-"""Figures -> SVG and PNG."""
+"""Figures -> SVG and PNG, by this process and by a second one where there is a core for it."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Lock
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from multirun_analysis.figures import Drawing, theme
+from multirun_analysis.second import Second, result
 
 DPI = 160
+
+Task = Callable[[], Drawing]  # that can be pickled
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,29 @@ class Rendered:
     images: tuple[bytes, bytes] | None  # SVG, PNG
 
 
-def rendered(task: Callable[[], Drawing]) -> Rendered:
+def render(tasks: Sequence[Task], helper: Second) -> Iterator[Rendered]:
+    """What each task draws, in order: from the first on here, from the last on in the second process."""
+    left, given, lock = deque(range(len(tasks))), dict[int, Future[Rendered] | None](), Lock()
+
+    def give(_: object = None) -> None:
+        with lock:
+            if not left:
+                return
+            number = left.pop()
+            given[number] = future = helper.submit(rendered, tasks[number])
+        if future is not None:
+            future.add_done_callback(give)
+
+    give()
+    for number, task in enumerate(tasks):
+        with lock:
+            mine = number not in given
+            if mine:
+                left.popleft()
+        yield rendered(task) if mine else result(given[number], rendered, task)
+
+
+def rendered(task: Task) -> Rendered:
     """What a task draws, as it is written."""
     with theme():
         drawing = task()

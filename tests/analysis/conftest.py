@@ -9,6 +9,7 @@ os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 from worlds import Planted, Store, metrics, planted_slope
 
-from initdist import names
+from initdist import cores, names
 
 SLOPE = 0.01
 
@@ -24,6 +25,14 @@ SLOPE = 0.01
 def pytest_configure(config: pytest.Config) -> None:
     """MLflow itself still calls what SQLAlchemy 2.1 deprecates."""
     config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_process() -> Iterator[None]:
+    """Analyses in this process draw alone: a second one would import all that this one has. Commands have theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cores, "usable", lambda: 1)
+        yield
 
 
 @pytest.fixture(scope="session")

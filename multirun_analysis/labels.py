@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from initdist import names
+
+if TYPE_CHECKING:
+    from multirun_analysis.stats.regression.ols import Interval
 
 OVER_SQRT_N = names.measure("distance_over_sqrt_n")
 NORM = "distance_from_origin"  # sqrt(measure/param_norm)
@@ -110,3 +113,25 @@ def plain(name: str) -> str:
 def count(items: int, noun: str) -> str:
     """`1 seed`, `2 seeds`."""
     return f"{items:,} {noun}" if items == 1 else f"{items:,} {noun}s"
+
+
+def listing(items: Sequence[str], shown: int = 10) -> str:
+    """`a, b, c and 4 more`."""
+    more = len(items) - shown
+    return ", ".join(items[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def together(items: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+
+
+def interval(item: float | None, around: Interval | None, scale: float = 1.0) -> str:
+    """`0.83 [0.55, 1.10]`, without brackets where there is no interval."""
+    text = number(None if item is None else scale * item)
+    return text if around is None else f"{text} [{number(scale * around.low)}, {number(scale * around.high)}]"
+
+
+def span(values: Sequence[float]) -> str:
+    """`0.28 to 0.31`, or the one value."""
+    return " to ".join(dict.fromkeys(number(end) for end in (min(values), max(values))))

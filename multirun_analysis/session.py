@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from initdist.paths import store_uri
 from multirun_analysis import uptodate
@@ -17,11 +17,13 @@ from multirun_analysis.labels import HISTORIES
 from multirun_analysis.runs.read import Networks, Source, networks_of, quiet, read_histories, read_records
 from multirun_analysis.runs.records import Records, Tell
 from multirun_analysis.runs.store import one_line, open_client
-from multirun_analysis.runs.where import axes_of, flat, measures_of, require_known, select
+from multirun_analysis.runs.where import flat, require_known, select
 from multirun_analysis.second import Second
 
 if TYPE_CHECKING:
-    from multirun_analysis.report import Material, Rendered, Report
+    import pandas as pd
+
+    from multirun_analysis.report import Material, Report
 
 ARTIFACTS = "analysis"  # folder of the files among the sweep's artifacts
 CURRENT = "Nothing has changed since this report was written (refresh=true writes it anew)"
@@ -45,7 +47,8 @@ def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -
         if manifest is None:  # there is no report that could still be current
             helper.start()
         records = {name: read_records(uri, name, tell) for name in config.experiments}
-        key = uptodate.key(_settings(config, uri), [found.digest() for found in records.values()])
+        settings = {"command": command(config, uri), "uri": uri, "ui_url": ui_url(config, uri)}
+        key = uptodate.key(settings, [found.digest() for found in records.values()])
         if manifest is not None and _current(manifest, key, uri, out):
             files = [out / name for name in manifest.files]
             return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
@@ -57,52 +60,61 @@ def _anew(
     config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell, helper: Second
 ) -> Outcome:
     from multirun_analysis import report
-    from multirun_analysis.figures import drawings, league, sampled_runs
+    from multirun_analysis.figures import league
 
-    several = len(records) > 1
-    where = flat(config.where)
     chosen = [_networks(config, uri, name, found) for name, found in records.items()]
-    source, unlogged = chosen[0].source, _unlogged([networks.source for networks in chosen])
+    sources = [networks.source for networks in chosen]
+    unlogged = _unlogged(sources)
     if not unlogged:
         helper.submit(_opened, uri)
     report.prepare(out)
     uptodate.discard(out)
-    parts, sampled, read = [], [], []
+    parts, histories = [], []
     for place, networks in enumerate(chosen):
-        folder = report.folder_of(networks.source.experiment, place, several)
-        results = _statistics(config, networks, tell)
-        tell("reading histories")
-        runs = sampled_runs(networks.used, results.design)
-        histories = read_histories(uri, runs, HISTORIES)
-        sampled += runs
-        read.append(histories)
-        tasks = drawings(networks.used, results, histories)
-        drawn = []
-        for number, image in enumerate(report.render(tasks, helper), start=1):
-            tell(f"figure {number} of {len(tasks)}")
-            drawn.append(image)
-        parts.append(_material(config, networks, results, drawn, folder))
-    comparison = None
-    if several:
-        tables = {p.networks.source.experiment: p.results.league for p in parts if p.results.league}
-        (comparison,) = report.render([partial(league, tables)], helper)
-    whole = report.Report(parts, command(config, uri), ui_url(config, uri), where, comparison)
+        folder = report.folder_of(networks.source.experiment, place, len(chosen) > 1)
+        part, read = _part(config, uri, networks, folder, tell, helper)
+        parts.append(part)
+        histories.append(read)
+    whole = report.Report(parts, command(config, uri), ui_url(config, uri), flat(config.where))
+    if len(parts) > 1:
+        (comparison,) = report.render([partial(league, whole.tables)], helper)
+        whole = replace(whole, comparison=comparison)
     tell("writing the report")
     files = report.write(whole, out)
     tell("logging to MLflow")
-    logged, note = True, unlogged
-    if not unlogged:
-        logged, note = helper.call(_log, source.parent_run, source.sweep, files, uri, out)
-    lines = [*_lines(whole), note]
-    digest = uptodate.history_digest(read)
-    uptodate.save(
-        out, uptodate.Manifest(key, tuple(sampled), digest, uptodate.digests(files, out), tuple(lines), logged)
-    )
+    logged, note = (True, unlogged) if unlogged else helper.call(_log, sources[0], files, uri, out)
+    lines = (*_lines(whole), note)
+    sampled = tuple(run for runs, _ in histories for run in runs)
+    digest = uptodate.history_digest([points for _, points in histories])
+    uptodate.save(out, uptodate.Manifest(key, sampled, digest, uptodate.digests(files, out), lines, logged))
     return Outcome(whole, files, [*lines, f"Report: {out / 'report.html'}"])
 
 
-def _settings(config: AnalysisConfig, uri: str) -> dict[str, Any]:
-    return {"command": command(config, uri), "uri": uri, "ui_url": ui_url(config, uri)}
+def _part(
+    config: AnalysisConfig, uri: str, networks: Networks, folder: str, tell: Tell, helper: Second
+) -> tuple[Material, tuple[list[str], pd.DataFrame]]:
+    """One experiment; and the runs whose histories are drawn, with these."""
+    from multirun_analysis import report, stats
+    from multirun_analysis.figures import drawings, sampled_runs
+    from multirun_analysis.runs.exclusions import default_target, with_unconverged
+
+    tell(f"statistics of {len(networks.used):,} networks")
+    results = stats.analyze(
+        networks.used,
+        networks.params,
+        config.target or default_target(networks),
+        with_unconverged(networks),
+        measures=config.measures,
+        group_axes=config.group,
+    )
+    tell("reading histories")
+    runs = sampled_runs(networks.used, results.design)
+    histories = read_histories(uri, runs, HISTORIES)
+    tasks, drawn = drawings(networks.used, results, histories), []
+    for number, image in enumerate(report.render(tasks, helper), start=1):
+        tell(f"figure {number} of {len(tasks)}")
+        drawn.append(image)
+    return report.Material(networks, results, drawn, config.target is not None, folder), (runs, histories)
 
 
 def _current(manifest: uptodate.Manifest, key: str, uri: str, out: Path) -> bool:
@@ -127,6 +139,7 @@ def _networks(config: AnalysisConfig, uri: str, experiment: str, records: Record
 
 def _selected(config: AnalysisConfig, uri: str, experiment: str, records: Records) -> Networks:
     from multirun_analysis.runs.exclusions import default_target, exclude, require_some
+    from multirun_analysis.runs.params import measures_of, varied
 
     networks = networks_of(records, Source(uri, experiment, sweep=config.sweep))
     networks = select(networks, flat(config.where))
@@ -136,33 +149,9 @@ def _selected(config: AnalysisConfig, uri: str, experiment: str, records: Record
     if config.measures is not None:
         require_known("measures", config.measures, measures_of(networks.used), "measures of these networks")
     if config.group is not None:
-        require_known("group", config.group, axes_of(networks), "config keys that vary among these networks")
+        axes = varied(networks.frame, networks.params)
+        require_known("group", config.group, axes, "config keys that vary among these networks")
     return networks
-
-
-def _statistics(config: AnalysisConfig, networks: Networks, tell: Tell) -> Any:
-    from multirun_analysis import stats
-    from multirun_analysis.runs.exclusions import default_target, with_unconverged
-
-    tell(f"statistics of {len(networks.used):,} networks")
-    return stats.analyze(
-        networks.used,
-        networks.params,
-        config.target or default_target(networks),
-        with_unconverged(networks),
-        measures=config.measures,
-        group_axes=config.group,
-    )
-
-
-def _material(
-    config: AnalysisConfig, networks: Networks, results: Any, drawings: Sequence[Rendered], folder: str
-) -> Material:
-    from multirun_analysis import report
-    from multirun_analysis.runs.exclusions import counts, counts_by_cell
-
-    asked = config.target is not None
-    return report.Material(networks, counts(networks), counts_by_cell(networks), results, drawings, asked, folder)
 
 
 def _lines(whole: Report) -> list[str]:
@@ -198,7 +187,7 @@ def _opened(uri: str) -> None:
         open_client(uri)
 
 
-def _log(run: str, sweep: str | None, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
+def _log(source: Source, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
     """Logs the files to the run of the sweep. False if that failed; and what to tell of it."""
     from mlflow.exceptions import MlflowException
 
@@ -206,7 +195,8 @@ def _log(run: str, sweep: str | None, files: Sequence[Path], uri: str, out: Path
     try:
         for file in files:
             folder = file.relative_to(out).parent.as_posix()
-            client.log_artifact(run, str(file), ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}")
+            place = ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}"
+            client.log_artifact(str(source.parent_run), str(file), place)
     except (MlflowException, OSError) as error:
-        return False, f"Not logged to the run of sweep {sweep}: {one_line(error)}"
-    return True, f"Logged to the run of sweep {sweep} under {ARTIFACTS}/"
+        return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
+    return True, f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"

@@ -20,7 +20,6 @@ from initdist import rng
 from initdist.config.schema import Config, ModelConfig
 
 Shape = tuple[int, ...]
-Draw = Callable[[np.random.Generator, Shape, float], np.ndarray]  # stream, shape, scale -> float32 values
 
 
 def fans(shape: Shape) -> tuple[int, int]:

@@ -8,13 +8,13 @@ from functools import partial
 import pandas as pd
 
 from multirun_analysis.figures.association import gap_against_distance
-from multirun_analysis.figures.dose import distance_against_noise, distance_against_train_size
+from multirun_analysis.figures.dose import distance_against_noise, distance_against_train_size, distance_against_width
 from multirun_analysis.figures.history import distance_against_loss, distance_against_step, sampled_runs
 from multirun_analysis.figures.layers import movement_by_layer
 from multirun_analysis.figures.league import league
 from multirun_analysis.figures.measures import gap_against_measures
 from multirun_analysis.figures.style import Drawing, theme
-from multirun_analysis.figures.width import distance_against_width, errors_against_width, norm_against_width
+from multirun_analysis.figures.width import errors_against_width, norm_against_width
 from multirun_analysis.stats import Results, derived
 
 __all__ = [

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy.special import stdtrit
 
 from initdist import names
@@ -21,7 +22,6 @@ from multirun_analysis.figures.style import (
     levels_of,
     marks,
     named,
-    palette,
 )
 from multirun_analysis.runs.params import WIDTH
 from multirun_analysis.stats import Results
@@ -38,29 +38,31 @@ def gap_against_distance(results: Results) -> Drawing:
         return Drawing(NAME, TITLE, None, "there is one configuration only")
     role = of_association(design)
     panels = panels_of(means.assign(y=100 * means[results.target]), role.panels)
-    colours = palette(levels_of(means, role.colour)) if role.colour else {}
-    markers = _markers(means, design, role)
+    colours = role.palette(means)
+    markers = shapes_of(means, WIDTH if WIDTH in design.axes and role.colour != WIDTH else None)
     figure, axes = grid(panels, share=False)
     for axis, rows in panels.on(axes):
         dots(axis, rows, names.DISTANCE, role.colour, colours, WIDTH if markers else None, markers)
         _lines(axis, rows, design, association, role, colours)
         axis.set(xlabel="", ylabel="")
     name_axes(figure, labels.long(names.DISTANCE), labels.target_label(results.target))
-    blocks = []
-    if role.colour:
-        blocks.append((labels.short(role.colour), marks(colours, marker="o", linestyle="none")))
-    if markers:
-        shapes = {text: {"color": "0.35", "marker": m, "linestyle": "none"} for text, m in markers.items()}
-        blocks.append((labels.short(WIDTH), shapes))
-    legend(figure, blocks)
+    keys(figure, role, colours, WIDTH, markers)
     return Drawing(NAME, TITLE, figure, _caption(association, design, len(panels.frames)) + panels.note)
 
 
-def _markers(means: pd.DataFrame, design: Design, role: Roles) -> dict[str, str]:
-    if WIDTH not in design.axes or role.colour == WIDTH:
-        return {}
-    widths = [labels.value(width) for width in levels_of(means, WIDTH)]
-    return dict(zip(widths, MARKERS, strict=False)) if len(widths) <= MAXIMUM_STYLES else {}
+def shapes_of(means: pd.DataFrame, axis: str | None) -> dict[str, str]:
+    """Level of an axis -> its marker; empty where there are too many."""
+    levels = [labels.value(level) for level in levels_of(means, axis)] if axis else []
+    return dict(zip(levels, MARKERS, strict=False)) if len(levels) <= MAXIMUM_STYLES else {}
+
+
+def keys(figure: Figure, role: Roles, colours: dict[Any, Any], marked: str | None, markers: dict[str, str]) -> None:
+    """The legend of a scatter's colours and markers."""
+    blocks = role.block(marks(colours, marker="o", linestyle="none"))
+    if marked and markers:
+        shapes = {text: {"color": "0.35", "marker": m, "linestyle": "none"} for text, m in markers.items()}
+        blocks.append((labels.short(marked), shapes))
+    legend(figure, blocks)
 
 
 def dots(

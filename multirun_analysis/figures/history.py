@@ -12,7 +12,7 @@ from multirun_analysis import labels
 from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import roles
 from multirun_analysis.figures.scales import enough_ticks, log_y
-from multirun_analysis.figures.style import DASHES, Drawing, legend, levels_of, marks, palette
+from multirun_analysis.figures.style import DASHES, Drawing, legend, marks
 from multirun_analysis.runs.params import DEPTH, NOISE_LEVEL, TRAIN_SIZE, WIDTH
 from multirun_analysis.runs.read import RUN_ID
 from multirun_analysis.stats.design import Design, codes
@@ -62,7 +62,7 @@ def _trajectories(name: str, title: str, points: pd.DataFrame, frame: pd.DataFra
         wanted = f"{names.DISTANCE} and {names.TRAIN_LOSS}" if x != STEPS else names.DISTANCE
         return Drawing(name, title, None, f"no network has a history of {wanted}")
     role = roles(design.axes, (WIDTH, NOISE_LEVEL, TRAIN_SIZE, DEPTH))
-    colours = palette(levels_of(points, role.colour)) if role.colour else {}
+    colours = role.palette(points)
     shades = {labels.value(level): colour for level, colour in colours.items()}
     dashes = {level: DASHES[place % len(DASHES)] for place, level in enumerate(shades)}
     panels = panels_of(points, role.panels)
@@ -85,7 +85,7 @@ def _trajectories(name: str, title: str, points: pd.DataFrame, frame: pd.DataFra
     name_axes(figure, x, labels.long(names.DISTANCE))
     entries = marks(colours, linewidth=1.7)
     entries = {text: {**properties, "linestyle": dashes[text]} for text, properties in entries.items()}
-    legend(figure, [(labels.short(role.colour), entries)] if role.colour else [])
+    legend(figure, role.block(entries))
     number = points[RUN_ID].nunique()
     caption = (
         f"One network a configuration, its first seed ({labels.count(number, 'network')} of {len(frame)} are drawn); "

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.figures.style import MARKERS, Drawing, legend
-from multirun_analysis.stats.league.league_types import Estimate, LeagueTable, Standing
+from multirun_analysis.stats.league.league_types import Baseline, Estimate, LeagueTable, Standing
 
 NAME, TITLE = "league", "Measures with their intervals"
 MAXIMUM_ROWS = 30
@@ -64,16 +64,12 @@ def _drawn(tables: Mapping[str, LeagueTable]) -> list[str]:
 def _label(measure: str, tables: Mapping[str, LeagueTable]) -> str:
     if len(tables) > 1:
         return measure
-    place = _row(next(iter(tables.values())), measure)
+    place = next(iter(tables.values())).by_measure.get(measure)
     rank = place.ranks.get("tau_within") if place else None
     return f"{measure}  {rank}" if rank else measure
 
 
-def _row(table: LeagueTable, measure: str) -> Standing | None:
-    return next((row for row in table.rows if row.measure == measure), None)
-
-
-def estimate_of(row: Standing, statistic: str) -> Estimate:
+def estimate_of(row: Standing | Baseline, statistic: str) -> Estimate:
     """The estimate of one of PANELS."""
     found: Estimate = row.psi.average if statistic == "psi" else getattr(row, statistic)
     return found
@@ -83,7 +79,7 @@ def _column(
     axis: Axes, table: LeagueTable, measures: Sequence[str], statistic: str, shift: float, marker: str, colour: object
 ) -> None:
     for place, measure in enumerate(measures):
-        row = _row(table, measure)
+        row = table.by_measure.get(measure)
         item = estimate_of(row, statistic) if row else Estimate(None)
         if row is None or item.value is None:
             continue
@@ -102,7 +98,7 @@ def _baseline(axis: Axes, table: LeagueTable, statistic: str) -> None:
     """The hyperparameters alone, where that is defined."""
     if statistic == "partial":
         return
-    item = table.baseline.psi.average if statistic == "psi" else getattr(table.baseline, statistic)
+    item = estimate_of(table.baseline, statistic)
     if item.value is not None and np.isfinite(item.value):
         axis.axvline(item.value, color="0.15", linestyle=(0, (4, 2)), linewidth=1.3, zorder=2)
 

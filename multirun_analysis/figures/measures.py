@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.figures.association import dots
+from multirun_analysis.figures.association import dots, keys, shapes_of
 from multirun_analysis.figures.panels import name_axes
-from multirun_analysis.figures.roles import MAXIMUM_STYLES, roles
-from multirun_analysis.figures.style import MARKERS, Drawing, legend, levels_of, marks, palette, wrapped
+from multirun_analysis.figures.roles import roles
+from multirun_analysis.figures.style import Drawing, wrapped
 from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH
 from multirun_analysis.stats.catalogue import read_catalogue
 from multirun_analysis.stats.design import Design, codes
@@ -39,10 +39,9 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
         return Drawing(NAME, TITLE, None, "there is one configuration only" if shown else "no measure can be ranked")
     design = table.design
     role = roles(design.axes)
-    colours = palette(levels_of(means, role.colour)) if role.colour else {}
+    colours = role.palette(means)
     shape = next((axis for axis in (TRAIN_SIZE, WIDTH) if axis in design.axes and axis != role.colour), None)
-    levels = [labels.value(level) for level in levels_of(means, shape)] if shape else []
-    markers = dict(zip(levels, MARKERS, strict=False)) if len(levels) <= MAXIMUM_STYLES else {}
+    markers = shapes_of(means, shape)
     figure, axes = _grid(len(shown))
     for axis, row in zip(axes, shown, strict=False):
         data = means.assign(x=means[row.measure], y=100 * means[table.target])
@@ -54,13 +53,7 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
         heading = wrapped(f"{place}{row.measure}", TITLE_CHARACTERS)
         axis.set_title(f"{heading}\nτ within {labels.number(row.tau_within.value, 2)}", fontsize=9.5)
     name_axes(figure, "measure, normalized and oriented", labels.target_label(table.target))
-    blocks = []
-    if role.colour:
-        blocks.append((labels.short(role.colour), marks(colours, marker="o", linestyle="none")))
-    if shape and markers:
-        shapes = {text: {"color": "0.35", "marker": m, "linestyle": "none"} for text, m in markers.items()}
-        blocks.append((labels.short(shape), shapes))
-    legend(figure, blocks)
+    keys(figure, role, colours, shape, markers)
     some = ""
     if len(shown) < len(table.rows):
         some = f" {len(shown)} of {len(table.rows)} measures are drawn, of those with one ranking only one."

@@ -19,6 +19,7 @@ COLUMNS = 4
 LABEL_CHARACTERS = 40  # that fit the height of one row of panels
 TITLE_CHARACTERS = 34  # that fit the width of a panel
 TITLE_LINE = 0.17  # inches
+STILL = "does not vary (or moves together with another axis)"
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (2, 2)))
 MANY_POINTS = 3000  # more are drawn as pixels inside the SVG
 MAXIMUM_LEVELS = 16  # numbers in a legend; of more, every second or third
-LEGEND_CHARACTERS, LEGEND_ENTRY, LEGEND_LINE = (
-    24,
-    0.24,
-    0.16,
-)  # a line's length; inches of an entry, of its further lines
+LEGEND_CHARACTERS = 24  # a line's length
+LEGEND_ENTRY, LEGEND_LINE = 0.24, 0.16  # inches of an entry, of its further lines
+
+Entries = dict[str, dict[str, Any]]  # a legend's: label -> line properties
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def t_bands(data: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFram
     )
 
 
-def legend(figure: Figure, blocks: Sequence[tuple[str, dict[str, dict[str, Any]]]]) -> None:
+def legend(figure: Figure, blocks: Sequence[tuple[str, Entries]]) -> None:
     """One legend at the right: titled blocks of label -> line properties."""
     handles: list[Line2D] = []
     texts: list[str] = []
@@ -110,9 +109,7 @@ def legend(figure: Figure, blocks: Sequence[tuple[str, dict[str, dict[str, Any]]
         drawn.get_texts()[number].set_fontweight("bold")
 
 
-def marks(
-    colours: dict[Any, Any], markers: dict[Any, str] | None = None, **properties: Any
-) -> dict[str, dict[str, Any]]:
+def marks(colours: dict[Any, Any], markers: dict[Any, str] | None = None, **properties: Any) -> Entries:
     """Legend entries for a palette."""
     shapes = {level: {"marker": shape} for level, shape in (markers or {}).items()}
     shown = list(colours)

@@ -1,4 +1,4 @@
-"""What happens to distance, errors and norms as the width grows."""
+"""What happens to errors and norms as the width grows."""
 
 from __future__ import annotations
 
@@ -7,36 +7,18 @@ import seaborn as sns
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.figures.panels import grid, name_axes, panels_of
-from multirun_analysis.figures.roles import over_width
+from multirun_analysis.figures.panels import STILL, grid, name_axes, panels_of
+from multirun_analysis.figures.roles import roles
 from multirun_analysis.figures.scales import level_axis, log_y
-from multirun_analysis.figures.style import Drawing, legend, levels_of, marks, palette
+from multirun_analysis.figures.style import Drawing, legend, levels_of, marks
 from multirun_analysis.figures.trend import BAND, LINE, markers_of, trend
 from multirun_analysis.labels import NORM
 from multirun_analysis.runs.params import WIDTH
 from multirun_analysis.stats.closed_form import initial_norm
 from multirun_analysis.stats.design import Design
 
-ONE_WIDTH = "the width does not vary (or moves together with another axis)"
+ONE_WIDTH = f"the width {STILL}"
 ENDS = "Bands end at 0% and at 100%."
-
-
-def distance_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
-    """Seeds as points, mean and band, log-log."""
-    name, title = "distance_against_width", "Distance against width"
-    if WIDTH not in design.axes:
-        return Drawing(name, title, None, ONE_WIDTH)
-    role = over_width(design)
-    colours = palette(levels_of(frame, role.colour)) if role.colour else {}
-    panels = panels_of(frame, role.panels)
-    figure, axes = grid(panels)
-    for axis, rows in panels.on(axes):
-        trend(axis, rows, WIDTH, names.DISTANCE, role.colour, colours, seeds=True)
-    level_axis(axes, levels_of(frame, WIDTH))
-    cut = log_y(axes)
-    name_axes(figure, labels.long(WIDTH), labels.long(names.DISTANCE))
-    legend(figure, [(labels.short(role.colour), marks(colours, markers_of(colours), **LINE))] if role.colour else [])
-    return Drawing(name, title, figure, f"Points: single networks. {BAND} Both axes logarithmic.{cut}{panels.note}")
 
 
 def errors_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
@@ -47,8 +29,8 @@ def errors_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
         return Drawing(name, title, None, ONE_WIDTH)
     if missing := [metric for metric in kinds if metric not in frame]:
         return Drawing(name, title, None, f"no network has {' or '.join(missing)}")
-    role = over_width(design)
-    colours = palette(levels_of(frame, role.colour)) if role.colour else {}
+    role = roles(design.others(WIDTH))
+    colours = role.palette(frame)
     percent = frame.assign(**{metric: 100 * frame[metric] for metric in kinds})
     panels = panels_of(percent, role.panels)
     figure, axes = grid(panels)
@@ -59,10 +41,7 @@ def errors_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
     level_axis(axes, levels_of(frame, WIDTH))
     name_axes(figure, labels.long(WIDTH), "error (%)")
     styles = {labels.long(metric): {"color": "0.35", "linestyle": dashes, **LINE} for metric, dashes in kinds.items()}
-    blocks = [("error", styles)]
-    if role.colour:
-        blocks.insert(0, (labels.short(role.colour), marks(colours, markers_of(colours), **LINE)))
-    legend(figure, blocks)
+    legend(figure, [*role.block(marks(colours, markers_of(colours), **LINE)), ("error", styles)])
     caption = f"Test error against clean labels, train error against the labels trained on. {BAND} {ENDS}{panels.note}"
     return Drawing(name, title, figure, caption)
 

@@ -15,7 +15,7 @@ from multirun_analysis.report.inputs import Material, Report, folder_of, summary
 from multirun_analysis.report.rendering import Rendered, render
 from multirun_analysis.report.sections import blocks
 from multirun_analysis.report.sentences import answer, claim_line, league_line, remarks, target_note, verdict
-from multirun_analysis.runs.exclusions import MEANING
+from multirun_analysis.runs.exclusions import MEANING, counts_by_cell
 from multirun_analysis.runs.read import INVALID, TEST_CORRECT
 from multirun_analysis.runs.store import masked
 from multirun_analysis.stats import plain
@@ -90,9 +90,9 @@ def _experiment(material: Material) -> dict[str, object]:
         "source": plain(source),
         "runs": len(material.networks.frame),
         "used": len(material.networks.used),
-        "left_out": dict(material.counts),
+        "left_out": material.counts,
         "left_out_meaning": {reason: MEANING[reason] for reason in material.counts},
-        "left_out_by_cell": plain(list(material.by_cell)),
+        "left_out_by_cell": plain(counts_by_cell(material.networks)),
         "results": plain(material.results),
         "figures": {d.name: d.caption if d.images else f"left out: {d.caption}" for d in material.drawings},
     }

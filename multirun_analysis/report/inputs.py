@@ -9,8 +9,9 @@ from typing import Any
 
 from multirun_analysis import labels
 from multirun_analysis.report.rendering import Rendered
+from multirun_analysis.runs.exclusions import counts
 from multirun_analysis.runs.read import Networks
-from multirun_analysis.stats import Results
+from multirun_analysis.stats import LeagueTable, Results
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,6 @@ class Material:
     """One experiment. asked_target: whether the user named the target. folder: its figures' place under figures/."""
 
     networks: Networks
-    counts: Mapping[str, int]
-    by_cell: Sequence[dict[str, Any]]
     results: Results
     drawings: Sequence[Rendered]
     asked_target: bool = True
@@ -30,6 +29,11 @@ class Material:
         """Names the experiment or the sweep."""
         source = self.networks.source
         return f"{source.experiment}, sweep {source.sweep}" if source.sweep else source.experiment
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Why runs are left out -> how many."""
+        return counts(self.networks)
 
     def picture(self, name: str) -> str:
         """A figure's path under figures/ without extension."""
@@ -52,6 +56,11 @@ class Report:
     @property
     def title(self) -> str:
         return " and ".join(part.title for part in self.parts)
+
+    @property
+    def tables(self) -> dict[str, LeagueTable]:
+        """Experiment -> its league table, where it has one."""
+        return {p.networks.source.experiment: p.results.league for p in self.parts if p.results.league}
 
 
 def folder_of(experiment: str, place: int, several: bool) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.report import runs_table, tables, verdicts
+from multirun_analysis.report import claim_tables, league_tables, runs_table, tables
 from multirun_analysis.report.blocks import Block, Bullets, Code, Folded, Heading, Picture, Text
 from multirun_analysis.report.inputs import Material, Report, summary
 from multirun_analysis.report.sentences import answer, judged, remarks, target_note, verdict
-from multirun_analysis.runs.exclusions import MEANING
+from multirun_analysis.runs.exclusions import counts_by_cell
 from multirun_analysis.runs.read import COMMIT, VERSION
 from multirun_analysis.runs.store import masked
 from multirun_analysis.stats import Results
@@ -52,9 +52,9 @@ def _opening(material: Material, name: str) -> list[Block]:
 
 
 def _comparison(report: Report) -> list[Block]:
-    tables_by = {p.networks.source.experiment: p.results.league for p in report.parts if p.results.league}
     claims_by = {p.networks.source.experiment: p.results.claims for p in report.parts}
-    parts: list[Block] = [Heading("Side by side"), verdicts.compared_claims(claims_by), verdicts.compared(tables_by)]
+    sides = [claim_tables.compared(claims_by), league_tables.compared(report.tables)]
+    parts: list[Block] = [Heading("Side by side"), *sides]
     if report.comparison and report.comparison.images is not None:
         parts.append(Picture(report.comparison.name, report.comparison.title, report.comparison.caption))
     return parts
@@ -62,9 +62,9 @@ def _comparison(report: Report) -> list[Block]:
 
 def _experiment(material: Material, report: Report, suffix: str) -> list[Block]:
     results = material.results
-    parts: list[Block] = [Heading(f"Claims{suffix}"), *verdicts.claims(results.claims, _drawn(material))]
+    parts: list[Block] = [Heading(f"Claims{suffix}"), *claim_tables.blocks(results.claims, _drawn(material))]
     if results.league:
-        parts += [Heading(f"League table{suffix}"), *verdicts.league(results.league)]
+        parts += [Heading(f"League table{suffix}"), *league_tables.blocks(results.league)]
     parts += [Heading(f"Figures{suffix}"), *_figures(material)]
     parts += [Heading(f"Regressions on the distance{suffix}")]
     if remarks(results):
@@ -118,7 +118,7 @@ def _left_out(material: Material) -> list[Block]:
     source, results = material.networks.source, material.results
     parts: list[Block] = [Text("No network was left out.")]
     if material.counts:
-        parts = [tables.exclusions(dict(material.counts), MEANING), tables.excluded_cells(material.by_cell)]
+        parts = [tables.exclusions(material.counts), tables.excluded_cells(counts_by_cell(material.networks))]
     items = list(source.notes)
     if source.other_runs:
         items.append(

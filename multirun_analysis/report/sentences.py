@@ -38,10 +38,7 @@ SCALE = 100  # targets are fractions, sentences speak of percentage points
 
 def interval(slope: Slope | Headline, scale: float = SCALE) -> str:
     """`0.83 [0.55, 1.10]`, without brackets where undecided."""
-    text = labels.number(None if slope.slope is None else scale * slope.slope)
-    if slope.interval is None:
-        return text
-    return f"{text} [{labels.number(scale * slope.interval.low)}, {labels.number(scale * slope.interval.high)}]"
+    return labels.interval(slope.slope, slope.interval, scale)
 
 
 def place(results: Results) -> str:
@@ -49,8 +46,7 @@ def place(results: Results) -> str:
     axes = [labels.short(axis) for axis in results.design.group_axes]
     if not axes:
         return "In the one group of this experiment"
-    names = axes[0] if len(axes) == 1 else f"{', '.join(axes[:-1])} and {axes[-1]}"
-    return f"Within groups of equal {names}"
+    return f"Within groups of equal {labels.together(axes)}"
 
 
 def answer(results: Results) -> str:

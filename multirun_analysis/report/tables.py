@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.report.blocks import Table
 from multirun_analysis.report.sentences import SCALE, interval
+from multirun_analysis.runs.exclusions import MEANING
 from multirun_analysis.stats import Results
 from multirun_analysis.stats.grid import SEEDS
 from multirun_analysis.stats.regression.association import Association
@@ -18,19 +17,28 @@ from multirun_analysis.stats.regression.ols import Slope
 
 MAXIMUM_ROWS = 200
 UNIT = "Slopes in percentage points per unit of the measure, with 95% t intervals."
+METRICS = (names.DISTANCE, names.TRAIN_ERROR, names.TEST_ERROR, names.GAP, names.GAP_NOISY)  # of a row of networks
+
+
+def metric_head(metric: str) -> str:
+    """A metric over its column, with its unit."""
+    return labels.plain(metric) + ("" if metric == names.DISTANCE else " (%)")
+
+
+def metric_value(item: float, metric: str) -> str:
+    """One of its values."""
+    return labels.fixed(item if metric == names.DISTANCE else 100 * item)
 
 
 def cells(results: Results) -> Table:
     """One row a configuration: means over its seeds."""
     means, axes = results.means, list(results.design.axes)
-    columns = [names.DISTANCE, names.TRAIN_ERROR, names.TEST_ERROR, names.GAP, names.GAP_NOISY]
-    columns = [column for column in columns if column in means and means[column].notna().any()]
-    head = [labels.short(axis) for axis in axes]
-    head += [column.replace("_", " ") + ("" if column == names.DISTANCE else " (%)") for column in columns]
+    columns = [column for column in METRICS if column in means and means[column].notna().any()]
+    head = [*map(labels.short, axes), *map(metric_head, columns)]
     rows = []
     for row in means.sort_values(axes).head(MAXIMUM_ROWS).to_dict("records") if axes else means.to_dict("records"):
-        scaled = [row[c] if c == names.DISTANCE else 100 * row[c] for c in columns]
-        rows.append([*(labels.value(row[axis]) for axis in axes), *map(_fixed, scaled), str(row[SEEDS])])
+        shown = [metric_value(row[column], column) for column in columns]
+        rows.append([*(labels.value(row[axis]) for axis in axes), *shown, str(row[SEEDS])])
     caption = "Configurations: means over seeds."
     if len(means) > MAXIMUM_ROWS:
         caption += f" The first {MAXIMUM_ROWS} of {len(means)}; all are in statistics.json."
@@ -103,9 +111,9 @@ def exponents(results: Results) -> Table:
     return Table(head, rows, caption, 2).without("note")
 
 
-def exclusions(counts: dict[str, int], meaning: dict[str, str]) -> Table:
+def exclusions(counts: dict[str, int]) -> Table:
     """Counts by reason."""
-    rows = [[reason, meaning[reason], str(number)] for reason, number in counts.items()]
+    rows = [[reason, MEANING[reason], str(number)] for reason, number in counts.items()]
     return Table(["reason", "meaning", "runs"], rows, "", 2)
 
 
@@ -131,7 +139,3 @@ def _slope(slope: Slope, description: bool) -> list[str]:
             clustered = f"[{labels.number(SCALE * low)}, {labels.number(SCALE * high)}] ({slope.clusters})"
     note = "" if description and slope.slope is not None else slope.note
     return [text, verdict, effect, labels.number(slope.r2, 2), str(slope.points), str(slope.groups), clustered, note]
-
-
-def _fixed(number: float) -> str:
-    return "–" if pd.isna(number) else f"{number:.2f}".replace("-", "−")

@@ -11,7 +11,7 @@ import pandas as pd
 from initdist import names
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.runs.endings import FINISHED, diverged, superseded, unconverged
-from multirun_analysis.runs.params import is_seed
+from multirun_analysis.runs.params import varied
 from multirun_analysis.runs.read import DETAIL, EXCLUDED, INVALID, STATUS, Networks
 from multirun_analysis.runs.targets import advice, default_target, noise_names, of_another
 
@@ -84,7 +84,7 @@ def counts(networks: Networks) -> dict[str, int]:
 
 def counts_by_cell(networks: Networks) -> list[dict[str, Any]]:
     """For each cell with a run left out: its axes, how many networks are used, how many left out by reason."""
-    axes = [p for p in networks.params if not is_seed(p) and networks.frame[p].nunique(dropna=False) > 1]
+    axes = varied(networks.frame, networks.params)
     keys = networks.frame[axes] if axes else pd.DataFrame({"": 0}, index=networks.frame.index)
     cells = []
     for _, rows in networks.frame.groupby([keys[key] for key in keys], dropna=False, sort=False):
@@ -124,7 +124,7 @@ def _finite(frame: pd.DataFrame, metric: str) -> pd.Series:
 def _in_sparse_cell(frame: pd.DataFrame, reason: pd.Series, params: tuple[str, ...]) -> pd.Series:
     """Cell = configuration. Its share of converged seeds is over the networks that ended, however they did."""
     ended = frame[reason.isin(["", NOT_CONVERGED, DIVERGED])]
-    axes = [p for p in params if not is_seed(p) and ended[p].nunique(dropna=False) > 1]
+    axes = varied(ended, params)
     converged = (reason[ended.index] == "").astype(float)
     if axes:
         converged = converged.groupby([ended[axis] for axis in axes], dropna=False).transform("mean")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,18 @@ def params_of(frame: pd.DataFrame) -> list[str]:
     """The config columns of a frame of networks: dotted names, and `seed`."""
     columns = [name for name in frame if isinstance(name, str)]
     return [name for name in columns if name == names.SEED or ("." in name and "/" not in name)]
+
+
+def varied(frame: pd.DataFrame, params: Iterable[str]) -> list[str]:
+    """The params that differ between networks, seeds excepted."""
+    return [name for name in params if not is_seed(name) and frame[name].nunique(dropna=False) > 1]
+
+
+def measures_of(frame: pd.DataFrame) -> list[str]:
+    """The measures that a league table can rank: the distance, and every total `measure/<name>`."""
+    columns = [name for name in frame if isinstance(name, str) and name.startswith(names.MEASURE)]
+    totals = [name.removeprefix(names.MEASURE) for name in columns if name.count("/") == 1]
+    return [*([names.DISTANCE] if names.DISTANCE in frame else []), *sorted(totals)]
 
 
 def unparsable(params: Mapping[str, np.ndarray], runs: int) -> list[str]:

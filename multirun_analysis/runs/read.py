@@ -15,12 +15,12 @@ import numpy as np
 
 from initdist import names, tracking
 from multirun_analysis.errors import AnalysisError
+from multirun_analysis.labels import listing
 from multirun_analysis.runs.params import NUMERIC, is_seed, typed, unparsable
 from multirun_analysis.runs.records import TAGS, Records, Tell, records_of
 from multirun_analysis.runs.store import (
     check_sqlite,
     check_uri,
-    listing,
     masked,
     missing_experiment,
     one_line,

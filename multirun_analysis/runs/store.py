@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from initdist.errors import nearest
 from multirun_analysis.errors import AnalysisError
+from multirun_analysis.labels import listing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-LISTED = 10  # how many experiments or sweeps a message lists
 
 
 def masked(uri: str) -> str:
@@ -26,12 +25,6 @@ def one_line(error: BaseException) -> str:
     """An exception's message without line breaks, shortened."""
     text = " ".join(str(error).split())
     return text if len(text) <= 300 else text[:297] + "..."
-
-
-def listing(names: list[str]) -> str:
-    """`a, b, c and 4 more`, for messages."""
-    shown = ", ".join(names[:LISTED])
-    return shown if len(names) <= LISTED else f"{shown} and {len(names) - LISTED} more"
 
 
 def check_uri(uri: str) -> None:

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from initdist import names
 from initdist.cli.conditions import meets
 from initdist.errors import ConfigError, nearest
 from multirun_analysis.errors import AnalysisError
+from multirun_analysis.labels import listing
 from multirun_analysis.labels import value as shown
-from multirun_analysis.runs.params import is_seed
 from multirun_analysis.runs.read import Networks
-from multirun_analysis.runs.store import listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,22 +54,6 @@ def require_known(key: str, given: Iterable[str], known: Sequence[str], what: st
     for name in given:
         if name not in known:
             raise AnalysisError(f"{key}: {name} is none of the {what}: {listing(list(known))}{nearest(name, known)}")
-
-
-def measures_of(frame: pd.DataFrame) -> list[str]:
-    """The measures that a league table can rank: the distance, and every total `measure/<name>`."""
-    totals = [str(column).removeprefix(names.MEASURE) for column in frame if _is_total(column)]
-    return [*([names.DISTANCE] if names.DISTANCE in frame else []), *sorted(totals)]
-
-
-def axes_of(networks: Networks) -> list[str]:
-    """The config keys that vary, seeds excepted."""
-    frame = networks.frame
-    return [name for name in networks.params if not is_seed(name) and frame[name].nunique(dropna=False) > 1]
-
-
-def _is_total(column: object) -> bool:
-    return isinstance(column, str) and column.startswith(names.MEASURE) and column.count("/") == 1
 
 
 def _meets(column: pd.Series, key: str, wanted: Any) -> pd.Series:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,19 @@ import pandas as pd
 from initdist import names
 from multirun_analysis.labels import NORM, OVER_SQRT_N
 from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH
-from multirun_analysis.runs.read import MEASURE_OPTIONS
+from multirun_analysis.stats.claims.quantities import with_norm
 from multirun_analysis.stats.claims.results import ClaimResult
 from multirun_analysis.stats.claims.scaling import Scaling, scalings
 from multirun_analysis.stats.claims.tests import claims
 from multirun_analysis.stats.design import Design, find_design, find_seeds
 from multirun_analysis.stats.grid import configurations
-from multirun_analysis.stats.league.definitions import single
 from multirun_analysis.stats.league.league_types import LeagueTable
 from multirun_analysis.stats.league.table import league_table
 from multirun_analysis.stats.regression.association import Association, associate
 from multirun_analysis.stats.regression.headline import Headline
 
 MEASURES = (names.DISTANCE, OVER_SQRT_N)
-DERIVED = ("verdict", "gain", "reached", "failed", "sentence")  # properties of results that belong to them
-PARAM_NORM = names.measure("param_norm")
+DERIVED = ("verdict", "gain", "reached", "failed", "sentence", "one_size")  # properties of results that belong to them
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,11 @@ class Results:
     claims: tuple[ClaimResult, ...] = ()
     league_sensitivity: LeagueTable | None = None  # with the unconverged, point estimates only
     claims_sensitivity: tuple[ClaimResult, ...] = ()
-    one_size: bool = True  # whether all networks have as many training samples
+
+    @property
+    def one_size(self) -> bool:
+        """Whether all networks have as many training samples."""
+        return TRAIN_SIZE not in (*self.design.axes, *self.design.aliases)
 
     @property
     def judged(self) -> Association:
@@ -71,43 +74,34 @@ def analyze(
     measures: those to rank, default all. group_axes: what comparisons hold fixed, default data, noise and loss.
     """
     rows = derived(frame)
-    design = find_design(rows, params, group_axes)
-    seeds = find_seeds(rows, params)
-    wider: tuple[Association, ...] = ()
-    more, wide = 0, None
-    if including_unconverged is not None and len(including_unconverged) > len(frame):
-        wide = derived(including_unconverged)
-        wider = _associations(wide, params, target, seeds, group_axes)
-        more = len(including_unconverged) - len(frame)
+    design, seeds = find_design(rows, params, group_axes), find_seeds(rows, params)
     quantities = [(axis, name) for axis in (WIDTH, TRAIN_SIZE) for name in (names.DISTANCE, NORM)]
-    return Results(
+    table = partial(league_table, target=target, params=params, measures=measures, group_axes=group_axes)
+    found = Results(
         target,
         design,
         configurations(rows, design),
-        _associations(rows, params, target, seeds, group_axes),
+        _associations(rows, design, target, seeds),
         tuple(result for axis, name in quantities for result in scalings(rows, design, axis, name, seeds)),
-        wider,
-        more,
-        league_table(rows, target, params=params, measures=measures, group_axes=group_axes),
-        claims(rows, params=params),
-        None
-        if wide is None
-        else league_table(
-            wide, target, params=params, measures=measures, group_axes=group_axes, resamples=0, permutations=0
-        ),
-        () if wide is None else claims(wide, params=params),
-        bool(rows[TRAIN_SIZE].nunique() < 2),
+        league=table(rows),
+        claims=claims(rows, params=params),
+    )
+    if including_unconverged is None or len(including_unconverged) <= len(frame):
+        return found
+    wide = derived(including_unconverged)
+    return replace(
+        found,
+        sensitivity=_associations(wide, find_design(wide, params, group_axes), target, seeds),
+        unconverged=len(wide) - len(rows),
+        league_sensitivity=table(wide, resamples=0, permutations=0),
+        claims_sensitivity=claims(wide, params=params),
     )
 
 
 def derived(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the quantities that follow from recorded ones by definition."""
-    frame = frame.copy()
-    over_sqrt_n = frame[names.DISTANCE] / np.sqrt(frame[TRAIN_SIZE])
-    frame[OVER_SQRT_N] = over_sqrt_n
-    if PARAM_NORM in frame:
-        frame[NORM] = np.sqrt(single(frame.filter([PARAM_NORM, MEASURE_OPTIONS]))[PARAM_NORM])
-    return frame
+    frame = frame.assign(**{OVER_SQRT_N: frame[names.DISTANCE] / np.sqrt(frame[TRAIN_SIZE])})
+    return with_norm(frame)
 
 
 def plain(value: Any) -> Any:
@@ -131,8 +125,5 @@ def plain(value: Any) -> Any:
     return None if value is None else str(value)
 
 
-def _associations(
-    frame: pd.DataFrame, params: Sequence[str], target: str, seeds: Sequence[str], group_axes: Sequence[str] | None
-) -> tuple[Association, ...]:
-    design = find_design(frame, params, group_axes)
+def _associations(frame: pd.DataFrame, design: Design, target: str, seeds: Sequence[str]) -> tuple[Association, ...]:
     return tuple(associate(frame, design, target, measure, seeds) for measure in MEASURES)

@@ -10,15 +10,10 @@ from typing import Any
 MODELS = ("mlp", "linear")
 
 
-def layer_sizes(inputs: int, width: int, depth: int, classes: int) -> list[tuple[int, int]]:
-    """(n_in, n_out) of the depth + 1 weight matrices of a fully connected network."""
-    sizes = [inputs, *([width] * depth), classes]
-    return list(pairwise(sizes))
-
-
 def xavier_norm(inputs: int, width: int, depth: int, classes: int, scale: float = 1.0) -> float:
     """Root of the expected squared norm, scale * sqrt(sum_k 2 n_in n_out/(n_in + n_out)); biases start at zero."""
-    return scale * math.sqrt(sum(2 * i * o / (i + o) for i, o in layer_sizes(inputs, width, depth, classes)))
+    layers = pairwise([inputs, *([width] * depth), classes])
+    return scale * math.sqrt(sum(2 * i * o / (i + o) for i, o in layers))
 
 
 def initial_norm(row: Mapping[Any, Any]) -> float:

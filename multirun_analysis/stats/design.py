@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.runs.params import WIDTH, is_seed
+from multirun_analysis.runs.params import WIDTH, is_seed, varied
 
 # Within a group the architecture and the optimizer may move; data, noise, loss and all else stay fixed.
 WITHIN_PREFIXES = ("model.", "optimizer.")
@@ -42,9 +42,9 @@ def find_design(frame: pd.DataFrame, params: Sequence[str], group_axes: Sequence
     def grouped(axis: str) -> bool:
         return is_group_axis(axis) if group_axes is None else axis in group_axes
 
-    varied = [p for p in params if not is_seed(p) and frame[p].nunique(dropna=False) > 1]
-    group = [axis for axis in varied if grouped(axis)]
-    ordered = sorted(group, key=_rank(GROUP_FIRST)) + sorted(set(varied) - set(group), key=_rank(WITHIN_FIRST))
+    axes = varied(frame, params)
+    group = [axis for axis in axes if grouped(axis)]
+    ordered = sorted(group, key=_rank(GROUP_FIRST)) + sorted(set(axes) - set(group), key=_rank(WITHIN_FIRST))
     seen: dict[tuple[int, ...], str] = {}
     aliases = {}
     for axis in ordered:
@@ -65,11 +65,11 @@ def find_seeds(frame: pd.DataFrame, params: Sequence[str]) -> list[str]:
     Where several vary and not together (three seeds of the data times four of the initialization), networks that share
     one of them are no replicates of each other: then only the one with the fewest levels.
     """
-    varied = [name for name in params if is_seed(name) and frame[name].nunique(dropna=False) > 1]
-    levels = {name: int(frame[name].nunique(dropna=False)) for name in varied}
-    if not varied or len(frame[varied].drop_duplicates()) <= max(levels.values()):
-        return varied
-    return [min(varied, key=lambda name: levels[name])]
+    found = {name: int(frame[name].nunique(dropna=False)) for name in params if is_seed(name)}
+    levels = {name: number for name, number in found.items() if number > 1}
+    if not levels or len(frame[[*levels]].drop_duplicates()) <= max(levels.values()):
+        return list(levels)
+    return [min(levels, key=lambda name: levels[name])]
 
 
 def is_group_axis(axis: str) -> bool:
@@ -84,5 +84,10 @@ def codes(frame: pd.DataFrame, axes: Sequence[str]) -> np.ndarray:
     return frame.groupby(list(axes), dropna=False, sort=False).ngroup().to_numpy()
 
 
-def _rank(first: Sequence[str]):  # type: ignore[no-untyped-def]
+def indicators(code: np.ndarray) -> np.ndarray:
+    """[rows, levels - 1] a column for each level but the first; code [rows]: their numbers."""
+    return (code[:, None] == np.arange(1, code.max(initial=0) + 1)).astype(float)
+
+
+def _rank(first: Sequence[str]) -> Callable[[str], tuple[int, str]]:
     return lambda axis: (first.index(axis) if axis in first else len(first), axis)

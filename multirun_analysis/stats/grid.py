@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.runs.params import WIDTH
-from multirun_analysis.stats.design import Design, codes
+from multirun_analysis.stats.design import Design, codes, indicators
 
 LOG_AXES = (WIDTH, "dataset.train_size", "optimizer.lr", "optimizer.batch_size", "model.init_scale")
 SEEDS = "n_seeds"
@@ -79,16 +79,26 @@ class Grid:
         labels: list[str] = []
         for axis in self.design.axes:
             values = self.one[axis]
-            if pd.api.types.is_numeric_dtype(values) and values.notna().all():
-                as_log = axis in LOG_AXES and (values > 0).all()
-                columns.append(np.log(values.to_numpy(dtype=float)) if as_log else values.to_numpy(dtype=float))
-                labels.append(f"log {axis}" if as_log else axis)
+            if (numbers := score(values, axis)) is not None:
+                columns.append(numbers)
+                labels.append(f"log {axis}" if _as_log(values, axis) else axis)
                 continue
-            level_codes, levels = pd.factorize(values, use_na_sentinel=False)
-            for number, level in enumerate(levels[1:], start=1):
-                columns.append((level_codes == number).astype(float))
-                labels.append(f"{axis}={level}")
+            code, levels = pd.factorize(values, use_na_sentinel=False)
+            columns += list(indicators(code).T)
+            labels += [f"{axis}={level}" for level in levels[1:]]
         return np.column_stack(columns) if columns else np.empty((len(self), 0)), labels
+
+
+def score(values: pd.Series, axis: str) -> np.ndarray | None:
+    """An axis' values as numbers, or as their logarithm; None where they are none."""
+    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
+        return None
+    numbers = values.to_numpy(dtype=float)
+    return np.log(numbers) if _as_log(values, axis) else numbers
+
+
+def _as_log(values: pd.Series, axis: str) -> bool:
+    return axis in LOG_AXES and bool((values > 0).all())
 
 
 def configurations(frame: pd.DataFrame, design: Design) -> pd.DataFrame:

@@ -5,18 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from initdist import names
-from multirun_analysis.labels import OWN_GAP
+from multirun_analysis.labels import NORM, OWN_GAP
 from multirun_analysis.runs.params import NOISE_LEVEL
+from multirun_analysis.runs.read import MEASURE_OPTIONS
 from multirun_analysis.stats.catalogue import Entry
 from multirun_analysis.stats.claims.paper_claims import BOUNDS, Claim
 from multirun_analysis.stats.claims.seed_effects import CellEffect
 from multirun_analysis.stats.design import Design
+from multirun_analysis.stats.league.definitions import single
 
+PARAM_NORM = names.measure("param_norm")
 # D_k, u_j - z_j and w - w_0 stand for the way from the initialization in the catalogue's formulas.
 DISTANCES = re.compile(r"\bD_\w|\bu_j - z_j\b|\b(w|theta) - \1_0\b")
+
+
+def with_norm(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the distance from the origin, of the networks whose norm has the definition that counts."""
+    if NORM in frame or PARAM_NORM not in frame:
+        return frame
+    return frame.assign(**{NORM: np.sqrt(single(frame.filter([PARAM_NORM, MEASURE_OPTIONS]))[PARAM_NORM])})
 
 
 def with_own_gap(frame: pd.DataFrame) -> pd.DataFrame:

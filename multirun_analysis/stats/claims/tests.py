@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from initdist import names
 from multirun_analysis.labels import NORM
 from multirun_analysis.runs.params import params_of
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
 from multirun_analysis.stats.claims.paper_claims import ABOVE, BOUNDS, CLAIMS, ENDS, LEVEL, LOG_LOG, Claim
-from multirun_analysis.stats.claims.quantities import defined, missing, quantities, with_own_gap
+from multirun_analysis.stats.claims.quantities import defined, missing, quantities, with_norm, with_own_gap
 from multirun_analysis.stats.claims.results import (
     CONTRADICTED,
     SUPPORTED,
@@ -64,10 +63,7 @@ def claims(
     catalogue = read_catalogue() if catalogue is None else catalogue
     design = find_design(frame, params)
     seeds = find_seeds(frame, params)
-    frame = single(frame)
-    if NORM not in frame and names.measure("param_norm") in frame:
-        frame = frame.assign(**{NORM: np.sqrt(frame[names.measure("param_norm")])})
-    frame = with_own_gap(frame)
+    frame = with_own_gap(with_norm(single(frame)))
     return tuple(_test(claim, frame, design, seeds, catalogue) for claim in stated)
 
 
@@ -159,7 +155,7 @@ def _cell(claim: Claim, frame: pd.DataFrame, item: _Tested, p_for: float | None,
         item.quantity,
         item.effect.cell,
         None if found is None else claim.scale * found.effect,
-        _scaled(None if found is None else found.interval(), claim.scale),
+        _interval(found, claim.scale),
         limit,
         p_for,
         p_against,
@@ -169,7 +165,7 @@ def _cell(claim: Claim, frame: pd.DataFrame, item: _Tested, p_for: float | None,
         tuple(float(level) for level in item.effect.levels),
         item.effect.set_aside,
         None if item.falling is None else PER_DOUBLING * item.falling.effect,
-        _scaled(None if item.falling is None else item.falling.interval(), PER_DOUBLING),
+        _interval(item.falling, PER_DOUBLING),
         _reference(claim, frame, item.effect) if claim.quantity == NORM else None,
         _turn(claim, item.effect),
         item.note,
@@ -190,10 +186,9 @@ def _limit(claim: Claim, found: Blocked) -> float | None:
     return None if limit is None else claim.scale * limit
 
 
-def _scaled(interval: Interval | None, scale: float) -> Interval | None:
-    if interval is None:
-        return None
-    return replace(interval, se=scale * interval.se, low=scale * interval.low, high=scale * interval.high)
+def _interval(found: Blocked | None, scale: float) -> Interval | None:
+    interval = None if found is None else found.interval()
+    return None if interval is None else interval.scaled(scale)
 
 
 def _reference(claim: Claim, frame: pd.DataFrame, effect: CellEffect) -> float | None:
@@ -215,7 +210,7 @@ def _overall(result: ClaimResult, over: list[_Tested]) -> ClaimResult:
     return replace(
         result,
         overall=scale * mean.effect,
-        overall_interval=_scaled(mean.interval() if result.tested else None, scale),
+        overall_interval=_interval(mean, scale) if result.tested else None,
         overall_limit=_limit(result.claim, mean) if result.tested else None,
         smallest=min(effects),
         largest=max(effects),

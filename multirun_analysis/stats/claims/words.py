@@ -11,6 +11,7 @@ import pandas as pd
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.runs.params import DEPTH
+from multirun_analysis.runs.read import STOP_REASON
 from multirun_analysis.stats.claims.paper_claims import (
     ABOVE,
     BELOW,
@@ -34,7 +35,6 @@ from multirun_analysis.stats.claims.results import (
 from multirun_analysis.stats.claims.seed_blocks import MINIMUM_SEEDS
 from multirun_analysis.stats.regression.ols import Interval
 
-STOP_REASON = "stop_reason"  # the column of load_runs
 NAMED = 3  # cells named one by one; more are counted
 
 
@@ -54,7 +54,7 @@ def _depths(depths: Sequence[float]) -> str:
     written = [labels.value(item) for item in depths]
     if not written:
         return ""
-    return f", at {'depths' if len(written) > 1 else 'depth'} {_listed(written)}"
+    return f", at {'depths' if len(written) > 1 else 'depth'} {labels.together(written)}"
 
 
 def sentence(result: ClaimResult) -> str:
@@ -101,13 +101,14 @@ def _effects(result: ClaimResult) -> str:
         return ""
     number = result.tested or sum(cell.effect is not None for cell in result.cells)
     kind = "tested" if result.tested else "untested"
+    mean, interval = labels.number(result.overall), result.overall_interval
     text = f"{claim.unit[0].upper()}{claim.unit[1:]}: "
-    text += f"mean {_number(result.overall)} over the {number} {kind} cells" if number > 1 else _number(result.overall)
-    if result.overall_limit is not None and result.overall_interval is not None:
+    text += f"mean {mean} over the {number} {kind} cells" if number > 1 else mean
+    if result.overall_limit is not None and interval is not None:
         text += f", one-sided 95% limit {limited(result.overall_limit, result.overall)}"
-        text += f", two-sided 95% interval {_interval(result.overall_interval)}"
+        text += f", two-sided 95% interval [{labels.number(interval.low)}, {labels.number(interval.high)}]"
     if number > 1:
-        text += f"; range over the same cells {_number(result.smallest)} to {_number(result.largest)}"
+        text += f"; range over the same cells {labels.number(result.smallest)} to {labels.number(result.largest)}"
     return f"{text}; margin {labels.value(claim.margin)}."
 
 
@@ -143,9 +144,9 @@ def _turns(result: ClaimResult) -> str:
     most = max(turns, key=lambda turn: abs(turn.change))
     moves = "falls" if result.claim.side == ABOVE else "rises"
     if result.claim.effect == ENDS:
-        size = f"{_number(result.claim.scale * abs(most.change))} percentage points"
+        size = f"{labels.number(result.claim.scale * abs(most.change))} percentage points"
     else:
-        size = f"{_number(100 * abs(math.expm1(most.change)))}%"
+        size = f"{labels.number(100 * abs(math.expm1(most.change)))}%"
     levels = f"from {labels.short(result.claim.axis)} {labels.value(most.lower)} to {labels.value(most.upper)}"
     cells = "the cell" if len(result.cells) == 1 else f"{len(turns)} of {labels.count(len(result.cells), 'cell')}"
     return f"Between two levels it {moves} in {cells}, most {levels}: by {size}."
@@ -153,7 +154,7 @@ def _turns(result: ClaimResult) -> str:
 
 def _references(result: ClaimResult) -> str:
     found = [cell.reference for cell in result.cells if cell.reference is not None]
-    return f"The initialization alone: {_range(found)}." if found else ""
+    return f"The initialization alone: {labels.span(found)}." if found else ""
 
 
 def _untested(result: ClaimResult) -> str:
@@ -167,7 +168,7 @@ def _untested(result: ClaimResult) -> str:
     text = f"Not tested: {_cells(cells)}: {', '.join(said)}."
     if against:
         where = "There" if len(cells) == 1 else f"In {len(against)} of them"
-        text += f" {where} the effect lies on the other side of the margin ({_range(against)}, untested)."
+        text += f" {where} the effect lies on the other side of the margin ({labels.span(against)}, untested)."
     return text
 
 
@@ -181,7 +182,7 @@ def _set_aside(result: ClaimResult) -> str:
     levels = sorted({level for cell in result.cells for level in cell.set_aside})
     if not levels:
         return ""
-    axis, written = labels.short(result.claim.axis), _listed([labels.value(level) for level in levels])
+    axis, written = labels.short(result.claim.axis), labels.together([labels.value(level) for level in levels])
     return f"Levels that half of a cell's seeds or fewer have are left out: {axis} {written}."
 
 
@@ -209,24 +210,8 @@ def _bounds(result: ClaimResult) -> str:
 def _bound(part: BoundResult, result: ClaimResult) -> str:
     where = f"{part.counts[SUPPORTED]} of {labels.count(sum(part.counts.values()), 'cell')}"
     text, axis = f"{part.quantity.removeprefix(names.MEASURE)}: so in {where}, ", labels.short(result.claim.axis)
-    text += f"exponent {_range(part.effects)}, gap {_range(part.falling)} percentage points per doubling of {axis}"
+    exponent, gap = labels.span(part.effects), labels.span(part.falling)
+    text += f"exponent {exponent}, gap {gap} percentage points per doubling of {axis}"
     own = [c for c in result.cells if c.quantity == part.quantity and c.verdict != UNTESTED]
     rising = sum(c.falling is not None and c.falling > 0 for c in own)
     return f"{text}, it rises in {labels.count(rising, 'cell')}." if rising else f"{text}."
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = _number(min(values)), _number(max(values))
-    return low if low == high else f"{low} to {high}"
-
-
-def _interval(interval: Interval) -> str:
-    return f"[{_number(interval.low)}, {_number(interval.high)}]"
-
-
-def _number(value: float) -> str:
-    return labels.number(value)
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from multirun_analysis.stats.grid import LOG_AXES, Grid
+from multirun_analysis.stats.design import indicators
+from multirun_analysis.stats.grid import Grid, score
 from multirun_analysis.stats.intervals import COVERED
 from multirun_analysis.stats.league.league_types import Estimate
 from multirun_analysis.stats.regression.ols import CONFIDENCE, MINIMUM, TINY, independent
@@ -95,31 +96,22 @@ def _basis(columns: list[np.ndarray], rows: int) -> np.ndarray:
 
 
 def _levels(values: pd.Series) -> list[np.ndarray]:
-    codes, levels = pd.factorize(values, use_na_sentinel=False)
-    return [(codes == level).astype(float) for level in range(1, len(levels))]
-
-
-def _score(values: pd.Series, axis: str) -> np.ndarray | None:
-    """An axis as one number; None where it is none."""
-    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
-        return None
-    numbers = values.to_numpy(dtype=float)
-    scaled = np.log(numbers) if axis in LOG_AXES and (numbers > 0).all() else numbers
-    return np.asarray(scaled - scaled.mean())
+    return list(indicators(pd.factorize(values, use_na_sentinel=False)[0]).T)
 
 
 def _pairs(one: pd.DataFrame, axes: Sequence[str]) -> Iterator[list[np.ndarray]]:
     """Terms of two axes, few columns first: number times number, number times levels, levels times levels."""
     pairs = list(combinations(axes, 2))
-    scores = {axis: _score(one[axis], axis) for axis in axes}
+    found = {axis: score(one[axis], axis) for axis in axes}
+    scores = {axis: None if numbers is None else numbers - numbers.mean() for axis, numbers in found.items()}
     for a, b in pairs:
         first, second = scores[a], scores[b]
         if first is not None and second is not None:
             yield [first * second]
     for a, b in pairs:
         for number, levels in ((a, b), (b, a)):
-            score = scores[number]
-            if score is not None:
-                yield [score * column for column in _levels(one[levels])]
+            times = scores[number]
+            if times is not None:
+                yield [times * column for column in _levels(one[levels])]
     for a, b in pairs:
         yield [column * other for column in _levels(one[a]) for other in _levels(one[b])]

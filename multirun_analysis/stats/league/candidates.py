@@ -10,7 +10,7 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.labels import OVER_SQRT_N
-from multirun_analysis.runs.params import TRAIN_SIZE
+from multirun_analysis.runs.params import TRAIN_SIZE, measures_of
 from multirun_analysis.stats.catalogue import Entry, entry
 from multirun_analysis.stats.league.definitions import of_one_definition, recorded
 
@@ -29,11 +29,8 @@ def candidates(
     frame: pd.DataFrame, catalogue: Mapping[str, Entry], measures: Sequence[str] | None = None
 ) -> Candidates:
     """All totals (`measure/<name>`) and distance_from_init, or the named ones. Raises ValueError for an unknown."""
-    found = [names.DISTANCE] if names.DISTANCE in frame else []
-    totals = [column.removeprefix(names.MEASURE) for column in map(str, frame.columns) if _is_total(column)]
-    found += sorted(
-        totals, key=lambda name: (list(catalogue).index(name) if name in catalogue else len(catalogue), name)
-    )
+    order = [names.DISTANCE, *catalogue]
+    found = sorted(measures_of(frame), key=lambda name: order.index(name) if name in order else len(order))
     twin = OVER_SQRT_N.removeprefix(names.MEASURE)  # the distance as it is normalized here: each quantity once
     if names.DISTANCE in found and twin in found and twin not in (measures or ()):
         found.remove(twin)
@@ -70,7 +67,3 @@ def oriented(mu: np.ndarray, size: np.ndarray, item: Entry) -> np.ndarray:
         else:
             value = mu.astype(float)
         return np.where(np.isposinf(mu), np.inf, item.orientation * value)
-
-
-def _is_total(column: str) -> bool:
-    return column.startswith(names.MEASURE) and column.count("/") == 1

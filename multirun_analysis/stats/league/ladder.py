@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from multirun_analysis import labels
 from multirun_analysis.stats.intervals import holm
 from multirun_analysis.stats.league.league_types import (
     ASSOCIATED,
@@ -85,21 +86,19 @@ def _across(slope: Slope) -> tuple[str, str, float]:
     widest = slope.widest
     if slope.slope is None or slope.interval is None or widest is None:
         return UNDECIDED, f"slope across seeds not known ({slope.note})", 1.0
-    verdict = SUPPORTED if widest.low > 0 else CONTRADICTED if widest.high < 0 else UNDECIDED
     effect = slope.effect if slope.effect is not None else 0.0
     scale = 100 * effect / slope.slope if slope.slope else 0.0
     words = (
         f"across seeds {number(100 * effect)} [{number(scale * widest.low)}, {number(scale * widest.high)}] percentage "
         f"points for one standard deviation"
     )
-    return verdict, words, widest.p
+    return VERDICT.get(widest.side, UNDECIDED), words, widest.p
 
 
 def _associated(found: Headline) -> str:
     if found.slope is None or found.interval is None:
         return found.note
-    groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
-    return f"{found.points} configurations in {groups}, interval {found.basis}"
+    return f"{found.points} configurations in {labels.count(found.groups, 'group')}, interval {found.basis}"
 
 
 def _predicts(row: Standing) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from multirun_analysis.stats.design import Design
 from multirun_analysis.stats.regression.headline import Headline
 from multirun_analysis.stats.regression.left_out import LeftOut
-from multirun_analysis.stats.regression.ols import Slope
+from multirun_analysis.stats.regression.ols import Slope, side
 from multirun_analysis.stats.regression.prediction import Prediction
 
 # Statistic -> what it is called. The first one sorts the table.
@@ -51,9 +51,7 @@ class Estimate:
     @property
     def verdict(self) -> str:
         """positive | negative (the interval excludes 0) | includes 0 | undecided."""
-        if self.low is None or self.high is None:
-            return "undecided"
-        return "positive" if self.low > 0 else "negative" if self.high < 0 else "includes 0"
+        return side(self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -256,6 +254,11 @@ class LeagueTable:
     notes: tuple[str, ...] = ()
 
     @property
+    def by_measure(self) -> dict[str, Standing]:
+        """The rows by their measures' names."""
+        return {row.measure: row for row in self.rows}
+
+    @property
     def table(self) -> pd.DataFrame:
         """One row a measure, one column a score and a rank, for a look or for pandas."""
         rows = []
@@ -276,7 +279,6 @@ class LeagueTable:
 
     def standing(self, measure: str) -> Standing:
         """A measure's row. Raises KeyError that lists the measures if there is none."""
-        for row in self.rows:
-            if row.measure == measure:
-                return row
-        raise KeyError(f"no measure {measure!r} in the league table: {', '.join(row.measure for row in self.rows)}")
+        if measure not in self.by_measure:
+            raise KeyError(f"no measure {measure!r} in the league table: {', '.join(self.by_measure)}")
+        return self.by_measure[measure]

@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 
 from initdist import names
+from multirun_analysis.labels import listing
 from multirun_analysis.runs.params import NOISE_LEVEL, params_of
+from multirun_analysis.runs.read import TEST_SIZE
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
 from multirun_analysis.stats.design import find_design, find_seeds
 from multirun_analysis.stats.grid import Grid
+from multirun_analysis.stats.league.baseline import baseline
 from multirun_analysis.stats.league.beyond import partials
 from multirun_analysis.stats.league.candidates import Candidates, candidates
 from multirun_analysis.stats.league.ladder import corrected, rungs
 from multirun_analysis.stats.league.league_types import (
     RESAMPLED,
-    Baseline,
     Information,
     LeagueTable,
     SignError,
@@ -31,7 +33,6 @@ from multirun_analysis.stats.ranks.pairs import multinomial_weights, signs
 from multirun_analysis.stats.ranks.ranking import PairStatistics, granulated, paired_differences, ranks, same_ranking
 from multirun_analysis.stats.ranks.sign_errors import Environments, certainty, environments, seed_pairs, sign_errors
 from multirun_analysis.stats.regression.association import CLUSTERED, slopes
-from multirun_analysis.stats.regression.prediction import baseline_prediction
 
 RESAMPLES, PERMUTATIONS = 1000, 99
 MANY = 100  # configurations from which fewer resamples and permutations are drawn
@@ -92,7 +93,7 @@ def league_table(
         number,
         len(frame),
         tuple(rows[k] for k in order),
-        _baseline(data, pairs),
+        baseline(data.grid, data.y, pairs),
         leaders,
         (),
         resamples,
@@ -148,40 +149,32 @@ def _rows(data: _Data, pairs: PairStatistics, permutations: int, seed: int) -> l
     information = _informations(data, values, permutations, seed)
     beyond = partials(data.x, data.y, data.grid)
     fitted = slopes(data.grid, data.target, values, data.seeds)
-    rows: list[Standing] = []
-    for k, item in enumerate(data.found.entries):
-        fit = fitted[k]
-        rows.append(
-            Standing(
-                item.name,
-                item.column,
-                item.group,
-                item.formula,
-                item.source,
-                item.orientation,
-                item.normalization,
-                item.known,
-                int((~np.isnan(data.x[:, k])).sum()),
-                int(np.isnan(values[:, k]).sum()),
-                int(np.isposinf(values[:, k]).sum()),
-                fit.headline,
-                fit.within,
-                fit.controlled,
-                fit.pooled,
-                fit.across_seeds,
-                fit.width_only,
-                estimates["tau"][k],
-                estimates["tau_within"][k],
-                granulated(estimates, k),
-                beyond[k],
-                *information[k],
-                signs_made[k],
-                signs_test[k],
-                fit.prediction,
-                fit.left_out,
-                same_as=same_ranking(data.found, k),
-            )
+    rows = [
+        Standing(
+            item.name,
+            item.column,
+            item.group,
+            item.formula,
+            item.source,
+            item.orientation,
+            item.normalization,
+            item.known,
+            configurations=int((~np.isnan(data.x[:, k])).sum()),
+            undefined=int(np.isnan(values[:, k]).sum()),
+            infinite=int(np.isposinf(values[:, k]).sum()),
+            **vars(fitted[k]),
+            tau=estimates["tau"][k],
+            tau_within=estimates["tau_within"][k],
+            psi=granulated(estimates, k),
+            partial=beyond[k],
+            information=information[k][0],
+            information_pgdl=information[k][1],
+            sign_error=signs_made[k],
+            sign_error_test=signs_test[k],
+            same_as=same_ranking(data.found, k),
         )
+        for k, item in enumerate(data.found.entries)
+    ]
     return [replace(row, rungs=rungs(row)) for row in rows]
 
 
@@ -217,9 +210,9 @@ def _sharper(data: _Data, found: Environments, values: np.ndarray) -> list[SignE
 
 
 def _test_size(frame: pd.DataFrame) -> np.ndarray | None:
-    if "test_size" not in frame:
+    if TEST_SIZE not in frame:
         return None
-    size = pd.to_numeric(frame["test_size"], errors="coerce").to_numpy(dtype=float)
+    size = pd.to_numeric(frame[TEST_SIZE], errors="coerce").to_numpy(dtype=float)
     return None if np.isnan(size).all() else size
 
 
@@ -227,23 +220,6 @@ def _place(row: Standing, last: int) -> tuple[int, int, str]:
     """By rank; those that are judged before others at the same one."""
     judged = JUDGED.index(row.measure) if row.measure in JUDGED else len(JUDGED)
     return row.ranks.get(RESAMPLED[0], last), judged, row.measure
-
-
-def _baseline(data: _Data, pairs: PairStatistics) -> Baseline:
-    result = baseline_prediction(data.grid, data.y)
-    x = result.predicted[:, None]
-    estimates = pairs.estimates(pairs.evaluate(x, data.y), x, data.y)
-    return Baseline(
-        result.labels,
-        result.r2,
-        result.r2_adjusted,
-        result.left_out,
-        result.groups,
-        estimates["tau"][0],
-        estimates["tau_within"][0],
-        granulated(estimates, 0),
-        result.note,
-    )
 
 
 def _notes(data: _Data, pairs: PairStatistics) -> list[str]:
@@ -256,13 +232,9 @@ def _notes(data: _Data, pairs: PairStatistics) -> list[str]:
     fallback = [item.name for item in data.found.entries if not item.known]
     if fallback:
         number = f"{len(fallback)} measures are" if len(fallback) > 1 else "1 measure is"
-        notes.append(f"{number} not in the catalogue, so taken with orientation +1 as recorded: {_listed(fallback)}.")
+        which = listing(fallback, LISTED)
+        notes.append(f"{number} not in the catalogue, so taken with orientation +1 as recorded: {which}.")
     notes += data.found.notes
     if data.found.unranked:
         notes.append(f"Undefined for every network: {', '.join(data.found.unranked)}.")
     return notes
-
-
-def _listed(names_of: Sequence[str]) -> str:
-    rest = len(names_of) - LISTED
-    return ", ".join(names_of[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

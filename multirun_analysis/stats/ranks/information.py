@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 
 from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.league.league_types import Information
+from multirun_analysis.stats.ranks.pairs import sign_of
 
 CONFIGURATIONS = 100  # more are subsampled by a fixed seed: pairs are quadratic, and each needs its permutations
 NETWORKS = 300
@@ -99,7 +100,7 @@ def condition(grid: Grid, target: np.ndarray) -> Conditioned:
         second,
         len(chosen) * (len(chosen) + 1) // 2,
         ALL_STATES * (np.arange(BATCH)[:, None] + BATCH * _pair(low, high, len(chosen)))
-        + _sign(y[first], y[second])
+        + sign_of(y[first], y[second])
         + 1,
         _cells(sets, [pd.factorize(grid.by(*axes)[chosen])[0] for axes in sets]),
         number,
@@ -164,10 +165,6 @@ def _pair(low: np.ndarray, high: np.ndarray, number: int) -> np.ndarray:
     return low * number - low * (low - 1) // 2 + high - low
 
 
-def _sign(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a > b).astype(np.int8) - (a < b).astype(np.int8)
-
-
 def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Cells:
     """levels: for each set [C], the number of the combination of the axes' values."""
     cells, ahead, behind, starts, total = [], [], [], [], 0
@@ -193,7 +190,7 @@ def _cells(sets: Sequence[tuple[str, ...]], levels: Sequence[np.ndarray]) -> _Ce
 def _signs(mu: np.ndarray) -> np.ndarray:
     """[N * N] 0, 3, 6 for the sign -1, 0, 1 of mu_i - mu_j, 9 where either is undefined."""
     a, b = mu[:, None], mu[None, :]
-    found = 3 * ((a > b).astype(np.int8) - (a < b) + np.int8(1))
+    found = 3 * (sign_of(a, b) + np.int8(1))
     found[np.isnan(a) | np.isnan(b)] = STATES
     return found.ravel()
 

@@ -8,10 +8,10 @@ import binascii
 import numpy as np
 import pandas as pd
 
+from multirun_analysis.runs.read import TEST_CORRECT
 from multirun_analysis.stats.design import Design
 from multirun_analysis.stats.ranks.sign_errors import Environments, mcnemar_certainty, seed_pairs
 
-COLUMN = "test_correct"  # base64 of numpy.packbits, or the packed array itself
 OTHER_TEST_SET = ("dataset.name",)  # axes whose levels have other test sets
 CHUNK = 4_096
 
@@ -21,7 +21,7 @@ def paired_on_test_set(frame: pd.DataFrame, found: Environments, design: Design)
 
     Networks without bits, or with test sets of different length or dataset, have weight 0. A text: why there is none.
     """
-    if COLUMN not in frame or frame[COLUMN].isna().all():
+    if TEST_CORRECT not in frame or frame[TEST_CORRECT].isna().all():
         return "the networks' correctness on the test samples is not recorded"
     packed, length = unpack(frame)
     first, second, present = seed_pairs(found)
@@ -45,7 +45,7 @@ def unpack(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
     Padding bits are 0 for every network, so they never differ.
     """
-    arrays = [_bytes(value) for value in frame[COLUMN]]
+    arrays = [_bytes(value) for value in frame[TEST_CORRECT]]
     length = np.array([len(item) for item in arrays])
     packed = np.zeros((len(arrays), int(length.max(initial=0))), dtype=np.uint8)
     for row, item in zip(packed, arrays, strict=True):
@@ -54,6 +54,7 @@ def unpack(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bytes(value: object) -> np.ndarray:
+    """From base64 of numpy.packbits, or the packed array itself."""
     if isinstance(value, np.ndarray):
         return value.astype(np.uint8)
     if not isinstance(value, str):

@@ -100,13 +100,13 @@ def linearized(pairs: Pairs, x: np.ndarray, y: np.ndarray) -> Linear:
     A pair's term depends on its two signs only: nine states and a tenth for undefined, so a table of ten terms.
     """
     i, j = pairs.first, pairs.second
-    target = _state(y[i], y[j])
+    target = sign_of(y[i], y[j])
     missing = np.isnan(y[i]) | np.isnan(y[j])
     sx, sy = np.repeat([-1, 0, 1], 3), np.tile([-1, 0, 1], 3)
     values, terms = np.full(x.shape[1], np.nan), np.zeros((x.shape[1], len(pairs)), dtype=np.float32)
     for k, column in enumerate(x.T):
         a, b = column[i], column[j]
-        state = 3 * _state(a, b) + target + np.int8(4)
+        state = 3 * sign_of(a, b) + target + np.int8(4)
         undefined = missing | np.isnan(a) | np.isnan(b)
         state[undefined] = UNDEFINED
         counts = np.bincount(state, minlength=UNDEFINED + 1)[:UNDEFINED]
@@ -122,7 +122,7 @@ def linearized(pairs: Pairs, x: np.ndarray, y: np.ndarray) -> Linear:
     return Linear(pairs, values, terms.T)
 
 
-def _state(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def sign_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """sign(a - b) as int8, infinities ranked; 0 where either is NaN."""
     return (a > b).astype(np.int8) - (a < b).astype(np.int8)
 

@@ -13,8 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.special import fdtrc
 
+from multirun_analysis.stats.regression.heterogeneity import (
+    by_group,
+    misfit_shared,
+    slopes_differ,
+    slopes_differ_by_level,
+)
 from multirun_analysis.stats.regression.ols import (
     MINIMUM,
     TINY,
@@ -22,7 +27,6 @@ from multirun_analysis.stats.regression.ols import (
     constant,
     demean,
     fit_slope,
-    independent,
     t_interval,
 )
 
@@ -59,9 +63,7 @@ class Headline:
     @property
     def verdict(self) -> str:
         """positive | negative (the interval excludes 0) | includes 0 | undecided."""
-        if self.interval is None:
-            return "undecided"
-        return "positive" if self.interval.low > 0 else "negative" if self.interval.high < 0 else "includes 0"
+        return "undecided" if self.interval is None else self.interval.side
 
     @property
     def basis(self) -> str:
@@ -102,18 +104,15 @@ def headline(
     found = Headline(float(weights @ own), number, n_cells, points, float(own.min()), float(own.max()))
     if points < MINIMUM:
         return replace(found, note=f"{points} configurations, an interval needs {MINIMUM}")
-    columns = _by_group(x, groups)
     if number > 1:
-        found = replace(found, differ=_differ(y, x, groups, own))
+        found = replace(found, differ=slopes_differ(y, x, groups, own))
     slopes = np.bincount(_of_groups(groups, cells), weights=own * weights) * n_cells
     first = np.unique(cells, return_index=True)[1]
     of_data = {} if data is None else {name: codes[first] for name, codes in given.items()}
     within = dict(_clusters({name: _numbered(codes[rows]) for name, codes in (axes or {}).items()}, points))
     tests = {
-        name: _by_level(_between(slopes, codes), _explains(y, groups, x[:, None], _by_group(x, given[name])))
-        for name, codes in of_data.items()
-    }
-    tests |= {name: _explains(y, groups, columns, _levels(codes)) for name, codes in within.items()}
+        name: slopes_differ_by_level(y, x, groups, given[name], (slopes, codes)) for name, codes in of_data.items()
+    } | {name: misfit_shared(y, x, groups, codes) for name, codes in within.items()}
     found = replace(found, shared={name: p for name, p in tests.items() if p is not None})
     levels = {
         name: codes
@@ -122,27 +121,36 @@ def headline(
     }
     if note := _obstacle(found, levels, of_data):
         return replace(found, note=note)
-    # The mean slope as one coefficient: beside it, what each group's slope differs from it.
-    differences = columns[:, :-1] - columns[:, -1:] * (weights[:-1] / weights[-1]) if number > 1 else None
-    fits = [(CONFIGURATIONS, np.arange(points)), *((name, levels[name]) for name in levels if name in within)]
-    intervals: list[tuple[str, Interval]] = []
-    for name, clusters in fits:
-        fit = fit_slope(y, x, groups=groups, controls=differences, clusters=clusters, fewest=FEWEST)
-        known = (fit.interval, fit.clustered) if name == CONFIGURATIONS else (fit.clustered,)
-        intervals += [(name, interval) for interval in known if interval is not None]
-    spread = {CELLS: slopes} | {
-        name: np.bincount(codes, weights=slopes) / np.bincount(codes)
-        for name, codes in levels.items()
-        if name in of_data
-    }
-    for name, means in spread.items():
-        if (count := len(means)) >= FEWEST:
-            se = float(means.std(ddof=1) / np.sqrt(count))
-            intervals.append((name, t_interval(float(weights @ own), se, count - 1, count)))
+    intervals = [
+        *_by_misfit(y, x, groups, weights, {name: codes for name, codes in levels.items() if name in within}),
+        *_by_spread(slopes, found, {name: codes for name, codes in levels.items() if name in of_data}),
+    ]
     if not intervals:
         return replace(found, note=f"{points} configurations in {number} groups leave no degree of freedom")
     over, widest = max(intervals, key=lambda item: item[1].high - item[1].low)
     return replace(found, interval=widest, over=over)
+
+
+def _by_misfit(
+    y: np.ndarray, x: np.ndarray, groups: np.ndarray, weights: np.ndarray, levels: Codes
+) -> Iterator[tuple[str, Interval]]:
+    """What it rests on, and the interval: configurations, or the levels of an axis within groups as clusters."""
+    # The mean slope as one coefficient: beside it, what each group's slope differs from it.
+    columns = by_group(x, groups)
+    differences = columns[:, :-1] - columns[:, -1:] * (weights[:-1] / weights[-1]) if len(weights) > 1 else None
+    for name, clusters in {CONFIGURATIONS: np.arange(len(y)), **levels}.items():
+        fit = fit_slope(y, x, groups=groups, controls=differences, clusters=clusters, fewest=FEWEST)
+        known = (fit.interval, fit.clustered) if name == CONFIGURATIONS else (fit.clustered,)
+        yield from ((name, interval) for interval in known if interval is not None)
+
+
+def _by_spread(slopes: np.ndarray, found: Headline, levels: Codes) -> Iterator[tuple[str, Interval]]:
+    """The same over the mean slopes of data cells [C], and of the levels [C] of each axis of the data."""
+    means = {name: np.bincount(codes, weights=slopes) / np.bincount(codes) for name, codes in levels.items()}
+    for name, values in {CELLS: slopes, **means}.items():
+        if (count := len(values)) >= FEWEST and found.slope is not None:
+            se = float(values.std(ddof=1) / np.sqrt(count))
+            yield name, t_interval(found.slope, se, count - 1, count)
 
 
 def _obstacle(found: Headline, levels: Codes, of_data: Codes) -> str:
@@ -202,44 +210,6 @@ def _standardized(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.asarray(x / np.sqrt(np.bincount(groups, weights=x**2) / np.bincount(groups))[groups])
 
 
-def _by_level(cells: float | None, configurations: float | None) -> float | None:
-    """p value that slopes do not differ by level: they must by the spread of cells, and by that of configurations."""
-    return None if cells is None or configurations is None else max(cells, configurations)
-
-
-def _between(values: np.ndarray, levels: np.ndarray) -> float | None:
-    """p value of equal means at all levels, by the spread within levels; None where no level holds two."""
-    number = np.bincount(levels)
-    df = len(values) - len(number)
-    if len(number) < 2 or df < 1:
-        return None
-    means = np.bincount(levels, weights=values) / number
-    between, within = np.sum((means[levels] - values.mean()) ** 2), np.sum((values - means[levels]) ** 2)
-    if within <= TINY * np.sum(values**2):
-        return float(between <= TINY * np.sum(values**2))
-    return float(fdtrc(len(number) - 1, df, between / (len(number) - 1) / (within / df)))
-
-
-def _differ(y: np.ndarray, x: np.ndarray, groups: np.ndarray, own: np.ndarray) -> float | None:
-    """p value of equal slopes in all groups: the larger of an F test's and of a Wald test's by HC3.
-
-    The second holds where the noise differs between configurations.
-    """
-    plain = _explains(y, groups, x[:, None], _by_group(x, groups))
-    size, spread = np.bincount(groups), np.bincount(groups, weights=x**2)
-    free = 1 - 1 / size[groups] - x**2 / spread[groups]
-    df = len(y) - 2 * len(size)
-    if plain is None or df < 1 or (free <= TINY).any():
-        return plain
-    residual = (demean(y, groups) - own[groups] * x) / free
-    variance = np.bincount(groups, weights=(x * residual) ** 2) / spread**2
-    if (variance <= 0).any():
-        return plain
-    mean = np.sum(own / variance) / np.sum(1 / variance)
-    wald = np.sum((own - mean) ** 2 / variance) / (len(size) - 1)
-    return max(plain, float(fdtrc(len(size) - 1, df, wald)))
-
-
 def _informative(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """The rows of groups in which the measure varies."""
     if not len(x):
@@ -247,31 +217,3 @@ def _informative(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
     number = _numbered(groups)
     spread, size = (np.bincount(number, weights=values**2) for values in (demean(x, number), x))
     return np.asarray((spread > TINY**2 * np.maximum(size, TINY))[number])
-
-
-def _by_group(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """[rows, G]: the measure in a column of its own for each group."""
-    return np.where(groups[:, None] == np.arange(groups.max() + 1), x[:, None], 0.0)
-
-
-def _levels(codes: np.ndarray) -> np.ndarray:
-    """[rows, levels - 1] indicators."""
-    return (codes[:, None] == np.arange(1, codes.max() + 1)).astype(float)
-
-
-def _explains(y: np.ndarray, groups: np.ndarray, before: np.ndarray, added: np.ndarray) -> float | None:
-    """p value of an F test: do columns `added` explain y beside an intercept for each group and columns `before`?
-
-    None where no column is new, or no degree of freedom is left.
-    """
-    y = demean(y, groups)
-    small = independent(demean(before, groups))
-    large = independent(np.column_stack([demean(before, groups), demean(added, groups)]))
-    more = large.shape[1] - small.shape[1]
-    df = len(y) - (int(groups.max()) + 1) - large.shape[1]
-    rest, left = (float(np.sum((y - basis @ (basis.T @ y)) ** 2)) for basis in (small, large))
-    if more < 1 or df < 1:
-        return None
-    if left <= TINY * float(y @ y):
-        return 0.0 if rest > TINY * float(y @ y) else 1.0
-    return float(fdtrc(more, df, (rest - left) / more / (left / df)))

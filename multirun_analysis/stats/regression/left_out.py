@@ -14,10 +14,10 @@ from itertools import combinations
 import numpy as np
 
 from multirun_analysis import labels
+from multirun_analysis.stats.design import indicators
 from multirun_analysis.stats.grid import Grid
 from multirun_analysis.stats.regression.ols import MINIMUM, Interval, constant, t_interval
-
-GROUPS = 3  # groups from which one can be left out
+from multirun_analysis.stats.regression.prediction import MINIMUM_GROUPS, standardized
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def left_out(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[LeftOut]:
     """y [R], x [R, K] finite. A group is one combination of the group axes."""
     groups = grid.groups
     number = len(np.unique(groups))
-    if number < GROUPS:
-        note = f"{labels.count(number, 'group')}, leaving one out needs {GROUPS}"
+    if number < MINIMUM_GROUPS:
+        note = f"{labels.count(number, 'group')}, leaving one out needs {MINIMUM_GROUPS}"
         return [LeftOut(None, None, number, note=note)] * x.shape[1]
     if constant(y):
         return [LeftOut(None, None, number, note="the target does not vary")] * x.shape[1]
@@ -76,11 +76,7 @@ def _models(grid: Grid) -> list[np.ndarray]:
     squares = [column**2 for column in numbers]
     products = [a * b for a, b in combinations((column - column.mean() for column in linear.T), 2)]
     found = [linear]
-    levels = [
-        (codes[:, None] == np.arange(1, codes.max() + 1)).astype(float)
-        for codes in (grid.by(axis) for axis in grid.design.within_axes)
-        if codes.max() > 1
-    ]
+    levels = [indicators(code) for code in map(grid.by, grid.design.within_axes) if code.max() > 1]
     found += [np.column_stack([linear, *more]) for more in (squares, products, squares + products, levels) if more]
     return found
 
@@ -125,9 +121,8 @@ def _exponential(predicted: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.
 
 def _fit(columns: np.ndarray, y: np.ndarray, train: np.ndarray, jacobian: float) -> Fit | None:
     """Least squares with an intercept; columns that do not vary among the training rows take no part."""
-    centre, spread = columns[train].mean(axis=0), columns[train].std(axis=0)
-    varies = spread > 1e-10 * np.maximum(1.0, np.abs(centre))
-    scaled = (columns[:, varies] - centre[varies]) / spread[varies]
+    scaled, varies = standardized(columns, train)
+    scaled = scaled[:, varies]
     rows, parameters = int(train.sum()), int(varies.sum()) + 2
     if rows - parameters - 1 < 1:
         return None

@@ -5,7 +5,8 @@ All slopes of the analysis are this one function with other fixed effects, contr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -26,6 +27,15 @@ class Interval:
     df: float
     p: float
     points: int
+
+    @property
+    def side(self) -> str:
+        """positive | negative (it excludes 0) | includes 0."""
+        return side(self.low, self.high)
+
+    def scaled(self, scale: float) -> Interval:
+        """Of scale times the estimate, scale > 0."""
+        return replace(self, se=scale * self.se, low=scale * self.low, high=scale * self.high)
 
 
 @dataclass(frozen=True)
@@ -56,29 +66,19 @@ class Slope:
     @property
     def verdict(self) -> str:
         """positive | negative (the interval excludes 0) | includes 0 | undecided."""
-        if self.interval is None or self.points < MINIMUM:
-            return "undecided"
-        return "positive" if self.interval.low > 0 else "negative" if self.interval.high < 0 else "includes 0"
+        return "undecided" if self.interval is None or self.points < MINIMUM else self.interval.side
 
 
-def fit_slope(
-    y: np.ndarray,
-    x: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-    controls: np.ndarray | None = None,
-    clusters: np.ndarray | None = None,
-    minimum: int = MINIMUM,
-    fewest: int = MINIMUM,
-    unit: str = "configurations",
-) -> Slope:
-    """Slope of y on x [rows], with an intercept for each group code and linear controls [rows, columns].
+def side(low: float | None, high: float | None) -> str:
+    """Of an interval: positive | negative (it excludes 0) | includes 0 | undecided (there is none)."""
+    if low is None or high is None:
+        return "undecided"
+    return "positive" if low > 0 else "negative" if high < 0 else "includes 0"
 
-    The interval is t with rows - groups - controls - 1 degrees of freedom. clusters: codes for a second, CR2 interval.
-    With fewer than `minimum` informative rows, or `fewest` clusters, there is no interval.
-    """
-    options = {"groups": groups, "controls": controls, "clusters": clusters}
-    return fit_slopes(y, x[:, None], **options, minimum=minimum, fewest=fewest, unit=unit)[0]
+
+def fit_slope(y: np.ndarray, x: np.ndarray, **options: Any) -> Slope:
+    """fit_slopes of one regressor [rows]."""
+    return fit_slopes(y, x[:, None], **options)[0]
 
 
 def fit_slopes(
@@ -93,8 +93,11 @@ def fit_slopes(
     unit: str = "configurations",
     spanned: np.ndarray | None = None,
 ) -> list[Slope]:
-    """fit_slope for each column of x [rows, K] by itself; fixed effects and controls are factored once.
+    """Slopes of y [rows] on each column of x [rows, K] by itself; fixed effects and controls are factored once.
 
+    groups [rows]: codes, each with an intercept; controls [rows, columns]: linear. The interval is t with
+    rows - groups - controls - 1 degrees of freedom. clusters: codes for a second, CR2 interval.
+    With fewer than `minimum` informative rows, or `fewest` clusters, there is no interval.
     spanned [rows, rank]: controls that are orthonormal within groups of two or more rows already.
     """
     codes = np.zeros(len(y), dtype=np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]

@@ -34,41 +34,6 @@ class Prediction:
         return self.left_out_both - self.left_out
 
 
-@dataclass(frozen=True)
-class BaselinePrediction:
-    """The hyperparameters alone. predicted [configurations]: each from a fit to all others; NaN where there is none."""
-
-    labels: tuple[str, ...]
-    r2: float | None
-    r2_adjusted: float | None
-    left_out: float | None
-    groups: int
-    predicted: np.ndarray
-    note: str = ""
-
-
-def baseline_prediction(grid: Grid, y: np.ndarray) -> BaselinePrediction:
-    """y [configurations]: the target's means."""
-    z, labels = grid.hyperparameters
-    r2, adjusted = explained(y, z)
-    groups = grid.groups
-    number = len(np.unique(groups))
-    left_out, note = None, "the target does not vary"
-    if not constant(y):
-        left_out = leave_group_out(y, z, groups) if number >= MINIMUM_GROUPS else None
-        note = "" if left_out is not None else f"{number} groups for {z.shape[1]} hyperparameters"
-    return BaselinePrediction(tuple(labels), r2, adjusted, left_out, number, _leave_one_out(y, z), note)
-
-
-def _leave_one_out(y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Predictions of least squares without the row itself, y - e/(1 - h); NaN where the others do not determine it."""
-    centred = y - y.mean()
-    basis = independent(z - z.mean(axis=0)) if z.shape[1] else np.empty((len(y), 0))
-    residual = centred - basis @ (basis.T @ centred)
-    free = 1 - 1 / len(y) - np.sum(basis**2, axis=1)
-    return np.where(free > 1e-9, y - residual / np.where(free > 1e-9, free, 1), np.nan)
-
-
 def predict(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[Prediction]:
     """Linear models on configuration means, for each measure of x [configurations, K] beside the hyperparameters."""
     z, _ = grid.hyperparameters
@@ -82,16 +47,9 @@ def predict(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[Prediction]:
         return [Prediction(None, None, None, None, None, number, "the target does not vary")] * x.shape[1]
     alone = leave_group_out(y, z, groups)
     measure, both = _beside(y, np.empty((len(y), 0)), x, groups), _beside(y, z, x, groups)
+    few = "too few configurations for so many hyperparameters"
     return [
-        Prediction(
-            r2,
-            adjusted,
-            alone,
-            own,
-            joint,
-            number,
-            "" if joint is not None else "too few configurations for so many hyperparameters",
-        )
+        Prediction(r2, adjusted, alone, own, joint, number, few if joint is None else "")
         for own, joint in zip(measure, both, strict=True)
     ]
 
@@ -125,7 +83,7 @@ def _beside(y: np.ndarray, z: np.ndarray, x: np.ndarray, groups: np.ndarray) -> 
     error, baseline = np.zeros(x.shape[1]), 0.0
     for group in np.unique(groups):
         test, train = groups == group, groups != group
-        (fixed, kept), (own, varies) = _standardized(z, train), _standardized(x, train)
+        (fixed, kept), (own, varies) = standardized(z, train), standardized(x, train)
         own, mean = np.where(varies, own, 0), y[train].mean()
         if train.sum() <= kept.sum() + 1:  # fewer configurations than hyperparameters: nothing can be fitted
             error[:] = np.nan
@@ -154,7 +112,7 @@ def _beside(y: np.ndarray, z: np.ndarray, x: np.ndarray, groups: np.ndarray) -> 
     return [None if np.isnan(item) or baseline <= 0 else float(1 - item / baseline) for item in error]
 
 
-def _standardized(columns: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standardized(columns: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The columns on the training rows' scale, and which of them vary there."""
     centre, spread = columns[train].mean(axis=0), columns[train].std(axis=0)
     varies = spread > 1e-10 * np.maximum(1.0, np.abs(centre))

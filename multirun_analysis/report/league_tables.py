@@ -1,0 +1,179 @@
+"""League tables -> tables of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from initdist import names
+from multirun_analysis import labels
+from multirun_analysis.report.blocks import Block, Bullets, Cell, Folded, Table, Text
+from multirun_analysis.stats import LeagueTable
+from multirun_analysis.stats.league.league_types import Estimate, Information, SignError, Standing
+from multirun_analysis.stats.regression.ols import Slope
+
+OURS = (names.DISTANCE,)
+SIGN = {"supported": "+", "contradicted": "−"}
+
+CAPTION = (
+    "League table: how each measure goes with the target, on configuration means; measures are normalized across "
+    "training sizes and turned so that positive is as predicted. Sorted by τ-b within groups; click a head to sort."
+)
+TEXT = (
+    "Ladder: associated within groups, beyond the hyperparameters, predicts groups left out, moves the target when it "
+    "is moved. + supported, − contradicted, ? undecided; of all but the distance after Holm's correction over the "
+    "measures. τ-b within groups, over all pairs, and Ψ (the mean over axes of τ where only that axis moves) with "
+    "95% intervals for new configurations. Partial: the correlation of what the hyperparameters, as factors, leave. "
+    "Information: conditional mutual information in percent, with the 95th percentile of its permutation null in "
+    "parentheses, since the plain estimate is biased upward: only above that it says something. Sign error: 90th "
+    "percentile over environments that certify the sign, 0 is always right, 0.5 a coin. Gain: R² that the measure adds "
+    "in groups left out, to the best of several models of the hyperparameters. Slope: percentage points for one "
+    "standard deviation within groups."
+)
+
+
+def _estimate(item: Estimate) -> str:
+    """A rank statistic with its interval, two digits."""
+    text = labels.fixed(item.value)
+    return text if item.low is None else f"{text} [{labels.fixed(item.low)}, {labels.fixed(item.high)}]"
+
+
+def blocks(table: LeagueTable) -> list[Block]:
+    """The table, what its columns mean, and folded: Ψ and sign errors by axis, and how each measure is defined."""
+    rows: list[list[Cell]] = [_standing(row, table) for row in table.rows]
+    strong = {place for place, row in enumerate(table.rows) if row.measure in OURS}
+    base = table.baseline
+    taus = map(_estimate, (base.tau_within, base.tau, base.psi.average))
+    alone = f"R² {labels.number(base.left_out, 2)}"
+    rows.append(["–", "hyperparameters alone", "–", *taus, "–", "–", "–", alone, "–", base.note])
+    head = ["place", "measure", "ladder", "τ within", "τ all", "Ψ"]
+    head += ["partial", "information", "sign error", "gain", "slope"]
+    main = Table([*head, "beside the leader"], rows, CAPTION, 2, sortable=True, strong=frozenset(strong))
+    hyper = ", ".join(map(labels.term, base.hyperparameters))
+    items = [
+        f"Every measure must beat the hyperparameters alone ({hyper or 'none vary'}), a linear model of the axes: "
+        f"R² = {labels.number(base.r2, 2)} in sample, {labels.number(base.left_out, 2)} in groups left out. Its τ "
+        "ranks configurations by what the model predicts for each from all the others.",
+        *table.notes,
+    ]
+    same = [f"{row.measure} ranks the networks as {row.same_as} does" for row in table.rows if row.same_as]
+    if same:
+        items.append(f"{'; '.join(same)}.")
+    items.append(f"{table.resamples:,} resamples, {table.permutations} permutations.")
+    return [
+        main,
+        Text(TEXT),
+        Bullets(items),
+        Folded("Ψ and sign errors axis by axis", _by_axis(table)),
+        Folded("How the measures are defined", [_definitions(table)]),
+    ]
+
+
+def _standing(row: Standing, table: LeagueTable) -> list[Cell]:
+    place = row.ranks.get("tau_within")
+    difference = row.differences.get("tau_within")
+    beside = difference.verdict if difference else "–"
+    return [
+        _placed(row, table),
+        row.measure,
+        " ".join(SIGN.get(rung.verdict, "?") for rung in row.rungs),
+        _estimate(row.tau_within),
+        _estimate(row.tau),
+        _estimate(row.psi.average),
+        _estimate(row.partial),
+        _information(row.information),
+        _sign_error(row.sign_error),
+        labels.number(row.left_out.gain, 2),
+        _effect(row.within),
+        "leader" if place == 1 and difference is None and not row.same_as else beside,
+    ]
+
+
+def _placed(row: Standing, table: LeagueTable) -> str:
+    """`3`, or `1–7` where seven measures share these places."""
+    found = table.places(row)
+    if found is None:
+        return "–"
+    first, last, _ = found
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def _information(item: Information) -> str:
+    """`12.3 (8.1)`: percent, and the null's 95th percentile."""
+    if item.value is None:
+        return "–"
+    text = labels.number(100 * item.value)
+    return text if item.null_high is None else f"{text} ({labels.number(100 * item.null_high)})"
+
+
+def _sign_error(item: SignError) -> str:
+    """The 90th percentile and how many environments survive."""
+    if item.percentile_90 is None:
+        return "–"
+    return f"{labels.fixed(item.percentile_90)} ({sum(item.surviving.values())})"
+
+
+def _effect(slope: Slope) -> str:
+    """Percentage points for one standard deviation, with the t interval."""
+    if slope.slope is None or slope.effect is None:
+        return "–"
+    scale = 100 * abs(slope.effect / slope.slope) if slope.slope else 0.0
+    return labels.interval(100 * slope.effect / scale if scale else 0.0, slope.interval, scale)
+
+
+def _by_axis(table: LeagueTable) -> list[Block]:
+    axes = list(dict.fromkeys(axis for row in table.rows for axis in (*row.psi.by_axis, *row.sign_error.environments)))
+    rows: list[list[Cell]] = []
+    for row in table.rows:
+        taus = [_estimate(row.psi.by_axis[axis]) if axis in row.psi.by_axis else "–" for axis in axes]
+        rows.append([row.measure, *taus, *(_survivors(row.sign_error, axis) for axis in axes)])
+    head = ["measure", *(f"τ where {labels.short(axis)} moves" for axis in axes)]
+    head += [f"sign error, {labels.short(axis)}" for axis in axes]
+    caption = "Axis by axis; sign errors: the mean, and in parentheses surviving of all environments."
+    return [Table(head, rows, caption, 1, sortable=True)]
+
+
+def _survivors(item: SignError, axis: str) -> str:
+    counted = f"({item.surviving.get(axis, 0)} of {item.environments.get(axis, 0)})"
+    return f"{labels.fixed(item.by_axis.get(axis))} {counted}"
+
+
+def _definitions(table: LeagueTable) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            row.measure,
+            row.group,
+            row.formula,
+            row.source,
+            "+" if row.orientation > 0 else "−",
+            row.normalization,
+            str(row.configurations),
+            str(row.undefined),
+            str(row.infinite),
+        ]
+        for row in table.rows
+    ]
+    head = ["measure", "group", "formula", "source", "predicts"]
+    head += ["normalization", "configurations", "undefined", "infinite"]
+    caption = (
+        "Normalization of μ over m training samples: root μ/√m, square √(μ/m), log (μ − ln m)/2. Infinite: no positive "
+        "margin, the worst rank, left out of regressions."
+    )
+    return Table(head, rows, caption, 4, sortable=True)
+
+
+def compared(tables: Mapping[str, LeagueTable]) -> Table:
+    """Measures of several experiments: places, τ within and gain of each."""
+    measures = list(dict.fromkeys(row.measure for table in tables.values() for row in table.rows))
+    rows: list[list[Cell]] = []
+    for measure in measures:
+        line: list[Cell] = [measure]
+        for table in tables.values():
+            row = table.by_measure.get(measure)
+            if row is None:
+                line += ["–", "–", "–"]
+                continue
+            line += [_placed(row, table), _estimate(row.tau_within), labels.number(row.left_out.gain, 2)]
+        rows.append(line)
+    head = ["measure", *(f"{name}: {what}" for name in tables for what in ("place", "τ within", "gain"))]
+    strong = frozenset(place for place, measure in enumerate(measures) if measure in OURS)
+    return Table(head, rows, "League tables side by side.", 1, sortable=True, strong=strong)

@@ -69,7 +69,7 @@ class Networks:
 
     @property
     def used(self) -> pd.DataFrame:
-        """The rows that the statistics see, once selection.exclude has filled the column `excluded`."""
+        """The rows that the statistics see, once exclusions.exclude has filled the column `excluded`."""
         return self.frame[self.frame[EXCLUDED] == ""]
 
 

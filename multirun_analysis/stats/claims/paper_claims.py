@@ -29,7 +29,7 @@ class Claim:
     `difference of ends` = quantity at the axis' largest level less that at its smallest. while_falling: a second
     quantity whose own effect must lie below 0 in the same cell (intersection-union: the larger p counts).
     margin and effects are in `unit`: the quantity times `scale`. clause: what the statement says of the data it was
-    tested on (claim_words.py): the depths, what the initialization's norm does, the threshold. existential: the claim
+    tested on (words.py): the depths, what the initialization's norm does, the threshold. existential: the claim
     says that it can be so, for some quantity in some cell.
     """
 

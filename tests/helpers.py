@@ -20,7 +20,7 @@ from initdist.config import expansion, families, schema, stops
 from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.data.datasets import DATASETS, Arrays, Description
-from initdist.events import Result
+from initdist.events import Result, ToTrain
 from initdist.paths import conf_dir
 from initdist.training import job, observer
 
@@ -88,15 +88,21 @@ def tiny(changes: dict[str, Any] | None = None, *choices: str) -> Config:
     return make(TINY | (changes or {}), *choices)
 
 
+def to_train(configs: Sequence[Config], weights: Sequence[object] = ()) -> list[ToTrain]:
+    """As a training process is told of them: named by their positions, with files for their weights."""
+    files = map(str, weights or [""] * len(configs))
+    return [ToTrain(str(i), config, file) for i, (config, file) in enumerate(zip(configs, files, strict=True))]
+
+
 def train(configs: Sequence[Config], device: torch.device = CPU) -> list[observer.Trained]:
     """Train one stack in this process; the networks' ends in the order of the configs."""
     ended = [event for event in job.train(configs, device) if isinstance(event, observer.Trained)]
-    assert sorted(one.result.network for one in ended) == list(range(len(configs)))
-    return sorted(ended, key=lambda one: one.result.network)
+    assert sorted(one.network for one in ended) == list(range(len(configs)))
+    return sorted(ended, key=lambda one: one.network)
 
 
 def facts(result: Result) -> dict[str, Any]:
-    """Everything of a result that must not depend on the stack or the machine: not its position, not its time."""
+    """Everything of a result that must not depend on the stack or the machine: not its time."""
     return {
         "stop_reason": result.stop_reason,
         "step": result.step,

@@ -29,8 +29,8 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
         return
     config = networks[0].config
     workspace, patience = Workspace.of(config.checkpoint.dir, sweep.store), config.tracking.patience
-    gone = workspace.leases.gone()
-    tracking.asked(sweep.store, lambda: tracking.close_stale(sweep.store, gone) if gone else 0, patience)
+    if gone := workspace.leases.gone():
+        tracking.asked(sweep.store, lambda: tracking.close_stale(sweep.store, gone), patience)
     with (
         workspace.leases.held(todo) as mine,
         tracking.Writer(sweep.store, sweep.run_id, sweep.id, patience, sweep.opened_ms) as writer,
@@ -38,14 +38,16 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
         if sweep.resume:  # what another command has finished since this one looked
             mine -= tracking.asked(sweep.store, lambda: tracking.finished_among(sweep.store, mine), patience).keys()
         rest = {}
-        for identity in (identity for identity in todo if identity in mine):
+        for identity, network in todo.items():
+            if identity not in mine:
+                continue
             if not sweep.resume:
                 workspace.forget(identity)
             if outcome := workspace.kept(identity):
-                writer.start(identity, run_records.network(todo[identity]))
+                writer.start(identity, run_records.network(network))
                 writer.finish(identity, outcome, partial(workspace.forget, identity))
             else:
-                rest[identity] = todo[identity]
+                rest[identity] = network
         if rest:
             _train(rest, workspace, writer, run_records.title(config, job))
 

@@ -11,6 +11,7 @@ import pytest
 from initdist import clean, names, tracking
 from initdist.sweeps import leases, planning, run_records, session, tracked_training
 from initdist.sweeps.leases import FILE, Leases
+from initdist.sweeps.workspace import Workspace
 from initdist.tracking import Outcome, process
 from tests.command import LONG, OTHER, TINY, by_identity, client, environment, kept, runs, start, train, wait_for
 from tests.helpers import composed
@@ -160,7 +161,7 @@ def test_what_another_took_over_while_a_process_stood_still_is_left_to_it(tmp_pa
 
 def test_clean_ends_and_removes_what_is_left_of_a_host_that_died(tmp_path, monkeypatch, capsys):
     store = tracking.prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", "initdist")
-    base = session.Workspace.of(str(tmp_path / "checkpoints"), store).base
+    base = Workspace.of(str(tmp_path / "checkpoints"), store).base
     folder = base / ("a" * 64)
     folder.mkdir(parents=True)
     (folder / FILE).write_text(OTHER)
@@ -190,3 +191,17 @@ def test_what_another_finished_since_the_look_up_is_not_trained_again(tmp_path, 
             beside.finish(identity, Outcome({}, [], 0, {}))
         tracked_training.train(networks, sweep)
     assert len(runs(tmp_path)) == len(by_identity(tmp_path)) == 1
+
+
+def test_a_lease_that_expires_while_a_command_runs_is_taken_and_its_run_ended(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    networks = planning.networks(composed(*TINY, f"tracking.uri=sqlite:///{tmp_path / 'mlflow.db'}"))
+    with session.running(networks, networks[0].config.tracking, resume=True) as sweep:
+        tags = {names.KIND: names.KIND_NETWORK, names.PROCESS: OTHER}
+        client(tmp_path).create_run(sweep.store.experiment_id, tags=tags)
+        lease = Workspace.of("checkpoints", sweep.store).folder(networks[0].identity) / FILE
+        lease.parent.mkdir(parents=True)
+        lease.write_text(OTHER)
+        long_ago(lease)
+        tracked_training.train(networks, sweep)
+    assert sorted(run.info.status for run in runs(tmp_path)) == ["FINISHED", "KILLED"]

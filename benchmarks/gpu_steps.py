@@ -239,7 +239,6 @@ def numerics(device: str, keep: Callable[[Found], None]) -> Found:
     import torch
 
     from initdist.config import schema
-    from initdist.events import Progress
     from initdist.training import job
 
     width, networks, epochs = (256, 64, 30) if device == "cuda" else (8, 4, 5)
@@ -260,7 +259,7 @@ def numerics(device: str, keep: Callable[[Found], None]) -> Found:
             began = time.monotonic()
             marks, ended = [], []
             for event in job.train(configs, torch.device(device)):
-                if isinstance(event, Progress):
+                if isinstance(event, job.Epoch):
                     marks.append(time.monotonic())
                 else:
                     ended.append(event.result)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import stat
 import time
@@ -21,8 +20,8 @@ from initdist.config.schema import DatasetConfig
 from initdist.data.datasets import images
 from initdist.errors import StorageError
 from initdist.paths import store_uri
-from initdist.sweeps import leases, outbox, workspace
 from initdist.sweeps.summary import counted
+from initdist.sweeps.workspace import Workspace
 from initdist.tracking.store import sqlite_path
 
 
@@ -78,26 +77,27 @@ def main() -> None:
 def show(chosen: argparse.Namespace) -> None:
     """Print what is left behind, and remove it if that is asked for."""
     store = tracking.prepare(chosen.uri, chosen.experiment, create=False)
-    stale = tracking.asked(store, lambda: tracking.stale(store))
     before = time.time() - 86_400 * chosen.days
-    base = workspace.folder(chosen.checkpoints, store)
+    workspace = Workspace.of(chosen.checkpoints, store)
+    gone = workspace.leases.gone()
+    stale = tracking.asked(store, lambda: tracking.stale(store, gone))
     finished = tracking.asked(store, lambda: tracking.finished(store))
-    networks = list(of_networks(base, finished, before))
+    networks = list(of_networks(workspace, finished, before))
     found = [*networks, *(of_images(Path(chosen.cache).expanduser(), before) if chosen.cache else ())]
     for run in stale:
         print(f"run {run.info.run_name} ({run.info.run_id}): RUNNING, but its process is gone")
     for one in found:
         print(f"{one.path} ({_megabytes(one.size)}): {one.why}")
     going = {one.path for one in found}
-    if waiting := [file for file in base.glob(f"*/{outbox.FILE}") if file.parent not in going]:
+    if waiting := [folder for folder in workspace.unwritten() if folder not in going]:
         print(f"{counted(len(waiting), 'network')} trained but not in the store yet: the same command writes them")
     if not chosen.yes:
         leftovers = f"{counted(len(found), 'leftover')} ({_megabytes(sum(one.size for one in found))})"
         more = "; --yes does it" if stale or found else ""
         print(f"{counted(len(stale), 'run')} to be ended as KILLED, {leftovers} to be removed{more}")
         return
-    tracking.asked(store, lambda: tracking.close_stale(store))
-    leases.clear(base, {one.path.name for one in networks})  # unless a command has begun with one since
+    tracking.asked(store, lambda: tracking.close_stale(store, gone))
+    workspace.leases.clear({one.path.name for one in networks})  # unless a command has begun with one since
     for one in found[len(networks) :]:
         shutil.rmtree(one.path, ignore_errors=True)
     left = [_leftover(one.path, "in use again, or it cannot be removed") for one in found if one.path.exists()]
@@ -112,14 +112,15 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-def of_networks(base: Path, finished: Collection[str], before: float) -> Iterator[Leftover]:
+def of_networks(workspace: Workspace, finished: Collection[str], before: float) -> Iterator[Leftover]:
     """Folders of networks that are in the store, and checkpoints that nobody went on from since `before`."""
-    for folder in sorted(base.glob("*/")):
-        if not re.fullmatch("[0-9a-f]{64}", folder.name) or leases.elsewhere(base, [folder.name]):
-            continue
-        if folder.name in finished:
+    folders = {folder.name: folder for folder in workspace.folders()}
+    unwritten = set(workspace.unwritten())
+    for identity in sorted(folders.keys() - workspace.leases.elsewhere(folders).keys()):
+        folder = folders[identity]
+        if identity in finished:
             yield _leftover(folder, "its network is in the store")
-        elif not (folder / outbox.FILE).exists() and _last_change(folder) < before:
+        elif folder not in unwritten and _last_change(folder) < before:
             yield _leftover(folder, "a training that broke off, and nobody went on with it")
 
 

@@ -1,6 +1,6 @@
 """What training processes are told and what they tell: light, picklable values. Imports nothing heavy.
 
-`network` and `networks` are positions in the list of networks that training was asked for.
+Events name networks by their identities.
 """
 
 from collections.abc import Mapping
@@ -11,27 +11,39 @@ from initdist.config.schema import Config
 
 
 @dataclass(frozen=True)
-class Task:
-    """One stack to train: the positions of its networks, their configs, and where their files go."""
+class ToTrain:
+    """One network to train, and where its files go."""
 
-    networks: tuple[int, ...]
-    configs: tuple[Config, ...]
-    weight_files: tuple[str, ...]  # empty = keep none
-    checkpoints: tuple[str, ...] = ()  # likewise
+    identity: str
+    config: Config
+    weights: str = ""  # empty = keep none
+    checkpoint: str = ""  # likewise
+
+
+@dataclass(frozen=True)
+class ToMeasure:
+    """One trained network to measure. `measures` of its config names what to compute."""
+
+    identity: str
+    config: Config
+    weights: str  # the file that they are in
+    theta0: str  # hash of the initial parameters
+    crossings: Mapping[str, float]  # metrics of its run, of which measures read `steps_at_loss/...`
+
+
+@dataclass(frozen=True)
+class Task:
+    """One stack to train."""
+
+    networks: tuple[ToTrain, ...]
     fingerprint: str = ""  # of the data that was planned with; empty = whatever is there
 
 
 @dataclass(frozen=True)
 class MeasureTask:
-    """One stack to measure after its training: the positions of its networks, their configs, where their weights are,
-    the hashes of their initial parameters, and metrics of their runs, of which measures read `steps_at_loss/...`.
-    `measures` of the configs names what to compute."""
+    """One stack to measure after its training."""
 
-    networks: tuple[int, ...]
-    configs: tuple[Config, ...]
-    weight_files: tuple[str, ...]
-    theta0: tuple[str, ...]
-    crossings: tuple[Mapping[str, float], ...] = ()  # empty = not known
+    networks: tuple[ToMeasure, ...]
 
 
 @dataclass(frozen=True)
@@ -43,16 +55,15 @@ class Done:
 class Started:
     """A stack began to train."""
 
-    networks: tuple[int, ...]
+    networks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a stack stands after an epoch: its live networks and their mean batch losses."""
+    """Where a stack's running networks stand after an epoch: identity -> mean batch loss."""
 
-    networks: tuple[int, ...]
     epoch: int
-    batch_loss: tuple[float, ...]
+    batch_loss: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,6 @@ class Measurement:
 class Result:
     """A network ended by its own criterion."""
 
-    network: int
     stop_reason: str
     step: int
     metrics: dict[str, float]  # final values under their metric names
@@ -76,6 +86,7 @@ class Result:
     theta0: str  # hash of the initial parameters
     seconds: float  # its share of its stack's training time
     measured: Measurement = field(default_factory=lambda: Measurement({}, {}, {}))
+    network: str = ""  # set by the training process, as is what trained it
     code: str = ""  # of the sources that trained it, as the training process had loaded them
     device: str = ""  # what trained it: `cpu`, or the name of the GPU
     graphs: str = ""  # whether its steps were replayed as CUDA graphs, and why not; empty on a CPU
@@ -87,7 +98,7 @@ class Result:
 class Measured:
     """A network was measured after its training."""
 
-    network: int
+    network: str
     measurement: Measurement
 
 
@@ -95,7 +106,7 @@ class Measured:
 class Refused:
     """A network whose weights or start are not what they should be, and why."""
 
-    network: int
+    network: str
     reason: str
 
 
@@ -103,7 +114,7 @@ class Refused:
 class Failed:
     """Networks that could not be trained or measured to their end, and why."""
 
-    networks: tuple[int, ...]
+    networks: tuple[str, ...]
     error: str
 
 

@@ -44,6 +44,8 @@ TINY = (
     "history=3",
 )
 
+OTHER = "other-host:1:kernel-2"  # a process that cannot be seen from here
+
 
 def train(folder: Path, *overrides: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """`python -m initdist.train ...` started in a folder, which then holds its store."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
@@ -19,6 +19,7 @@ from initdist.config import expansion, families, schema, stops
 from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.data.datasets import DATASETS, Arrays, Description
+from initdist.events import ToTrain
 from initdist.paths import conf_dir
 from initdist.testing import CPU, assert_same, facts, train  # noqa: F401 - shared too
 
@@ -82,6 +83,12 @@ TINY = {"model.width": 16, "model.depth": 1, "dataset.train_size": 100, "device"
 
 def tiny(changes: dict[str, Any] | None = None, *choices: str) -> Config:
     return make(TINY | (changes or {}), *choices)
+
+
+def to_train(configs: Sequence[Config], weights: Sequence[object] = ()) -> list[ToTrain]:
+    """As a training process is told of them: named by their positions, with files for their weights."""
+    files = map(str, weights or [""] * len(configs))
+    return [ToTrain(str(i), config, file) for i, (config, file) in enumerate(zip(configs, files, strict=True))]
 
 
 def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes: int = 10) -> ModuleType:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers import blobs, dataset, facts, make
+from helpers import blobs, dataset, facts, make, to_train
 
 from initdist.events import Failed, Result
 from initdist.stacks import recording
@@ -39,15 +39,16 @@ def configs(model: str, count: int, name: str) -> list:
 
 
 def outcomes(training: pool.Pool, chosen: list, folder: Path) -> list[dict[str, str]]:
-    files = [str(folder / f"{i}.safetensors") for i in range(len(chosen))]
-    found: dict[int, dict[str, str]] = {}
-    for event in training.train(chosen, files):
+    networks = to_train(chosen, [folder / f"{i}.safetensors" for i in range(len(chosen))])
+    files = {network.identity: Path(network.weights) for network in networks}
+    found: dict[str, dict[str, str]] = {}
+    for event in training.train(networks):
         if isinstance(event, Failed):
             raise RuntimeError(event.error)
         if isinstance(event, Result):
-            weights = hashlib.sha256(Path(files[event.network]).read_bytes()).hexdigest()
+            weights = hashlib.sha256(files[event.network].read_bytes()).hexdigest()
             found[event.network] = {"facts": repr(facts(event)), "weights": weights}
-    return [found[i] for i in range(len(chosen))]
+    return [found[network.identity] for network in networks]
 
 
 def main() -> None:

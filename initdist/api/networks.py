@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from initdist.sweeps.summary import Measurements
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    from initdist.sweeps.planning import Network
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,13 @@ def train_networks(
     from initdist.sweeps import planning
 
     planned = [planning.network(config) for config in configs]
-    groups: dict[tuple[tuple[str, Any], ...], list[int]] = {}
-    for position, network in enumerate(planned):
-        groups.setdefault(planning.shape(network.config), []).append(position)
-    results: dict[int, NetworkResult] = {}
-    for positions in groups.values():
-        trained = _train_stack([planned[i] for i in positions], device, workers, progress)
-        results |= {positions[i]: result for i, result in trained.items()}
-    return [results[position] for position in range(len(planned))]
+    groups: dict[tuple[tuple[str, Any], ...], dict[str, planning.Network]] = {}
+    for network in planned:
+        groups.setdefault(planning.shape(network.config), {})[network.identity] = network
+    results: dict[str, NetworkResult] = {}
+    for networks in groups.values():
+        results |= _train_together(networks, device, workers, progress)
+    return [replace(results[network.identity], config=network.config) for network in planned]
 
 
 def measure_runs(
@@ -98,34 +99,38 @@ def measure_runs(
     return counts
 
 
-def _train_stack(networks: Sequence[Any], device: str, workers: int, progress: bool) -> dict[int, NetworkResult]:
+def _train_together(
+    networks: Mapping[str, Network], device: str, workers: int, progress: bool
+) -> dict[str, NetworkResult]:
+    """Train networks of one shape; identity -> result."""
     import contextlib
 
     from safetensors.torch import load_file
 
-    from initdist.events import Failed, Result
+    from initdist.events import Failed, Result, ToTrain
     from initdist.sweeps import run_records
     from initdist.sweeps.progress import Display
     from initdist.workers import pool
 
-    configs = [network.config for network in networks]
+    configs = {identity: network.config for identity, network in networks.items()}
+    title = run_records.title(next(iter(configs.values())))
     results = {}
-    with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
-        files = [str(Path(folder) / f"{i}" / names.WEIGHTS_FILE) for i in range(len(networks))]
-        shown = Display(run_records.title(configs[0]), configs) if progress else contextlib.nullcontext()
-        with shown as display:
-            for event in pool.shared(device, workers).train(configs, files):
-                if display is not None:
-                    display.show(event)
-                if isinstance(event, Failed):
-                    raise RuntimeError(f"{len(event.networks)} networks failed: {event.error}")
-                if isinstance(event, Result):
-                    i = event.network
-                    identity, parameters = networks[i].identity, load_file(files[i])
-                    correct = _unpacked(event.correct, networks[i].data.test_size)
-                    results[i] = NetworkResult(
-                        configs[i], identity, event.stop_reason, event.metrics, event.history, parameters, correct
-                    )
+    with (
+        tempfile.TemporaryDirectory(prefix="initdist-") as folder,
+        Display(title, configs) if progress else contextlib.nullcontext() as display,
+    ):
+        files = {identity: str(Path(folder, identity, names.WEIGHTS_FILE)) for identity in networks}
+        asked = [ToTrain(identity, configs[identity], files[identity]) for identity in networks]
+        for event in pool.shared(device, workers).train(asked):
+            if display is not None:
+                display.show(event)
+            if isinstance(event, Failed):
+                raise RuntimeError(f"{len(event.networks)} networks failed: {event.error}")
+            if isinstance(event, Result):
+                identity, network = event.network, networks[event.network]
+                correct = _unpacked(event.correct, network.data.test_size)
+                ended = event.stop_reason, event.metrics, event.history, load_file(files[identity]), correct
+                results[identity] = NetworkResult(network.config, identity, *ended)
     return results
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from initdist import names, tracking
 from initdist.cli.measure_config import MeasureConfig
-from initdist.events import Event, Failed, Measured, MeasureTask, Refused
+from initdist.events import Event, Failed, Measured, MeasureTask, Refused, ToMeasure
 from initdist.sweeps import lacking, run_records
 from initdist.sweeps.lacking import Found, Todo
 from initdist.sweeps.progress import Display
@@ -26,60 +26,56 @@ def measure(store: tracking.Store, found: Found, settings: MeasureConfig, counts
     if not found.todo:
         return
     again = "The same command goes on where it stopped, once the store can be written to"
-    title = f"measures of {store.experiment}"
+    todo = {one.network.identity: one for one in found.todo}
+    configs = {identity: one.network.config for identity, one in todo.items()}
     with (
         tempfile.TemporaryDirectory(prefix="initdist-") as folder,
         tracking.Writer(store, None, None, settings.tracking.patience, remedy=again) as writer,
-        Display(title, [one.network.config for one in found.todo], doing="measuring") as display,
+        Display(f"measures of {store.experiment}", configs, doing="measuring") as display,
     ):
         processes = pool.shared(settings.device, settings.workers)
         stacks, impossible = lacking.stacks(found.todo, processes.parts)
-        for i, reason in impossible.items():
+        for one, reason in impossible:
             counts.refused += 1
-            _say(f"{found.todo[i].label} is refused: {reason}")
-        tasks = _tasks(store, found.todo, stacks, Path(folder), counts, display.show)
+            _say(f"{one.label} is refused: {reason}")
+        tasks = _tasks(store, stacks, Path(folder), counts, display.show)
         for event in processes.work(tasks, len(stacks)):
             display.show(event)
-            for i in _take(event, found.todo, writer, counts):
-                shutil.rmtree(Path(folder, found.todo[i].run.info.run_id), ignore_errors=True)
+            for identity in _take(event, todo, writer, counts):
+                shutil.rmtree(Path(folder, identity), ignore_errors=True)
 
 
 def _tasks(
     store: tracking.Store,
-    todo: list[Todo],
-    stacks: list[tuple[int, ...]],
+    stacks: list[list[Todo]],
     folder: Path,
     counts: Measurements,
     show: Callable[[Event], None],
 ) -> Iterator[MeasureTask]:
     """The stacks with the files of their weights, fetched as they are needed."""
-    for part in stacks:
-        files: dict[int, str] = {}
-        for i in part:
+    for stack in stacks:
+        networks = []
+        for one in stack:
+            run, identity = one.run, one.network.identity
             try:
-                file = tracking.artifact(store, todo[i].run, names.WEIGHTS_FILE, folder / todo[i].run.info.run_id)
+                file = tracking.artifact(store, run, names.WEIGHTS_FILE, folder / identity)
             except Exception as error:  # an artifact store may raise anything
                 counts.failed += 1
-                show(Failed((i,), str(error)))
-                _say(f"{todo[i].label} failed: its weights cannot be fetched: {error}")
+                show(Failed((identity,), str(error)))
+                _say(f"{one.label} failed: its weights cannot be fetched: {error}")
                 continue
             if file is None:
                 counts.without += 1
-                show(Refused(i, "no weights"))
-                _say(f"{todo[i].label} lacks weights: it was trained with tracking.save_weights=false")
+                show(Refused(identity, "no weights"))
+                _say(f"{one.label} lacks weights: it was trained with tracking.save_weights=false")
             else:
-                files[i] = str(file)
-        if files:
-            yield MeasureTask(
-                tuple(files),
-                tuple(todo[i].network.config for i in files),
-                tuple(files.values()),
-                tuple(todo[i].run.data.tags[names.THETA0] for i in files),
-                tuple(_crossings(todo[i].run) for i in files),
-            )
+                theta0 = run.data.tags[names.THETA0]
+                networks.append(ToMeasure(identity, one.network.config, str(file), theta0, _crossings(run)))
+        if networks:
+            yield MeasureTask(tuple(networks))
 
 
-def _take(event: Event, todo: list[Todo], writer: tracking.Writer, counts: Measurements) -> tuple[int, ...]:
+def _take(event: Event, todo: dict[str, Todo], writer: tracking.Writer, counts: Measurements) -> tuple[str, ...]:
     """Keep what an event says; gives the networks that it was the last one of."""
     match event:
         case Measured():
@@ -93,7 +89,7 @@ def _take(event: Event, todo: list[Todo], writer: tracking.Writer, counts: Measu
             return (event.network,)
         case Failed():
             counts.failed += len(event.networks)
-            _say(f"{', '.join(todo[i].label for i in event.networks)} failed: {event.error}")
+            _say(f"{', '.join(todo[one].label for one in event.networks)} failed: {event.error}")
             return event.networks
     return ()
 

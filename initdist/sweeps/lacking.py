@@ -155,22 +155,20 @@ def _set(config: Any, key: str, value: Any) -> None:
 
 def stacks(
     todo: Sequence[Todo], parts: Callable[[Sequence[Config]], list[tuple[int, ...]]]
-) -> tuple[list[tuple[int, ...]], dict[int, str]]:
-    """Positions of the networks that are measured together, of one shape and lacking the same; and of those that this
-    machine cannot measure, with the reason. `parts` divides the networks of a shape."""
-    groups: dict[Any, list[int]] = {}
-    for i, one in enumerate(todo):
+) -> tuple[list[list[Todo]], list[tuple[Todo, str]]]:
+    """The networks that are measured together, of one shape and lacking the same; and those that this machine cannot
+    measure, with the reason. `parts` divides the networks of a shape."""
+    groups: dict[Any, list[Todo]] = {}
+    for one in todo:
         key = planning.shape(one.network.config), tuple(one.network.config.measures.names)
-        groups.setdefault(key, []).append(i)
-    together: list[tuple[int, ...]] = []
-    impossible: dict[int, str] = {}
-    for positions in groups.values():
+        groups.setdefault(key, []).append(one)
+    together: list[list[Todo]] = []
+    impossible: list[tuple[Todo, str]] = []
+    for group in groups.values():
         try:
-            found = parts([todo[i].network.config for i in positions])
+            together += [[group[i] for i in part] for part in parts([one.network.config for one in group])]
         except DeviceError as error:
-            impossible |= dict.fromkeys(positions, str(error))
-        else:
-            together += [tuple(positions[i] for i in part) for part in found]
+            impossible += [(one, str(error)) for one in group]
     return together, impossible
 
 

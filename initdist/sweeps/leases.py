@@ -1,128 +1,149 @@
 """Which process trains a network, so that two commands at once do not train it twice.
 
-A lease is a file in the network's own folder under `checkpoint.dir`. All are taken and given back under one lock. A
-process of another host cannot be asked whether it lives: its lease stands until the folder is removed.
+A lease is a file in the network's own folder under `checkpoint.dir`. All are taken and given back under one lock. While
+its process lives a lease is renewed: one of a process that cannot be seen from here, on another host or in a container,
+expires when that has not happened for a while. The file system's clock alone tells for how long.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import tempfile
+import threading
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from initdist.errors import StorageError
 from initdist.files import replaced
-from initdist.tracking import is_dead, is_process, this_process
+from initdist.tracking import described, is_process, lives, this_process
 
 FILE = "claim"  # the name that commands of earlier versions know
-COMMANDS = ".commands"  # a line for each command that began here or gave leases back, in their order
-KEPT = 100  # of these lines
+RENEWED, EXPIRES = 30.0, 240.0  # seconds; an NFS client may show a file as it was a minute ago
 
 
 @dataclass(frozen=True)
-class Held:
-    """Networks that this process may train, and whether another command was here since this one began."""
+class Lease:
+    """A lease that another process has."""
 
-    mine: frozenset[str]
-    others: bool
+    owner: str
+    age: float  # seconds since it was taken or renewed
+
+    @property
+    def stands(self) -> bool:
+        seen = lives(self.owner)
+        return self.age < EXPIRES if seen is None else seen
+
+    def __str__(self) -> str:
+        return f"{described(self.owner)}, renewed {self.age:.0f} s ago"
 
 
-@contextlib.contextmanager
-def held(base: Path, identities: Sequence[str], command: str) -> Iterator[Held]:
-    """Take leases of those of these networks that no other living process has; given back at the end.
+@dataclass(frozen=True)
+class Leases:
+    """The leases in a folder of networks' folders."""
 
-    `command` is the same in all processes of one command. Raises StorageError where nothing can be written.
-    """
-    mine: set[str] = set()
-    try:
-        with _locked(base):
-            others = was_shared(base, command)
-            for identity in identities:
-                if not _other(base / identity / FILE):
-                    _write(base / identity / FILE, this_process())
-                    mine.add(identity)
-        yield Held(frozenset(mine), others)
-    finally:
-        with contextlib.suppress(OSError, StorageError), _locked(base):
+    base: Path
+
+    @contextlib.contextmanager
+    def held(self, identities: Collection[str]) -> Iterator[set[str]]:
+        """Take leases of those of these networks that no other living process has; given back at the end.
+
+        Raises StorageError where nothing can be written.
+        """
+        mine: set[str] = set()
+        ended = threading.Event()
+        renewal = threading.Thread(target=self._renew, args=(mine, ended), name="leases", daemon=True)
+        try:
+            with self._locked():
+                taken = self.elsewhere(identities)
+                for identity in identities:
+                    if identity not in taken:
+                        _write(self._file(identity))
+                        mine.add(identity)
+            renewal.start()
+            yield set(mine)
+        finally:
+            ended.set()
+            with contextlib.suppress(OSError, StorageError), self._locked():
+                for identity in mine:
+                    self._release(identity)
+
+    def elsewhere(self, identities: Iterable[str]) -> dict[str, Lease]:
+        """Those of these networks that another living process trains now."""
+        return {identity: lease for identity, lease in self._others(identities) if lease.stands}
+
+    def gone(self) -> set[str]:
+        """Processes with leases here that do not stand."""
+        found = [lease for _, lease in self._others(folder.name for folder in self.base.glob("*/"))]
+        return {one.owner for one in found if not one.stands} - {one.owner for one in found if one.stands}
+
+    def clear(self, identities: Collection[str]) -> None:
+        """Remove all that is kept of these networks, but for those that another living process trains now."""
+        with self._locked():
+            there = [folder.name for folder in self.base.glob("*/") if folder.name in identities]
+            for identity in set(there) - self.elsewhere(there).keys():
+                shutil.rmtree(self.base / identity, ignore_errors=True)
+
+    def _file(self, identity: str) -> Path:
+        return self.base / identity / FILE
+
+    def _others(self, identities: Iterable[str]) -> Iterator[tuple[str, Lease]]:
+        """The leases that name another process."""
+        now = None
+        for identity in identities:
+            with contextlib.suppress(OSError):
+                owner = _owner(self._file(identity))
+                if is_process(owner) and owner != this_process():
+                    now = now or self._now()
+                    yield identity, Lease(owner, max(0.0, now - self._file(identity).stat().st_mtime))
+
+    def _now(self) -> float:
+        """By the clock that dates renewals. Where it cannot be asked, nothing expires."""
+        try:
+            with tempfile.TemporaryFile(dir=self.base) as file:
+                return os.fstat(file.fileno()).st_mtime
+        except OSError:
+            return -math.inf
+
+    def _renew(self, mine: Collection[str], ended: threading.Event) -> None:
+        while not ended.wait(RENEWED):
             for identity in mine:
-                _release(base / identity)
-            _note(base, command)  # what this command has finished is news to the others
+                with contextlib.suppress(OSError):
+                    if _owner(self._file(identity)) == this_process():
+                        os.utime(self._file(identity))
+
+    def _release(self, identity: str) -> None:
+        with contextlib.suppress(OSError):
+            if _owner(self._file(identity)) == this_process():
+                self._file(identity).unlink()
+            self._file(identity).parent.rmdir()  # it stays where a checkpoint or an outcome is left
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        from filelock import FileLock
+
+        lock = FileLock(self.base / ".lock")
+        try:
+            self.base.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise StorageError.of(self.base, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
 
-def _release(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        if (folder / FILE).read_text() == this_process():
-            (folder / FILE).unlink()
-        folder.rmdir()  # it stays where a checkpoint or an outcome is left
+def _owner(file: Path) -> str:
+    return file.read_text(errors="replace")
 
 
-def enter(base: Path, command: str) -> None:
-    """Say that a command begins here."""
-    with _locked(base):
-        _note(base, command)
-
-
-def clear(base: Path, identities: Collection[str]) -> None:
-    """Remove all that is kept of these networks, but for those that another living process trains now."""
-    with _locked(base):
-        for folder in base.glob("*/"):
-            if folder.name in identities and not _other(folder / FILE):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def was_shared(base: Path, command: str) -> bool:
-    """Whether another command has begun here, or given leases back, since this one began."""
-    commands = _commands(base)
-    return command not in commands or any(one != command for one in commands[commands.index(command) :])
-
-
-def elsewhere(base: Path, identities: Iterable[str]) -> set[str]:
-    """Those of these networks that another living process trains now."""
-    return {identity for identity in identities if _other(base / identity / FILE)}
-
-
-def _other(file: Path) -> bool:
-    try:
-        owner = file.read_text(errors="replace")
-    except OSError:
-        return False
-    return is_process(owner) and owner != this_process() and not is_dead(owner)
-
-
-def _commands(base: Path) -> list[str]:
-    try:
-        return (base / COMMANDS).read_text(errors="replace").split()
-    except OSError:
-        return []
-
-
-def _note(base: Path, command: str) -> None:
-    commands = _commands(base)
-    if commands[-1:] != [command]:
-        _write(base / COMMANDS, "\n".join([*commands[1 - KEPT :], command]))
-
-
-@contextlib.contextmanager
-def _locked(base: Path) -> Iterator[None]:
-    from filelock import FileLock
-
-    lock = FileLock(base / ".lock")
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        raise StorageError.of(base, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _write(file: Path, text: str) -> None:
+def _write(file: Path) -> None:
     try:
         with replaced(file) as beside:
-            beside.write_text(text)
+            beside.write_text(this_process())
     except OSError as error:
         raise StorageError.of(file, error) from error

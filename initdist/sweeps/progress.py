@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TextIO
 
@@ -18,16 +18,15 @@ from initdist.sweeps.summary import counted, duration
 class JobProgress:
     """What is known about a job's networks from the events so far."""
 
-    def __init__(self, configs: Sequence[Config]) -> None:
-        self.configs = configs
-        self.running: dict[int, tuple[int, float]] = {}  # network -> (epoch, batch loss)
-        self.ended: set[int] = set()
+    def __init__(self, configs: Mapping[str, Config]) -> None:
+        self.configs = configs  # identity -> config
+        self.running: dict[str, tuple[int, float]] = {}  # identity -> (epoch, batch loss)
+        self.ended: set[str] = set()
         self.started = time.monotonic()
 
     def update(self, event: Event) -> None:
         if isinstance(event, Progress):
-            for network, loss in zip(event.networks, event.batch_loss, strict=True):
-                self.running[network] = (event.epoch, loss)
+            self.running |= {network: (event.epoch, loss) for network, loss in event.batch_loss.items()}
         elif isinstance(event, Result | Measured | Refused | Failed):
             for network in event.networks if isinstance(event, Failed) else (event.network,):
                 self.running.pop(network, None)
@@ -39,7 +38,7 @@ class JobProgress:
         parts = [self._part(network) for network in self.running]
         return (len(self.ended) + math.fsum(parts)) / len(self.configs)
 
-    def _part(self, network: int) -> float:
+    def _part(self, network: str) -> float:
         epoch, loss = self.running[network]
         stop = self.configs[network].stop
         by_loss = stop.train_loss / loss if loss > 0 else 0.0
@@ -68,7 +67,7 @@ class Display:
     """Shows a JobProgress while networks are trained, or whatever else is done to them; a context manager."""
 
     def __init__(
-        self, title: str, configs: Sequence[Config], stream: TextIO | None = None, doing: str = "training"
+        self, title: str, configs: Mapping[str, Config], stream: TextIO | None = None, doing: str = "training"
     ) -> None:
         self.title, self.doing = title, doing
         self.state = JobProgress(configs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from initdist import names, tracking
@@ -40,8 +39,8 @@ def title(config: Config, job: int | None = None) -> str:
     return shape if job is None else f"job {job}, {shape}"
 
 
-def outcome(result: Result, files: Sequence[str]) -> tracking.Outcome:
-    """What is known of a network at its end. `files` are those of `weight_files`."""
+def outcome(result: Result, weights: str) -> tracking.Outcome:
+    """What is known of a network at its end. `weights` is their file, if any is kept."""
     return tracking.Outcome(
         metrics=result.metrics,
         history=result.history,
@@ -58,7 +57,7 @@ def outcome(result: Result, files: Sequence[str]) -> tracking.Outcome:
             **tracking.code_tags(),
             names.CODE: result.code,
         },
-        files=[Path(files[result.network])] if files else [],
+        files=[Path(weights)] if weights else [],
     )
 
 

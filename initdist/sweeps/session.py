@@ -10,7 +10,6 @@ import contextlib
 import shlex
 import sys
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,9 +19,10 @@ from initdist import cores, names, provenance, tracking
 from initdist.config.schema import TrackingConfig
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
-from initdist.sweeps import lacking, leases, workspace
+from initdist.sweeps import lacking
 from initdist.sweeps.planning import Network
 from initdist.sweeps.summary import Counts
+from initdist.sweeps.workspace import Workspace, check_folder
 from initdist.training import stopping
 
 FILE = "sweep.json"
@@ -39,7 +39,6 @@ class Sweep:
     opened_ms: int
     resume: bool
     before: frozenset[str]  # with resume=false: finished runs of these networks from before
-    command: str  # tells this command from any other
     logs: dict[str, str] = field(default_factory=dict)  # identity -> its job and where that one's log is
 
     def save(self, directory: Path) -> None:
@@ -51,11 +50,11 @@ class Sweep:
 def running(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Iterator[Sweep]:
     """A command's sweep from its opening to its closing line, whatever happens in between.
 
-    Raises TrackingError before anything is trained; ends the process with 1 if a network failed, with 130 or 143
-    after Ctrl-C or SIGTERM.
+    Raises TrackingError before anything is trained; ends the process with 1 if a network failed or is left to another
+    command, with 130 or 143 after Ctrl-C or SIGTERM.
     """
     started, status = time.monotonic(), "FAILED"
-    workspace.check_folder(networks[0].config)
+    check_folder(networks[0].config)
     sweep, advice = _begin(networks, settings, resume)
     try:
         yield sweep
@@ -67,42 +66,45 @@ def running(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
         status = "KILLED"
         raise
     finally:
-        failed = _end(networks, sweep, status, started)
+        whole = _end(networks, sweep, status, started)
         if advice:
             print(advice, flush=True)
-    if failed:
+    if not whole:
         raise SystemExit(1)
 
 
 def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float) -> bool:
-    """Close the parent run and print the closing line; returns whether a network failed."""
+    """Close the parent run and print the closing line; returns whether no network failed or is left to others."""
     try:
         patience = networks[0].config.tracking.patience if status == "FINISHED" else 0.0
-        counts, where = tracking.asked(sweep.store, lambda: _count(networks, sweep, status == "FINISHED"), patience)
+        counts, where, whose = tracking.asked(
+            sweep.store, lambda: _count(networks, sweep, status == "FINISHED"), patience
+        )
         summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
         final = "FAILED" if counts.failed else status
         tracking.asked(sweep.store, lambda: tracking.close_sweep(sweep.store, sweep.run_id, final, summary), patience)
     except Exception as error:  # the store went away; why the sweep ends is the news, not this
         print(f"initdist: the sweep's end could not be written to {sweep.store.uri}: {error}", file=sys.stderr)
-        return True
-    print(counts.sentence(time.monotonic() - started, where), flush=True)
-    return bool(counts.failed)
+        return False
+    print(counts.sentence(time.monotonic() - started, where, whose), flush=True)
+    return not counts.failed and not counts.elsewhere
 
 
-def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[Counts, str]:
-    """How the networks ended, and where the logs of the failed ones are.
+def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[Counts, str, str]:
+    """How the networks ended, where the logs of the failed ones are, and who trains those that are left to others.
 
     Read from the store, which alone knows what jobs that broke off had finished.
     """
-    base = workspace.folder(networks[0].config.checkpoint.dir, sweep.store)
-    elsewhere = leases.elsewhere(base, sweep.todo)  # first: what ends in between is finished, not failed
+    workspace = Workspace.of(networks[0].config.checkpoint.dir, sweep.store)
+    elsewhere = workspace.leases.elsewhere(sweep.todo)  # first: what ends in between is finished, not failed
     found = tracking.finished(sweep.store, since_ms=sweep.opened_ms, but=sweep.before)
     finished = {identity: one for identity, one in found.items() if identity in sweep.todo}
-    rest = sweep.todo - finished.keys() - elsewhere
-    if sweep.resume and rest and leases.was_shared(base, sweep.command):
+    rest = sweep.todo - finished.keys() - elsewhere.keys()
+    if sweep.resume and rest:
         finished |= tracking.finished_among(sweep.store, sorted(rest))  # by a command whose clock was behind
         rest -= finished.keys()
     _warn_of_codes({one.code for one in finished.values()}, "were trained")
+    others = {identity: lease for identity, lease in elsewhere.items() if identity not in finished}
     counts = Counts(
         finished=len(finished),
         skipped=len(networks) - len(sweep.todo),
@@ -110,9 +112,10 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[C
         unconverged=_unconverged(networks, finished),
         failed=len(rest) if complete else 0,
         untrained=0 if complete else len(rest),
-        elsewhere=len(elsewhere - finished.keys()),
+        elsewhere=len(others),
     )
-    return counts, ", ".join(dict.fromkeys(sweep.logs[one] for one in sorted(rest) if one in sweep.logs))
+    where = dict.fromkeys(sweep.logs[one] for one in sorted(rest) if one in sweep.logs)
+    return counts, ", ".join(where), "; ".join({lease.owner: str(lease) for lease in others.values()}.values())
 
 
 def _unconverged(networks: Sequence[Network], finished: Mapping[str, tracking.Finished]) -> int:
@@ -141,13 +144,11 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
     that lack measures, if any do. Raises TrackingError."""
     opened_ms = int(time.time() * 1000)
     store = tracking.prepare(settings.uri, settings.experiment)
-    command = uuid.uuid4().hex
-    tracking.asked(store, lambda: tracking.close_stale(store))
-    base = workspace.folder(networks[0].config.checkpoint.dir, store)
-    leases.enter(base, command)  # before the look-up: what another command finishes from now on is noticed
+    leases = Workspace.of(networks[0].config.checkpoint.dir, store).leases
+    tracking.asked(store, lambda: tracking.close_stale(store, leases.gone()))
     known = tracking.asked(store, lambda: tracking.finished(store))
     finished = known if resume else {}
-    leases.clear(base, finished)  # what a crash has left of them
+    leases.clear(finished)  # what a crash has left of them
     identities = [network.identity for network in networks]
     before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
     _warn_of_codes(
@@ -165,7 +166,7 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
         ),
     )
     todo = frozenset(identities) - finished.keys()
-    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, command)
+    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before)
     advice = lacking.advice([finished[one] for one in identities if one in finished], networks[0].config, sweep, store)
     return opened, advice
 

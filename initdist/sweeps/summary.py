@@ -26,10 +26,10 @@ class Counts:
     def total(self) -> int:
         return self.finished + self.skipped + self.failed + self.untrained + self.elsewhere
 
-    def sentence(self, seconds: float, where: str = "") -> str:
-        """The closing line; `where` says what failed and where its log is."""
+    def sentence(self, seconds: float, where: str = "", whose: str = "") -> str:
+        """The closing line; `where` says what failed and where its log is, `whose` who trains what others do."""
         stopped = f", {self.untrained} not trained" if self.untrained else ""
-        stopped += f", {self.elsewhere} in training by another command" if self.elsewhere else ""
+        stopped += f", {self.elsewhere} in training by another command ({whose})" if self.elsewhere else ""
         where = f" ({where})" if where and self.failed else ""
         whose = "its" if self.unconverged == 1 else "their"
         missed = f", {self.unconverged} at stop.max_epochs without reaching {whose} stopping rule"

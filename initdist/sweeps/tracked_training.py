@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
-from initdist import retry, tracking
+from initdist import tracking
 from initdist.events import Failed, Result, Started
-from initdist.sweeps import leases, outbox, run_records, workspace
-from initdist.sweeps.leases import Held
+from initdist.sweeps import run_records
 from initdist.sweeps.planning import Network
 from initdist.sweeps.progress import Display
 from initdist.sweeps.session import Sweep
+from initdist.sweeps.workspace import Workspace
 from initdist.tracking import Writer
 from initdist.workers import pool
 
@@ -25,60 +24,56 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
 
     An outcome is on disk before the store has it: what was trained is never trained again.
     """
-    todo = [network for network in networks if network.identity in sweep.todo]
+    todo = {network.identity: network for network in networks if network.identity in sweep.todo}
     if not todo:
         return
-    base = workspace.folder(todo[0].config.checkpoint.dir, sweep.store)
-    patience = todo[0].config.tracking.patience
+    config = networks[0].config
+    workspace, patience = Workspace.of(config.checkpoint.dir, sweep.store), config.tracking.patience
+    if gone := workspace.leases.gone():
+        tracking.asked(sweep.store, lambda: tracking.close_stale(sweep.store, gone), patience)
     with (
-        leases.held(base, [network.identity for network in todo], sweep.command) as held,
+        workspace.leases.held(todo) as mine,
         tracking.Writer(sweep.store, sweep.run_id, sweep.id, patience, sweep.opened_ms) as writer,
     ):
-        mine = held.mine
-        if sweep.resume:
-            mine -= tracking.asked(sweep.store, lambda: _finished_since(sweep, held), patience)
-        rest = []
-        for network in (network for network in todo if network.identity in mine):
-            folder = base / network.identity
+        if sweep.resume:  # what another command has finished since this one looked
+            mine -= tracking.asked(sweep.store, lambda: tracking.finished_among(sweep.store, mine), patience).keys()
+        rest = {}
+        for identity, network in todo.items():
+            if identity not in mine:
+                continue
             if not sweep.resume:
-                outbox.forget(folder)
-            if outcome := outbox.find(folder):
-                writer.start(network.identity, run_records.network(network))
-                writer.finish(network.identity, outcome, partial(outbox.forget, folder))
+                workspace.forget(identity)
+            if outcome := workspace.kept(identity):
+                writer.start(identity, run_records.network(network))
+                writer.finish(identity, outcome, partial(workspace.forget, identity))
             else:
-                rest.append(network)
+                rest[identity] = network
         if rest:
-            _train(rest, base, writer, run_records.title(rest[0].config, job))
+            _train(rest, workspace, writer, run_records.title(config, job))
 
 
-def _finished_since(sweep: Sweep, held: Held) -> set[str]:
-    """What another command has finished since this one began.
-
-    Of one in this folder that is exact; of one elsewhere it depends on both clocks.
-    """
-    found = tracking.finished(sweep.store, since_ms=sweep.opened_ms).keys()
-    return found | (tracking.finished_among(sweep.store, sorted(held.mine - found)).keys() if held.others else set())
-
-
-def _train(todo: Sequence[Network], base: Path, writer: Writer, title: str) -> None:
-    configs, data = [network.config for network in todo], todo[0].data
-    files = workspace.weight_files(todo, base)
-    training = pool.shared(configs[0].device, configs[0].workers)
+def _train(todo: dict[str, Network], workspace: Workspace, writer: Writer, title: str) -> None:
+    configs = {identity: network.config for identity, network in todo.items()}
+    asked = {identity: workspace.to_train(network) for identity, network in todo.items()}
+    first = next(iter(todo.values()))
+    settings = first.config
+    training = pool.shared(settings.device, settings.workers)
     with Display(title, configs) as display:
-        for event in training.train(configs, files, workspace.checkpoints(todo, base), data.fingerprint):
+        for event in training.train(list(asked.values()), first.data.fingerprint):
             display.show(event)
             match event:
                 case Started():
-                    for i in event.networks:
-                        writer.start(todo[i].identity, run_records.network(todo[i]))
-                case Result():
-                    network, outcome = todo[event.network], run_records.outcome(event, files)
-                    folder = base / network.identity
-                    keep = partial(outbox.keep, folder, outcome)
-                    retry.stored(keep, configs[0].tracking.patience, folder)
-                    writer.finish(network.identity, outcome, partial(outbox.forget, folder))
+                    for identity in event.networks:
+                        writer.start(identity, run_records.network(todo[identity]))
+                case Result(network=identity) if other := workspace.leases.elsewhere([identity]):
+                    # This process stood still for so long that its lease expired, and another goes on with the network.
+                    writer.fail(identity, f"its lease expired, and is that of {other[identity]}")
+                case Result(network=identity):
+                    outcome = run_records.outcome(event, asked[identity].weights)
+                    workspace.keep(identity, outcome, settings.tracking.patience)
+                    writer.finish(identity, outcome, partial(workspace.forget, identity))
                 case Failed():
-                    for i in event.networks:
-                        writer.fail(todo[i].identity, event.error)
+                    for identity in event.networks:
+                        writer.fail(identity, event.error)
                     plural = "" if len(event.networks) == 1 else "s"
                     _log.error("%s: %d network%s failed: %s", title, len(event.networks), plural, event.error)

@@ -3,20 +3,70 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from initdist import names, tracking
+from initdist import names, retry, tracking
 from initdist.config.schema import Config
 from initdist.errors import ConfigError
+from initdist.events import ToTrain
+from initdist.sweeps import outbox
+from initdist.sweeps.leases import Leases
 from initdist.sweeps.planning import Network
 
 
-def folder(directory: str, store: tracking.Store) -> Path:
-    """Where in `checkpoint.dir` the networks of this store have their folders until they are in it."""
-    own = hashlib.sha256(f"{store.uri}\n{store.experiment}".encode()).hexdigest()[:12]
-    return Path(directory).resolve() / own
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of the networks of a store's experiment, named by their identities."""
+
+    base: Path
+
+    @staticmethod
+    def of(directory: str, store: tracking.Store) -> Workspace:
+        """That of a store, in a `checkpoint.dir`."""
+        own = hashlib.sha256(f"{store.uri}\n{store.experiment}".encode()).hexdigest()[:12]
+        return Workspace(Path(directory).resolve() / own)
+
+    @property
+    def leases(self) -> Leases:
+        """Which process trains which network."""
+        return Leases(self.base)
+
+    def folder(self, identity: str) -> Path:
+        """Where the files of a network are."""
+        return self.base / identity
+
+    def folders(self) -> Iterator[Path]:
+        """Those of all networks that have one."""
+        return (folder for folder in self.base.glob("*/") if re.fullmatch("[0-9a-f]{64}", folder.name))
+
+    def unwritten(self) -> Iterator[Path]:
+        """Those of networks that are trained but not in the store yet."""
+        return (file.parent for file in self.base.glob(f"*/{outbox.FILE}"))
+
+    def to_train(self, network: Network) -> ToTrain:
+        """A network with the files that its config asks for."""
+        folder, config = self.folder(network.identity), network.config
+        weights = str(folder / names.WEIGHTS_FILE) if config.tracking.save_weights else ""
+        checkpoint = str(folder / names.CHECKPOINT_FILE) if config.checkpoint.every_minutes else ""
+        return ToTrain(network.identity, config, weights, checkpoint)
+
+    def kept(self, identity: str) -> tracking.Outcome | None:
+        """What a network ended with, where the store does not have it yet."""
+        return outbox.find(self.folder(identity))
+
+    def keep(self, identity: str, outcome: tracking.Outcome, patience: float) -> None:
+        """Write down what a network ended with. Waits so many seconds for a disk that is full."""
+        folder = self.folder(identity)
+        retry.stored(partial(outbox.keep, folder, outcome), patience, folder)
+
+    def forget(self, identity: str) -> None:
+        """Remove all that is kept of a network but its lease."""
+        outbox.forget(self.folder(identity))
 
 
 def check_folder(config: Config) -> None:
@@ -30,17 +80,3 @@ def check_folder(config: Config) -> None:
         raise ConfigError(
             f"checkpoint.dir must be a folder that can be written to, got {config.checkpoint.dir}: {error.strerror}"
         ) from None
-
-
-def weight_files(networks: Sequence[Network], base: Path) -> list[str]:
-    """Where the weights of each network are written before they become an artifact; empty if none are kept."""
-    if not networks[0].config.tracking.save_weights:
-        return []
-    return [str(base / one.identity / names.WEIGHTS_FILE) for one in networks]
-
-
-def checkpoints(networks: Sequence[Network], base: Path) -> list[str]:
-    """Where each network is written down while it trains; empty if it is not."""
-    if not networks[0].config.checkpoint.every_minutes:
-        return []
-    return [str(base / one.identity / names.CHECKPOINT_FILE) for one in networks]

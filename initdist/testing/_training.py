@@ -46,12 +46,12 @@ def global_state(seed: int) -> Iterator[None]:
 def train(configs: Sequence[Config], device: torch.device = CPU) -> list[Trained]:
     """Train one stack in this process; the networks' ends in the order of the configs."""
     ended = [event for event in job.train(configs, device) if isinstance(event, Trained)]
-    assert sorted(one.result.network for one in ended) == list(range(len(configs)))
-    return sorted(ended, key=lambda one: one.result.network)
+    assert sorted(one.network for one in ended) == list(range(len(configs)))
+    return sorted(ended, key=lambda one: one.network)
 
 
 def facts(result: Result) -> dict[str, Any]:
-    """Everything of a result that must not depend on the stack or the machine: not its position, not its time."""
+    """Everything of a result that must not depend on the stack or the machine: not its time."""
     return {
         "stop_reason": result.stop_reason,
         "step": result.step,

@@ -6,7 +6,7 @@ Writer, a Reader (which the analysis uses too), and which process a run belongs 
 """
 
 from initdist.tracking.lookup import Finished, finished, finished_among, finished_runs
-from initdist.tracking.process import is_alive, is_dead, is_process, this_process
+from initdist.tracking.process import described, is_process, lives, this_process
 from initdist.tracking.reader import Reader, Row, Rows, reading
 from initdist.tracking.records import DatasetInfo, NetworkFacts, Outcome, Store, TrackingError
 from initdist.tracking.runs import (
@@ -39,14 +39,14 @@ __all__ = [
     "close_stale",
     "close_sweep",
     "code_tags",
+    "described",
     "existing",
     "finished",
     "finished_among",
     "finished_runs",
     "has_artifact",
-    "is_alive",
-    "is_dead",
     "is_process",
+    "lives",
     "open_sweep",
     "prepare",
     "reading",

@@ -1,4 +1,4 @@
-"""Which process owns a run that is still RUNNING."""
+"""Which process owns a run or a lease, and whether it lives."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-_TAG = re.compile(r".+:\d{1,10}:[^:\s]+")
+_PROC = Path("/proc/self")
+_TAG = re.compile(r"(?P<host>.+):(?P<pid>\d{1,10}):(?P<kernel>[^:\s-]*)-(?P<start>[^:\s]+)")
 
 
 @cache
 def this_process() -> str:
-    """`host:pid:start` of this process."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start(os.getpid())}"
+    """`host:pid:kernel-start` of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_kernel()}-{_start('self' if _PROC.exists() else os.getpid())}"
 
 
 def is_process(tag: str) -> bool:
@@ -23,31 +24,34 @@ def is_process(tag: str) -> bool:
     return _TAG.fullmatch(tag) is not None
 
 
-def is_dead(tag: str) -> bool:
-    """Whether a process of this host is gone. False for another host's, of which nothing is known."""
-    return _is_ours(tag) and not is_alive(tag)
+def lives(tag: str) -> bool | None:
+    """Whether a process still runs. None where that cannot be seen from here: on another host, or in a container."""
+    found = _TAG.fullmatch(tag)
+    if found is None or (found["host"], found["kernel"]) != (socket.gethostname(), _kernel()):
+        return None
+    if tag == this_process():
+        return True
+    if _PROC.exists() and _PROC.readlink().name != str(os.getpid()):
+        return None  # /proc is that of another container
+    return _start(int(found["pid"])) == found["start"]
 
 
-def is_alive(tag: str) -> bool:
-    """Whether a process of this host still runs. False for another host's, of which nothing is known."""
-    _, pid, start = tag.rsplit(":", 2) if _is_ours(tag) else ("", "0", "")
-    return _is_ours(tag) and _start(int(pid)) == start
+def described(tag: str) -> str:
+    """`host NAME, process 123`."""
+    found = _TAG.fullmatch(tag)
+    return f"host {found['host']}, process {found['pid']}" if found else tag
 
 
-def _is_ours(tag: str) -> bool:
-    return is_process(tag) and tag.rsplit(":", 2)[0] == socket.gethostname()
-
-
-def _start(pid: int) -> str:
+def _start(pid: int | str) -> str:
     """Something that tells this process from a later one with the same number; empty if there is none.
 
     A process that has ended and that its parent has not asked after (a zombie) is none.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return "" if fields[0] in "ZX" else f"{fields[19]}-{_boot()}"
+        return "" if fields[0] in "ZX" else fields[19]
     except OSError:
-        if Path("/proc/self/stat").exists():
+        if _PROC.exists():
             return ""
     listed = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     state, _, start = listed.stdout.strip().partition(" ")
@@ -55,9 +59,10 @@ def _start(pid: int) -> str:
 
 
 @cache
-def _boot() -> str:
-    """Numbers of processes and their starts begin anew when the machine does."""
+def _kernel() -> str:
+    """Numbers of processes and their starts begin anew when the machine does, and in each container."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{boot}.{Path('/proc/self/ns/pid').readlink().name.strip('pid:[]')}"
     except OSError:
         return ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 from initdist import names, provenance
-from initdist.tracking.process import is_alive, is_dead, this_process
+from initdist.tracking.process import lives, this_process
 from initdist.tracking.records import Store, TrackingError
 from initdist.tracking.store import client
 
@@ -40,15 +40,15 @@ def search(store: Store, condition: str) -> Iterator[Any]:
             return
 
 
-def stale(store: Store) -> list[Any]:
-    """RUNNING runs of dead processes of this host."""
-    running = search(store, "attributes.status = 'RUNNING'")
-    return [run for run in running if is_dead(run.data.tags.get(names.PROCESS, ""))]
+def stale(store: Store, gone: Collection[str] = ()) -> list[Any]:
+    """RUNNING runs of processes that are seen from here to be dead, or that are known to be gone."""
+    owned = ((run, run.data.tags.get(names.PROCESS, "")) for run in search(store, "attributes.status = 'RUNNING'"))
+    return [run for run, owner in owned if owner in gone or lives(owner) is False]
 
 
-def close_stale(store: Store) -> int:
+def close_stale(store: Store, gone: Collection[str] = ()) -> int:
     """End these as KILLED; returns how many."""
-    closed = stale(store)
+    closed = stale(store, gone)
     for run in closed:
         client(store.uri).set_terminated(run.info.run_id, "KILLED")
     return len(closed)
@@ -157,4 +157,4 @@ def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, fl
 
 def _is_anothers(run: Any) -> bool:
     owner = run.data.tags.get(names.PROCESS, "")
-    return run.info.status == "RUNNING" and owner != this_process() and is_alive(owner)
+    return run.info.status == "RUNNING" and owner != this_process() and lives(owner) is True

@@ -1,12 +1,13 @@
 """Train one stack from its configs and measure each network at its end: the middle of the experiment, without I/O.
 
-Yields `Progress` after every epoch and one `Trained` a network, all plain values that can travel between processes.
+Yields an `Epoch` after every epoch and one `Trained` a network. Both name networks by their positions in the stack.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -18,7 +19,6 @@ from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.data.datasets import Description
 from initdist.errors import ConfigError
-from initdist.events import Progress
 from initdist.stacks import optim, outline, precision, stack
 from initdist.stacks.losses import LOSSES
 from initdist.stacks.optim import Optimizer
@@ -26,6 +26,14 @@ from initdist.stacks.stack import Stack
 from initdist.training.checkpoint import State
 from initdist.training.loop import Plan, fit
 from initdist.training.observer import Kept, Observer, Record, Trained, recorded_epochs
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Where the running networks stand after an epoch: position -> mean batch loss."""
+
+    epoch: int
+    batch_loss: dict[int, float]
 
 
 @cache
@@ -61,7 +69,7 @@ def _shape(result: object) -> tuple[int, ...] | str:
 
 def train(
     configs: Sequence[Config], device: torch.device, states: Sequence[State] = (), every: float = 0.0
-) -> Iterator[Progress | Trained | Kept]:
+) -> Iterator[Epoch | Trained | Kept]:
     """Train networks whose configs differ only in stackable axes, as one stack on a device.
 
     From their beginning, or from states that they were in at the end of one and the same epoch. With `every`, yields
@@ -102,9 +110,8 @@ def train(
     kept = time.perf_counter()
     for snapshot in snapshots:
         running = snapshot.running
-        yield Progress(
-            tuple(snapshot.members[k] for k in running), snapshot.epoch, tuple(snapshot.batch_loss[running].tolist())
-        )
+        losses = snapshot.batch_loss[running].tolist()
+        yield Epoch(snapshot.epoch, dict(zip((snapshot.members[k] for k in running), losses, strict=True)))
         yield from observer.observe(snapshot)
         if every and time.perf_counter() - kept >= every:
             yield from (observer.state(snapshot, k) for k in running if k not in snapshot.ended)

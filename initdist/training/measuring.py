@@ -6,7 +6,7 @@ One way for both, so that a value does not depend on when it was computed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from initdist import measures, names
-from initdist.config.schema import Config
 from initdist.data import datasets, stack_data
 from initdist.errors import UserError
-from initdist.events import Measured, Measurement, MeasureTask, Refused
+from initdist.events import Measured, Measurement, MeasureTask, Refused, ToMeasure
 from initdist.measures import MeasureInputs
 from initdist.stacks import memory, precision, stack, weights
 from initdist.stacks.losses import LOSSES
@@ -36,35 +35,33 @@ def measure(subject: MeasureInputs) -> list[Measurement]:
 
 def afterwards(task: MeasureTask, device: torch.device) -> Iterator[Measured | Refused]:
     """Measure trained networks from their files, as one stack. One that is not what it should be is refused alone."""
-    found: dict[int, Parameters] = {}
-    for i, (config, file, theta0) in enumerate(zip(task.configs, task.weight_files, task.theta0, strict=True)):
+    networks: list[ToMeasure] = []
+    parameters: list[Parameters] = []
+    for network in task.networks:
         try:
-            found[i] = _checked(config, Path(file), theta0)
+            parameters.append(_checked(network))
+            networks.append(network)
         except UserError as error:
-            yield Refused(task.networks[i], str(error))
+            yield Refused(network.identity, str(error))
 
     def part(positions: list[int]) -> list[Measurement]:
-        crossings = [task.crossings[i] for i in positions] if task.crossings else []
-        return measure(_subject([task.configs[i] for i in positions], [found[i] for i in positions], crossings, device))
+        return measure(_subject([networks[i] for i in positions], [parameters[i] for i in positions], device))
 
-    for i, measurement in zip(found, memory.in_halves(part, list(found)) if found else (), strict=True):
-        yield Measured(task.networks[i], measurement)
-
-
-def _checked(config: Config, file: Path, theta0: str) -> Parameters:
-    """The parameters in a file. Raises UserError if they are not this config's, or it does not begin as it should."""
-    about = datasets.describe(config.dataset)
-    initial = stack.build([config], about.input_shape, about.classes, torch.device("cpu")).network(0)
-    weights.check_start(initial, theta0)
-    return weights.load(file, {name: p.shape for name, p in initial.items()})
+    found = memory.in_halves(part, list(range(len(networks)))) if networks else ()
+    for network, measurement in zip(networks, found, strict=True):
+        yield Measured(network.identity, measurement)
 
 
-def _subject(
-    configs: Sequence[Config],
-    parameters: Sequence[Parameters],
-    crossings: Sequence[Mapping[str, float]],
-    device: torch.device,
-) -> MeasureInputs:
+def _checked(network: ToMeasure) -> Parameters:
+    """A network's parameters. Raises UserError if they are not its config's, or it does not begin as it should."""
+    about = datasets.describe(network.config.dataset)
+    initial = stack.build([network.config], about.input_shape, about.classes, torch.device("cpu")).network(0)
+    weights.check_start(initial, network.theta0)
+    return weights.load(Path(network.weights), {name: p.shape for name, p in initial.items()})
+
+
+def _subject(networks: Sequence[ToMeasure], parameters: Sequence[Parameters], device: torch.device) -> MeasureInputs:
+    configs = [network.config for network in networks]
     precision.prepare(configs[0].numerics)
     samples = stack_data.build(configs, device)
     about = samples.shared.description
@@ -77,7 +74,7 @@ def _subject(
         LOSSES[configs[0].loss.name].loss,
         configs[0].measures,
         [config.seeds.init for config in configs],
-        crossings,
+        [network.crossings for network in networks],
     )
 
 

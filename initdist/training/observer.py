@@ -32,6 +32,7 @@ CORRECT_SAMPLES = 20_000
 class Trained:
     """One network's result and its trained parameters, on the CPU."""
 
+    network: int  # its position in the stack
     result: Result
     parameters: Parameters
 
@@ -40,7 +41,7 @@ class Trained:
 class Kept:
     """Where a network stands, to go on from later."""
 
-    network: int
+    network: int  # its position in the stack
     state: State
 
 
@@ -221,11 +222,10 @@ class Observer:
         )
         measured = measuring.measure(subject)
         for i, k in enumerate(positions):
-            record = self._record(snapshot, k)
+            member, record = snapshot.members[k], self._record(snapshot, k)
             result = Result(
-                network=snapshot.members[k],
                 stop_reason=snapshot.ended[k],
-                converged=stopping.converged(self.configs[snapshot.members[k]].stop, snapshot.ended[k]),
+                converged=stopping.converged(self.configs[member].stop, snapshot.ended[k]),
                 step=snapshot.step,
                 metrics={
                     **values[k],
@@ -239,6 +239,6 @@ class Observer:
                 seconds=record.seconds,
                 measured=measured[i],
                 graphs=snapshot.graphs,
-                correct=self.correct.pop(snapshot.members[k], b""),
+                correct=self.correct.pop(member, b""),
             )
-            yield Trained(result, trained.network(i))
+            yield Trained(member, result, trained.network(i))

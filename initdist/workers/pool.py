@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,7 +23,7 @@ from typing import Any
 from initdist import cores
 from initdist.config.schema import Config, NumericsConfig
 from initdist.errors import DeviceError, UserError
-from initdist.events import Done, Event, Failed, Measured, MeasureTask, Refused, Result, Task
+from initdist.events import Done, Event, Failed, Measured, MeasureTask, Refused, Result, Task, ToTrain
 from initdist.workers import partition
 
 _COMPILERS = ("g++", "clang++", "c++")
@@ -65,7 +65,7 @@ class _Worker:
     connection: Connection
     device: str
     busy: bool = False
-    left: set[int] = field(default_factory=set)  # networks of its stack that have not ended
+    left: set[str] = field(default_factory=set)  # networks of its stack that have not ended
 
 
 class Pool:
@@ -76,23 +76,18 @@ class Pool:
         self._workers: list[_Worker] = []
         self.devices = self._resolve(device, workers)
 
-    def train(
-        self,
-        configs: Sequence[Config],
-        weight_files: Sequence[str] = (),
-        checkpoints: Sequence[str] = (),
-        fingerprint: str = "",
-    ) -> Iterator[Event]:
-        """Train networks whose configs differ only in stackable axes; events refer to their positions.
+    def train(self, networks: Sequence[ToTrain], fingerprint: str = "") -> Iterator[Event]:
+        """Train networks whose configs differ only in stackable axes.
 
         A network whose checkpoint is there goes on from it. With the fingerprint of the data that they were planned
         with, other data fails them.
 
         An exception, or the death of a process, fails the networks of its stack alone.
         """
-        if not configs:
+        if not networks:
             return
-        queue = [replace(task, fingerprint=fingerprint) for task in self._stacks(configs, weight_files, checkpoints)]
+        parts = self.parts([network.config for network in networks])
+        queue = [Task(tuple(networks[i] for i in part), fingerprint) for part in parts]
         yield from self.work(queue, len(queue))
 
     def parts(self, configs: Sequence[Config]) -> list[tuple[int, ...]]:
@@ -183,17 +178,6 @@ class Pool:
             unused.remove(worker.device)
         return unused
 
-    def _stacks(self, configs: Sequence[Config], weight_files: Sequence[str], checkpoints: Sequence[str]) -> list[Task]:
-        return [
-            Task(
-                part,
-                tuple(configs[i] for i in part),
-                tuple(weight_files[i] for i in part if weight_files),
-                tuple(checkpoints[i] for i in part if checkpoints),
-            )
-            for part in self.parts(configs)
-        ]
-
     def _start(self, device: str) -> _Worker:
         ours, theirs = multiprocessing.Pipe()
         context: Any = multiprocessing.get_context(_METHOD)
@@ -221,7 +205,7 @@ class Pool:
         task = next(queue, None)
         worker.busy = task is not None
         if task is not None:
-            worker.left = set(task.networks)
+            worker.left = {network.identity for network in task.networks}
             with contextlib.suppress(OSError):  # it is gone: the next look at its connection finds that
                 worker.connection.send(task)
 

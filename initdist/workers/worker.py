@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing import parent_process
@@ -24,7 +25,7 @@ from initdist.config import families
 from initdist.config.schema import Config
 from initdist.data import datasets
 from initdist.errors import ConfigError, DatasetError, DeviceError, UserError
-from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task
+from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task, ToTrain
 from initdist.stacks import memory, optim, outline, stack, weights
 from initdist.training import checkpoint, epochs, job, measuring, observer
 from initdist.training.checkpoint import State
@@ -136,19 +137,19 @@ def cuda_bytes(config: Config, parameters: int, activations: int, input_shape: t
 
 
 def _train(connection: Connection, task: Task, name: str) -> None:
-    waiting = [list(range(len(task.networks)))]  # stacks still to train: the task's own, and its halves
+    waiting = [list(task.networks)]  # stacks still to train: the task's own, and its halves
     try:
-        connection.send(Started(task.networks))
+        connection.send(Started(tuple(network.identity for network in task.networks)))
         device = _used(name)
         _check_data(task)
         while waiting:
             left = waiting.pop(0)
-            states = _states(task, left)
-            if len(alike := _alike(task, left, states)) > 1:
+            states = [_state(network) for network in left]
+            if len(alike := _alike(left, states)) > 1:
                 waiting[:0] = alike
                 continue
             try:
-                _train_stack(connection, task, left, states, device)
+                _train_stack(connection, left, states, device)
             except Exception as error:
                 if not memory.exhausted(error) or len(left) == 1:
                     waiting.insert(0, left)
@@ -159,8 +160,7 @@ def _train(connection: Connection, task: Task, name: str) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:  # whatever went wrong in one stack must not take the others with it
-        remaining = sorted(task.networks[i] for part in waiting for i in part)
-        connection.send(Failed(tuple(remaining), _why(error)))
+        connection.send(Failed(tuple(network.identity for part in waiting for network in part), _why(error)))
     connection.send(Done())
 
 
@@ -172,7 +172,7 @@ def _why(error: Exception) -> str:
 
 
 def _measure(connection: Connection, task: MeasureTask, name: str) -> None:
-    left = set(task.networks)
+    left = {network.identity for network in task.networks}
     try:
         for event in measuring.afterwards(task, _used(name)):
             connection.send(event)
@@ -186,60 +186,54 @@ def _measure(connection: Connection, task: MeasureTask, name: str) -> None:
 
 def _check_data(task: Task) -> None:
     """Raises DatasetError if the data is no longer what the networks' identities were made from."""
-    found = datasets.describe(task.configs[0].dataset)
+    found = datasets.describe(task.networks[0].config.dataset)
     if task.fingerprint and found.fingerprint != task.fingerprint:
         raise DatasetError(
             f"dataset {found.name} must stay as it was when the command began, got other content in {found.source}"
         )
 
 
-def _states(task: Task, positions: list[int]) -> list[State | None]:
-    """Where networks stood when they were last written down; None for those that begin."""
-    if not task.checkpoints:
-        return [None] * len(positions)
-    found: list[State | None] = []
-    for file in (Path(task.checkpoints[i]) for i in positions):
-        try:
-            found.append(checkpoint.load(file, file.parent.name))
-        except checkpoint.CheckpointError as error:
-            print(f"initdist: {error}. The network is trained from its beginning", file=sys.stderr, flush=True)
-            file.unlink(missing_ok=True)
-            found.append(None)
-    return found
+def _state(network: ToTrain) -> State | None:
+    """Where a network stood when it was last written down; None for one that begins."""
+    if not network.checkpoint:
+        return None
+    file = Path(network.checkpoint)
+    try:
+        return checkpoint.load(file, network.identity)
+    except checkpoint.CheckpointError as error:
+        print(f"initdist: {error}. The network is trained from its beginning", file=sys.stderr, flush=True)
+        file.unlink(missing_ok=True)
+        return None
 
 
-def _alike(task: Task, positions: list[int], states: list[State | None]) -> list[list[int]]:
-    """The positions of networks that are equally far and take the same kind of step: these can train as one stack."""
-    alike: dict[tuple[int, bool], list[int]] = {}
-    for position, state in zip(positions, states, strict=True):
-        key = state.epoch if state else 0, optim.descends(task.configs[position])
-        alike.setdefault(key, []).append(position)
+def _alike(networks: Sequence[ToTrain], states: Sequence[State | None]) -> list[list[ToTrain]]:
+    """Those that are equally far and take the same kind of step: these can train as one stack."""
+    alike: dict[tuple[int, bool], list[ToTrain]] = {}
+    for network, state in zip(networks, states, strict=True):
+        key = state.epoch if state else 0, optim.descends(network.config)
+        alike.setdefault(key, []).append(network)
     return list(alike.values())
 
 
-def _train_stack(
-    connection: Connection, task: Task, left: list[int], states: list[State | None], device: torch.device
-) -> None:
-    """Train the networks at these positions of a task as one stack, and take from the list what has ended."""
-    members = tuple(left)
-    configs = [task.configs[i] for i in members]
-    codes = [_codes(state) for state in states]
-    every = 60 * configs[0].checkpoint.every_minutes if task.checkpoints else 0.0
+def _train_stack(connection: Connection, left: list[ToTrain], states: list[State | None], device: torch.device) -> None:
+    """Train networks as one stack, and take from the list what has ended."""
+    networks = tuple(left)
+    configs = [network.config for network in networks]
+    every = 60 * configs[0].checkpoint.every_minutes if networks[0].checkpoint else 0.0
     for event in job.train(configs, device, [state for state in states if state], every):
+        if isinstance(event, job.Epoch):
+            losses = {networks[i].identity: loss for i, loss in event.batch_loss.items()}
+            connection.send(Progress(event.epoch, losses))
+            continue
+        network, code = networks[event.network], _codes(states[event.network])
         if isinstance(event, observer.Kept):
-            _keep(Path(task.checkpoints[members[event.network]]), event.state, codes[event.network])
+            _keep(network, event.state, code)
             continue
-        if isinstance(event, Progress):
-            running = tuple(task.networks[members[i]] for i in event.networks)
-            connection.send(replace(event, networks=running))
-            continue
-        position = members[event.result.network]
-        if task.weight_files:
-            file, seconds = Path(task.weight_files[position]), configs[0].tracking.patience
+        if network.weights:
+            file, seconds = Path(network.weights), configs[0].tracking.patience
             retry.stored(partial(weights.save, event.parameters, event.result.theta0, file), seconds, file)
-        own = task.networks[position], codes[event.result.network]
-        connection.send(replace(event.result, network=own[0], code=own[1], device=_model(device)))
-        left.remove(position)
+        connection.send(replace(event.result, network=network.identity, code=code, device=_model(device)))
+        left.remove(network)
 
 
 def _model(device: torch.device) -> str:
@@ -253,10 +247,11 @@ def _codes(state: State | None) -> str:
     return "+".join(dict.fromkeys([*before, CODE]))
 
 
-def _keep(file: Path, state: State, code: str) -> None:
+def _keep(network: ToTrain, state: State, code: str) -> None:
     """Write a network down. Where the disk is full that is said, and its training goes on."""
+    file = Path(network.checkpoint)
     try:
-        checkpoint.save(file, file.parent.name, replace(state, record=state.record | {"code": code}))
+        checkpoint.save(file, network.identity, replace(state, record=state.record | {"code": code}))
     except OSError as error:
         if not retry.is_full(error):
             raise

@@ -152,13 +152,13 @@ def test_training_alone_and_stacked_is_equal_and_labels_stay_clean(name):
     assert torch.equal(samples.labels, clean)
 
     def results(some):
-        return [e.result for e in job.train(some, CPU) if isinstance(e, observer.Trained)]
+        return [e for e in job.train(some, CPU) if isinstance(e, observer.Trained)]
 
     stacked = {one.network: one for one in results(networks)}
     for i, config in enumerate(networks):
         (alone,) = results([config])
-        assert alone.metrics == stacked[i].metrics
-        assert "generalization_gap_noisy" not in alone.metrics
+        assert alone.result.metrics == stacked[i].result.metrics
+        assert "generalization_gap_noisy" not in alone.result.metrics
 
 
 def test_label_noise_leaves_the_inputs_alone():

@@ -21,9 +21,10 @@ from initdist import names, tracking
 from initdist.data import datasets
 from initdist.data.datasets import fashion_mnist, images, mnist
 from initdist.errors import ConfigError, DatasetError, UserError
-from initdist.events import Done, Failed, Result, Task
+from initdist.events import Done, Failed, Result, Task, ToTrain
 from initdist.stacks import weights
 from initdist.sweeps import leases, outbox, planning, session
+from initdist.sweeps.leases import Leases
 from initdist.tracking import Outcome, TrackingError
 from initdist.training import checkpoint
 from initdist.workers import worker
@@ -128,12 +129,12 @@ def outcome_of(given: dict[str, object], choices: tuple[str, ...]) -> str:
         assert " must " in refused
         return "refused"
     heard = Heard()
-    configs = tuple(network.config for network in networks)
-    worker._train(heard, Task(tuple(range(len(configs))), configs, (), (), networks[0].data.fingerprint), CPU)
+    asked = tuple(ToTrain(network.identity, network.config) for network in networks)
+    worker._train(heard, Task(asked, networks[0].data.fingerprint), CPU)
     assert isinstance(heard[-1], Done)
     assert not [event.error for event in heard if isinstance(event, Failed)]
     results = [event for event in heard if isinstance(event, Result)]
-    assert sorted(event.network for event in results) == list(range(len(configs)))
+    assert sorted(event.network for event in results) == sorted(network.identity for network in networks)
     for event in results:
         complete = {names.DISTANCE, names.TRAIN_LOSS, names.TEST_ERROR, names.GAP} <= event.metrics.keys()
         assert complete or event.stop_reason == names.STOP_DIVERGED
@@ -245,12 +246,13 @@ def test_any_claim_file_is_a_claim_or_none(tmp_path):
     def every(content):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
-        claimed = leases.elsewhere(tmp_path, ["abc"])
-        with leases.held(tmp_path, ["abc"], "this") as held:
-            assert held.mine == ({"abc"} - claimed)
+        claimed = Leases(tmp_path).elsewhere(["abc"])
+        with Leases(tmp_path).held(["abc"]) as mine:
+            assert mine == ({"abc"} - claimed.keys())
         assert file.exists() == bool(claimed)
-        if claimed:  # only one of another host stands
-            assert not content.decode(errors="replace").startswith(tracking.this_process().rpartition(":")[0] + ":")
+        if claimed:  # only one of another host or container stands
+            assert tracking.is_process(content.decode(errors="replace"))
+            assert tracking.lives(content.decode(errors="replace")) is None
 
     every()
 
@@ -259,7 +261,7 @@ def test_any_damaged_sweep_file_is_named(tmp_path):
     from tests.helpers import tiny
 
     store = tracking.Store("sqlite:////a", "x", "1")
-    opened = session.Sweep("s", store, "r", frozenset({"a"}), 1, True, frozenset(), "c")
+    opened = session.Sweep("s", store, "r", frozenset({"a"}), 1, True, frozenset())
     opened.save(tmp_path)
     file = tmp_path / session.FILE
     whole = file.read_bytes()

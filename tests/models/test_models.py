@@ -49,10 +49,10 @@ def trained(networks):
 @pytest.mark.parametrize(("name", "changes"), VARIANTS)
 def test_alone_and_in_any_stack_equal_bit_for_bit(name, changes):
     networks = configs(name, changes, 8)
-    together = {one.result.network: one for one in trained(networks)}
+    together = {one.network: one for one in trained(networks)}
     for part in ([5], [2, 0], [1, 2, 3, 4, 6]):
         for one in trained([networks[i] for i in part]):
-            other = together[part[one.result.network]]
+            other = together[part[one.network]]
             assert one.result.metrics == other.result.metrics
             assert one.result.history == other.result.history
             assert one.result.theta0 == other.result.theta0
@@ -62,9 +62,9 @@ def test_alone_and_in_any_stack_equal_bit_for_bit(name, changes):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_neighbour_that_diverges_does_no_harm(name):
     networks = configs(name, {}, 5)
-    calm = {one.result.network: one for one in trained(networks)}
+    calm = {one.network: one for one in trained(networks)}
     wild = configs(name, {"optimizer.lr": 1e30}, 1)[0]
-    beside = {one.result.network: one for one in trained([*networks, wild])}
+    beside = {one.network: one for one in trained([*networks, wild])}
     assert beside[5].result.stop_reason == "diverged"
     assert all(beside[i].result.metrics == calm[i].result.metrics for i in range(5))
 

@@ -10,7 +10,7 @@ from initdist.errors import DeviceError
 from initdist.stacks import recording, stack
 from initdist.stacks.losses import LOSSES
 from initdist.workers import pool
-from tests.helpers import CPU, make, tiny, train
+from tests.helpers import CPU, make, tiny, to_train, train
 
 SHAPE, CLASSES, BATCH = (1, 8, 8), 10, 13
 LOSS = LOSSES["cross_entropy"].loss
@@ -105,7 +105,7 @@ def test_tf32_is_what_is_asked_for_and_nothing_else(precision):
 
 def test_tf32_on_a_cpu_is_refused_before_anything_is_trained():
     with pytest.raises(DeviceError, match=r"numerics\.precision must be float32 or bfloat16 on a CPU, got tf32"):
-        next(pool.Pool("cpu", 1).train([tiny({"numerics.precision": "tf32"})]))
+        next(pool.Pool("cpu", 1).train(to_train([tiny({"numerics.precision": "tf32"})])))
 
 
 def test_compiling_without_a_compiler_is_refused_before_anything_is_trained(monkeypatch):
@@ -113,4 +113,4 @@ def test_compiling_without_a_compiler_is_refused_before_anything_is_trained(monk
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(DeviceError, match=r"numerics\.compile must be false where .* got true: install one of g\+\+"):
-        next(training.train([tiny({"numerics.compile": True})]))
+        next(training.train(to_train([tiny({"numerics.compile": True})])))

@@ -14,24 +14,25 @@ from initdist.sweeps.progress import Display, JobProgress
 from initdist.sweeps.summary import Counts, duration
 
 
-def result(network: int) -> Result:
-    return Result(network, "threshold", 10, {}, [], "", 0.0)
+def result(network: str) -> Result:
+    return Result("threshold", 10, {}, [], "", 0.0, network=network)
 
 
 def state(networks: int = 4) -> JobProgress:
-    return JobProgress([tiny({"stop.max_epochs": 100, "stop.train_loss": 0.01})] * networks)
+    config = tiny({"stop.max_epochs": 100, "stop.train_loss": 0.01})
+    return JobProgress({str(i): config for i in range(networks)})
 
 
 def test_a_state_counts_what_ended_and_what_runs() -> None:
     now = state()
     assert now.describe() == "0/4 networks"
-    now.update(Started((0, 1, 2)))
-    now.update(Progress((0, 1, 2), 40, (0.9, 0.012, 0.5)))
+    now.update(Started(("0", "1", "2")))
+    now.update(Progress(40, {"0": 0.9, "1": 0.012, "2": 0.5}))
     assert now.describe() == "0/4 networks, 3 running, epoch 40, loss 0.012-0.9"
-    now.update(Progress((1,), 88, (0.012,)))
-    now.update(result(0))
-    now.update(Failed((2,), "broken"))
-    assert (now.ended, set(now.running)) == ({0, 2}, {1})
+    now.update(Progress(88, {"1": 0.012}))
+    now.update(result("0"))
+    now.update(Failed(("2",), "broken"))
+    assert (now.ended, set(now.running)) == ({"0", "2"}, {"1"})
     assert now.describe() == "2/4 networks, 1 running, epoch 88, loss 0.012"
 
 
@@ -39,11 +40,11 @@ def test_the_fraction_rises_from_nothing_to_all() -> None:
     now = state(2)
     fractions = [now.fraction]
     for event in (
-        Progress((0, 1), 10, (1.0, 1.0)),
-        Progress((0, 1), 50, (0.1, 0.02)),
-        result(1),
-        Progress((0,), 100, (0.005,)),
-        result(0),
+        Progress(10, {"0": 1.0, "1": 1.0}),
+        Progress(50, {"0": 0.1, "1": 0.02}),
+        result("1"),
+        Progress(100, {"0": 0.005}),
+        result("0"),
     ):
         now.update(event)
         fractions.append(now.fraction)
@@ -54,7 +55,7 @@ def test_the_fraction_rises_from_nothing_to_all() -> None:
 @pytest.mark.parametrize("loss", [math.nan, math.inf, 0.0])
 def test_a_loss_that_is_no_number_is_shown_and_breaks_nothing(loss: float) -> None:
     now = state(1)
-    now.update(Progress((0,), 25, (loss,)))
+    now.update(Progress(25, {"0": loss}))
     assert now.fraction == pytest.approx(0.25)
     assert f"loss {loss:g}" in now.describe()
 
@@ -62,19 +63,19 @@ def test_a_loss_that_is_no_number_is_shown_and_breaks_nothing(loss: float) -> No
 def test_the_time_left_follows_from_the_fraction() -> None:
     now = state(2)
     now.started -= 30
-    now.update(result(0))
+    now.update(result("0"))
     assert now.describe() == "1/2 networks, about 30s left"
 
 
 def test_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
-    with Display("width", [tiny()] * 2, stream) as display:
-        display.show(Progress((0, 1), 1, (2.0, 1.0)))  # too soon for another line
+    with Display("width", {"0": tiny(), "1": tiny()}, stream) as display:
+        display.show(Progress(1, {"0": 2.0, "1": 1.0}))  # too soon for another line
         monkeypatch.setattr(bars.Lines, "seconds", 0.0)
-        display.show(Progress((0, 1), 2, (2.0, 1.0)))
-        display.show(result(0))
+        display.show(Progress(2, {"0": 2.0, "1": 1.0}))
+        display.show(result("0"))
         monkeypatch.setattr(bars.Lines, "seconds", 1000.0)
-        display.show(result(1))
+        display.show(result("1"))
     assert stream.getvalue().splitlines() == [
         "width: training 2 networks",
         "width: 0/2 networks, 2 running, epoch 2, loss 1-2",
@@ -89,8 +90,8 @@ def test_a_bar_on_a_terminal() -> None:
             return True
 
     stream = Terminal()
-    with Display("width", [tiny()], stream) as display:
-        display.show(result(0))
+    with Display("width", {"0": tiny()}, stream) as display:
+        display.show(result("0"))
     assert "width" in stream.getvalue()
     assert "1/1 networks" in stream.getvalue()
 

@@ -204,10 +204,10 @@ def test_a_killed_process_leaves_a_run_that_the_next_start_closes(store):
 
 def test_only_a_dead_process_of_this_host_is_dead():
     host, pid, start = process.this_process().rsplit(":", 2)
-    assert not process.is_dead(process.this_process())
-    assert process.is_dead(f"{host}:{pid}:{start}9")  # a later process with the same number
-    assert not process.is_dead(f"elsewhere:{pid}:1")
-    assert not process.is_dead("")
+    assert process.lives(process.this_process()) is True
+    assert process.lives(f"{host}:{pid}:{start}9") is False  # a later process with the same number
+    for unseen in (f"elsewhere:{pid}:{start}", f"{host}:{pid}:another-kernel{start}", f"elsewhere:{pid}:1", ""):
+        assert process.lives(unseen) is None
 
 
 def test_a_sweep_finds_its_parent_again(store):

@@ -1,6 +1,7 @@
 """Networks written down in the middle of their training, and what becomes of them from there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from initdist.stacks.optimizers import OPTIMIZERS
 from initdist.training import checkpoint, job, observer
 from initdist.training.checkpoint import CheckpointError, State
 from initdist.workers import worker
-from tests.helpers import CPU, assert_same, facts, tiny, train
+from tests.helpers import CPU, assert_same, facts, tiny, to_train, train
 
 VARIANTS = [
     *[(name, {}) for name in OPTIMIZERS],
@@ -62,7 +63,7 @@ def test_a_network_ends_as_if_nothing_had_happened(optimizer, changes, epoch, tm
     assert len(ended) == len(found)
     members = list(found)
     for one in ended:
-        assert_same(one, expected[members[one.result.network]])
+        assert_same(one, expected[members[one.network]])
 
 
 def test_without_an_interval_nothing_is_written_down():
@@ -132,9 +133,12 @@ class Heard(list):
     send = list.append
 
 
-def work(task) -> dict[int, Result]:
+def work(configs, checkpoints=()) -> dict[str, Result]:
     heard = Heard()
-    worker._train(heard, task, CPU)
+    networks = to_train(configs)
+    if checkpoints:
+        networks = [replace(one, checkpoint=str(file)) for one, file in zip(networks, checkpoints, strict=True)]
+    worker._train(heard, Task(tuple(networks)), CPU)
     assert isinstance(heard[0], Started)
     return {event.network: event for event in heard if isinstance(event, Result)}
 
@@ -144,12 +148,12 @@ def test_a_training_process_goes_on_from_where_each_network_stands(tmp_path, cap
     configs = networks(changes={"stop.train_loss": 0.0, "checkpoint.every_minutes": 1.0})
     configs.append(tiny({"seed": 7, "stop.max_epochs": EPOCHS, "stop.train_loss": 0.0}, "optimizer=momentum"))
     files = [tmp_path / f"{i}" / names.CHECKPOINT_FILE for i in range(4)]
-    expected = work(Task((0, 1, 2, 3), tuple(configs), ()))
+    expected = work(configs)
     for i, epoch in ((1, 2), (2, 4)):
         checkpoint.save(files[i], f"{i}", states(configs, epoch)[i])
     files[3].parent.mkdir()
     files[3].write_bytes(b"nothing of use")
-    found = work(Task((0, 1, 2, 3), tuple(configs), (), tuple(map(str, files))))
+    found = work(configs, files)
     assert {i: facts(one) for i, one in found.items()} == {i: facts(one) for i, one in expected.items()}
     assert f"checkpoint {files[3]} cannot be read" in capsys.readouterr().err
     assert not files[3].exists()
@@ -158,7 +162,7 @@ def test_a_training_process_goes_on_from_where_each_network_stands(tmp_path, cap
 def test_a_training_process_writes_networks_down_while_they_train(tmp_path):
     configs = networks(changes={"stop.train_loss": 0.0, "checkpoint.every_minutes": 1e-9})
     files = [tmp_path / f"{i}" / names.CHECKPOINT_FILE for i in range(3)]
-    work(Task((0, 1, 2), tuple(configs), (), tuple(map(str, files))))
+    work(configs, files)
     for i, file in enumerate(files):
         with safe_open(file, "pt") as opened:
             assert json.loads(opened.metadata()["initdist.state"])["epoch"] == EPOCHS - 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from initdist.data import stack_data
-from initdist.events import Failed, MeasureTask, Result
+from initdist.events import Failed, MeasureTask, Result, ToMeasure
 from initdist.stacks import losses, recording, weights
 from initdist.training import job, loop, measuring, observer
 from initdist.workers import pool
@@ -147,13 +147,13 @@ def test_networks_train_where_memory_is_short():
         free, _ = torch.cuda.mem_get_info(DEVICE)
         room = 4 * parameters * networks * 3  # enough for some of the copies that a step of all needs
         held = torch.empty(max(0, free - room - CONTEXT), dtype=torch.uint8, device=DEVICE)
-        events = list(training_pool.train(configs))
+        events = list(training_pool.train(helpers.to_train(configs)))
     finally:
         del held
         torch.cuda.empty_cache()
         training_pool.close()
     assert [event for event in events if isinstance(event, Failed)] == []
-    assert sorted(event.network for event in events if isinstance(event, Result)) == list(range(networks))
+    assert sorted(event.network for event in events if isinstance(event, Result)) == sorted(map(str, range(networks)))
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
@@ -172,12 +172,12 @@ def test_stacks_go_to_every_device():
     try:
         assert len(training_pool.devices) == torch.cuda.device_count()
         configs = differing("mlp", 8)
-        found = {e.network: e for e in training_pool.train(configs) if isinstance(e, Result)}
+        found = {e.network: e for e in training_pool.train(helpers.to_train(configs)) if isinstance(e, Result)}
         assert len(training_pool._workers) == min(8, torch.cuda.device_count())
     finally:
         training_pool.close()
     for i, one in enumerate(helpers.train(configs)):
-        assert found[i].metrics["distance_from_init"] == pytest.approx(
+        assert found[str(i)].metrics["distance_from_init"] == pytest.approx(
             one.result.metrics["distance_from_init"], rel=0.02
         )
 
@@ -198,8 +198,8 @@ def test_measures_long_after_a_training_are_those_at_its_end(tmp_path):
     files = [tmp_path / f"{i}.safetensors" for i in range(len(ended))]
     for one, file in zip(ended, files, strict=True):
         weights.save(one.parameters, one.result.theta0, file)
-    theta0 = tuple(one.result.theta0 for one in ended)
-    task = MeasureTask(tuple(range(len(ended))), tuple(configs), tuple(map(str, files)), theta0)
+    each = zip(configs, files, ended, strict=True)
+    task = MeasureTask(tuple(ToMeasure(file.stem, c, str(file), one.result.theta0, {}) for c, file, one in each))
     measured = list(measuring.afterwards(task, DEVICE))
     for one, after in zip(ended, measured, strict=True):
         expected = one.result.measured.metrics

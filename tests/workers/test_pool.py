@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import assert_same, facts, make, tiny, train
+from helpers import assert_same, facts, make, tiny, to_train, train
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -37,42 +37,44 @@ def seeds(count: int, changes: dict[str, Any] | None = None) -> list[Config]:
     return [tiny({"seed": seed} | (changes or {})) for seed in range(count)]
 
 
-def results(events: Sequence[Event]) -> dict[int, Result]:
+def results(events: Sequence[Event]) -> dict[str, Result]:
     found = [event for event in events if isinstance(event, Result)]
     assert len({one.network for one in found}) == len(found)
     return {one.network: one for one in found}
 
 
-def failures(events: Sequence[Event]) -> dict[int, str]:
+def failures(events: Sequence[Event]) -> dict[str, str]:
     return {network: one.error for one in events if isinstance(one, Failed) for network in one.networks}
 
 
 def test_every_network_comes_back_with_its_own_result_and_weights(two: pool.Pool, tmp_path: Path) -> None:
     configs = [tiny({"seed": i, "noise.level": 0.5 * (i % 2), "optimizer.lr": 0.1 / (i + 1)}) for i in range(5)]
     files = [tmp_path / str(i) / "weights.safetensors" for i in range(5)]
-    events = list(two.train(configs, [str(file) for file in files]))
+    events = list(two.train(to_train(configs, files)))
     found = results(events)
-    assert sorted(found) == list(range(5))
+    assert sorted(found) == list("01234")
     here = train(configs)
     for network, expected in enumerate(here):
-        weights = observer.Trained(found[network], load_file(files[network]))
+        weights = observer.Trained(network, found[str(network)], load_file(files[network]))
         assert_same(weights, expected)
         with safe_open(files[network], "pt") as file:
             assert file.metadata() == {names.THETA0: expected.result.theta0}
 
 
 def test_events_come_in_order(two: pool.Pool) -> None:
-    events = list(two.train(seeds(4)))
+    events = list(two.train(to_train(seeds(4))))
     started = [set(one.networks) for one in events if isinstance(one, Started)]
-    assert sorted(map(sorted, started)) == [[0, 1], [2, 3]]
-    for network in range(4):
+    assert sorted(map(sorted, started)) == [["0", "1"], ["2", "3"]]
+    for network in "0123":
         mine = [one for one in events if network in _about(one)]
         assert isinstance(mine[0], Started)
         assert [one.epoch for one in mine if isinstance(one, Progress)] == [0, 1, 2, 3]
         assert isinstance(mine[-1], Result)
 
 
-def _about(event: Event) -> tuple[int, ...]:
+def _about(event: Event) -> tuple[str, ...]:
+    if isinstance(event, Progress):
+        return tuple(event.batch_loss)
     return (event.network,) if isinstance(event, Result) else event.networks
 
 
@@ -81,27 +83,27 @@ def test_a_rerun_is_equal_bit_for_bit(two: pool.Pool, tmp_path: Path) -> None:
     runs = []
     for run in ("first", "second"):
         files = [tmp_path / run / f"{i}.safetensors" for i in range(3)]
-        found = results(list(two.train(configs, [str(file) for file in files])))
-        runs.append([(repr(facts(found[i])), files[i].read_bytes()) for i in range(3)])
+        found = results(list(two.train(to_train(configs, files))))
+        runs.append([(repr(facts(found[str(i)])), files[i].read_bytes()) for i in range(3)])
     assert runs[0] == runs[1]
 
 
 def test_no_networks_no_events_and_no_weights_where_none_are_wanted(two: pool.Pool, tmp_path: Path) -> None:
     assert list(two.train([])) == []
-    assert len(results(list(two.train(seeds(1))))) == 1
+    assert len(results(list(two.train(to_train(seeds(1)))))) == 1
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_in_one_stack_fails_only_its_networks(two: pool.Pool, tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("a file where a folder should be")
-    files = [str(tmp_path / ("blocked" if i == 0 else "free") / f"{i}.safetensors") for i in range(4)]
-    events = list(two.train(seeds(4), files))
-    assert sorted(results(events)) == [2, 3]
+    files = [tmp_path / ("blocked" if i == 0 else "free") / f"{i}.safetensors" for i in range(4)]
+    events = list(two.train(to_train(seeds(4), files)))
+    assert sorted(results(events)) == ["2", "3"]
     failed = failures(events)
-    assert sorted(failed) == [0, 1]  # the stack of 0 and 1
-    assert "Traceback" in failed[0]
-    assert re.search(r"(FileExists|NotADirectory)Error: .*blocked", failed[0])
-    assert sorted(results(list(two.train(seeds(4))))) == [0, 1, 2, 3]  # the process lives on
+    assert sorted(failed) == ["0", "1"]  # the stack of 0 and 1
+    assert "Traceback" in failed["0"]
+    assert re.search(r"(FileExists|NotADirectory)Error: .*blocked", failed["0"])
+    assert sorted(results(list(two.train(to_train(seeds(4)))))) == list("0123")  # the process lives on
 
 
 def test_a_killed_process_fails_only_its_networks_and_the_next_stacks_train() -> None:
@@ -109,28 +111,28 @@ def test_a_killed_process_fails_only_its_networks_and_the_next_stacks_train() ->
     lone = pool.Pool("cpu", workers=1)
     events: list[Event] = []
     try:
-        for event in lone.train(seeds(3, wide)):
+        for event in lone.train(to_train(seeds(3, wide))):
             if isinstance(event, Started) and not events:
                 os.kill(lone._workers[0].process.pid, signal.SIGKILL)
             events.append(event)
     finally:
         lone.close()
-    assert [one.networks for one in events if isinstance(one, Started)] == [(0,), (1,), (2,)]
-    assert failures(events) == {0: "the training process ended by signal 9"}
-    assert sorted(results(events)) == [1, 2]
+    assert [one.networks for one in events if isinstance(one, Started)] == [("0",), ("1",), ("2",)]
+    assert failures(events) == {"0": "the training process ended by signal 9"}
+    assert sorted(results(events)) == ["1", "2"]
 
 
 def test_the_neighbours_of_a_killed_process_finish() -> None:
     both = pool.Pool("cpu", workers=2)
     events: list[Event] = []
     try:
-        for event in both.train(seeds(4, {"stop.max_epochs": 150, "stop.train_loss": 0.0})):
-            if isinstance(event, Started) and 2 in event.networks:
-                (owner,) = [worker for worker in both._workers if 2 in worker.left]
+        for event in both.train(to_train(seeds(4, {"stop.max_epochs": 150, "stop.train_loss": 0.0}))):
+            if isinstance(event, Started) and "2" in event.networks:
+                (owner,) = [worker for worker in both._workers if "2" in worker.left]
                 os.kill(owner.process.pid, signal.SIGKILL)
             events.append(event)
-        assert failures(events) == dict.fromkeys((2, 3), "the training process ended by signal 9")
-        assert sorted(results(events)) == [0, 1]
+        assert failures(events) == dict.fromkeys("23", "the training process ended by signal 9")
+        assert sorted(results(events)) == ["0", "1"]
     finally:
         both.close()
 
@@ -138,11 +140,11 @@ def test_the_neighbours_of_a_killed_process_finish() -> None:
 def test_a_process_that_died_between_two_jobs_is_replaced() -> None:
     both = pool.Pool("cpu", workers=2)
     try:
-        assert len(results(list(both.train(seeds(2))))) == 2
+        assert len(results(list(both.train(to_train(seeds(2)))))) == 2
         process = both._workers[0].process
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        events = list(both.train(seeds(2)))
+        events = list(both.train(to_train(seeds(2))))
         assert failures(events) == {}
         assert len(results(events)) == 2
     finally:
@@ -152,10 +154,10 @@ def test_a_process_that_died_between_two_jobs_is_replaced() -> None:
 def test_an_abandoned_job_does_not_talk_into_the_next() -> None:
     lone = pool.Pool("cpu", workers=1)
     try:
-        for event in lone.train(seeds(2, {"stop.max_epochs": 1000, "stop.train_loss": 0.0})):
+        for event in lone.train(to_train(seeds(2, {"stop.max_epochs": 1000, "stop.train_loss": 0.0}))):
             if isinstance(event, Progress):
                 break
-        events = list(lone.train(seeds(2, {"model.width": 8})))
+        events = list(lone.train(to_train(seeds(2, {"model.width": 8}))))
         assert [one.epoch for one in events if isinstance(one, Progress)] == [0, 1, 2, 3]
         assert len(results(events)) == 2
     finally:
@@ -164,7 +166,7 @@ def test_an_abandoned_job_does_not_talk_into_the_next() -> None:
 
 def test_a_closed_pool_has_no_processes() -> None:
     one = pool.Pool("cpu", workers=1)
-    list(one.train(seeds(1)))
+    list(one.train(to_train(seeds(1))))
     (process,) = [worker.process for worker in one._workers]
     one.close()
     assert process.exitcode is not None
@@ -207,13 +209,15 @@ from hydra import compose, initialize_config_dir
 from initdist import paths
 from initdist.cli import compose as ours
 from initdist.config import expansion
+from initdist.events import ToTrain
 from initdist.workers import pool
 ours.register()
 with initialize_config_dir(paths.conf_dir(), version_base="1.3"):
     changes = ["model.width=8", "dataset.train_size=64", "stop.max_epochs=2", "vary.seed=[0,1]", "device=cpu"]
     cfg = compose("config", overrides=changes)
 training = pool.shared("cpu", 2)
-for event in training.train(expansion.networks(cfg)):
+networks = [ToTrain(str(i), config) for i, config in enumerate(expansion.networks(cfg))]
+for event in training.train(networks):
     print(type(event).__name__)
 print("heavy:", *sorted({{"torch", "torchvision", "sklearn"}} & set(sys.modules)))
 print("main:", __spec__, bool(__file__))

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from initdist.events import Done, Failed, Result, Started, Task
+from initdist.events import Done, Failed, Result, Started, Task, ToTrain
 from initdist.stacks.stack import Stack
 from initdist.training import observer
 from initdist.workers import worker
 from tests.helpers import CPU, facts, tiny
 
-NETWORKS = (7, 3, 5, 11, 2)
+NETWORKS = ("7", "3", "5", "11", "2")
 
 
 class Heard(list):
@@ -18,13 +18,13 @@ class Heard(list):
 
 def run(configs) -> Heard:
     heard = Heard()
-    worker._train(heard, Task(NETWORKS, tuple(configs), ()), CPU)
+    worker._train(heard, Task(tuple(map(ToTrain, NETWORKS, configs))), CPU)
     assert isinstance(heard[0], Started)
     assert isinstance(heard[-1], Done)
     return heard
 
 
-def results(heard) -> dict[int, Result]:
+def results(heard) -> dict[str, Result]:
     return {event.network: event for event in heard if isinstance(event, Result)}
 
 
@@ -58,7 +58,7 @@ ERRORS = [
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_stack_that_does_not_fit_is_halved_and_nothing_is_lost(monkeypatch, error):
     expected = results(run(configs()))
-    assert expected[11].stop_reason == "threshold"
+    assert expected["11"].stop_reason == "threshold"
     short_of_memory(monkeypatch, most=2, after=3, error=error)  # two steps an epoch: in the second epoch
     heard = run(configs())
     assert not [event for event in heard if isinstance(event, Failed)]
@@ -74,15 +74,15 @@ def test_networks_that_do_not_fit_one_by_one_fail_and_say_why(monkeypatch):
     (failed,) = [event for event in heard if isinstance(event, Failed)]
     assert "CUDA out of memory" in failed.error
     assert sorted([*failed.networks, *results(heard)]) == sorted(NETWORKS)
-    assert list(results(heard)) == [11]
+    assert list(results(heard)) == ["11"]
 
 
 def test_another_error_is_not_tried_again(monkeypatch):
     short_of_memory(monkeypatch, most=2, after=3, error=RuntimeError("shapes cannot be multiplied"))
     heard = run(configs())
     (failed,) = [event for event in heard if isinstance(event, Failed)]
-    assert sorted(failed.networks) == sorted(set(NETWORKS) - {11})
-    assert list(results(heard)) == [11]
+    assert sorted(failed.networks) == sorted(set(NETWORKS) - {"11"})
+    assert list(results(heard)) == ["11"]
 
 
 def test_the_points_of_a_history_are_of_part_of_the_test_set(monkeypatch):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from initdist import names
-
-if TYPE_CHECKING:
-    from multirun_analysis.stats.regression.ols import Interval
 
 OVER_SQRT_N = names.measure("distance_over_sqrt_n")
 NORM = "distance_from_origin"  # sqrt(measure/param_norm)
@@ -126,7 +123,17 @@ def together(items: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
-def interval(item: float | None, around: Interval | None, scale: float = 1.0) -> str:
+class Ends(Protocol):
+    """Of an interval, whichever statistic it is of."""
+
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
+
+def interval(item: float | None, around: Ends | None, scale: float = 1.0) -> str:
     """`0.83 [0.55, 1.10]`, without brackets where there is no interval."""
     text = number(None if item is None else scale * item)
     return text if around is None else f"{text} [{number(scale * around.low)}, {number(scale * around.high)}]"

@@ -38,16 +38,9 @@ def network_configs(*overrides: str) -> list[Config]:
     One config, or several where `vary` is given. Raises ConfigError for a value that breaks its rule, and Hydra's own
     errors for a key that does not exist.
     """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-
     from initdist.cli import compose
-    from initdist.config import expansion
-    from initdist.paths import conf_dir
 
-    compose.register()
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return expansion.networks(hydra_compose("config", overrides=list(overrides)))
+    return compose.configs(*overrides)
 
 
 def train_networks(

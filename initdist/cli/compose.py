@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -15,7 +16,7 @@ from initdist import models
 from initdist.cli import messages
 from initdist.config import expansion, families, schema
 from initdist.errors import ConfigError
-from initdist.paths import store_uri
+from initdist.paths import conf_dir, store_uri
 
 GROUPS = {
     "dataset": schema.DatasetConfig,
@@ -42,6 +43,13 @@ def chosen() -> dict[str, dict[str, type]]:
     """The groups whose members have configs of their own: group -> name -> config."""
     optimizers = families.family("optimizers").sound()
     return {"model": models.schemas(), "optimizer": {name: one.Config for name, one in optimizers.items()}}
+
+
+def configs(*overrides: str) -> list[schema.Config]:
+    """Those that a command line would describe."""
+    register()
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        return expansion.networks(compose("config", overrides=list(overrides)))
 
 
 def keys() -> Iterator[str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from initdist.api import network_configs
+from initdist.cli import compose
 from initdist.config import families, validation
 from initdist.config.schema import Config
 from initdist.measures import REGISTRY
@@ -55,7 +55,7 @@ def check(family: str, name: str, **values: Any) -> None:
 
 def _config(family: str, name: str, values: dict[str, Any]) -> Config:
     """A small network's config that names the member."""
-    (config,) = network_configs(*BASE)
+    (config,) = compose.configs(*BASE)
     member = families.family(family)[name]
     if family == "models":
         config.model = member.Config(**{"name": name, "width": 8} | values)

@@ -483,12 +483,6 @@ def test_a_model_name_that_is_not_the_chosen_model_is_refused() -> None:
         planning.networks(unresolved({"model.name": "mpl"}))
 
 
-def test_the_plan_leaves_out_repetitions() -> None:
-    fixed = {f"seeds.{stream}": 0 for stream in ("init", "data", "noise", "order")}
-    assert len(planning.networks(unresolved({"vary.seed": [1, 2]}))) == 2
-    assert len(planning.networks(unresolved({"vary.seed": [1, 2]} | fixed))) == 1
-
-
 def test_the_name_for_people() -> None:
     (one,) = planning.networks(unresolved({"model.width": 64, "noise.level": 0.5, "seed": 3}))
     assert one.name == "mlp w64 n1280 p0.5 s3"

@@ -5,6 +5,7 @@ Every Hydra application on the machine scans this file, so it imports only what 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 if TYPE_CHECKING:
     from initdist.sweeps.planning import Job
@@ -143,6 +145,9 @@ class FusedSweeper(BasicSweeper):
         composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         with read_write(composed), open_dict(composed):
             del composed["hydra"]
+        with contextlib.suppress(OmegaConfBaseException):  # planning tells what is wrong
+            OmegaConf.to_container(composed.tracking, resolve=True)
+        OmegaConf.copy_cache(composed, self.config)  # ${now:...} is one moment for all jobs of a command
         return composed
 
 

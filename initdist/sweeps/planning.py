@@ -45,28 +45,32 @@ def networks(cfg: DictConfig) -> list[Network]:
 def unique(planned: Iterable[Network]) -> list[Network]:
     """Networks without repetitions.
 
-    Raises ConfigError for values swept that tell no networks apart: one would count, and the others be dropped. Two
-    stores or experiments too, since a sweep has one parent run.
+    Raises ConfigError for values swept that tell no networks apart: one would count, and the others be dropped. And for
+    two stores or experiments, since a sweep has one parent run.
     """
     known: dict[str, Network] = {}
     for one in planned:
         _refuse_difference(known.setdefault(one.identity, one).config, one.config)
-        _refuse_difference(next(iter(known.values())).config.tracking, one.config.tracking, "tracking.")
+        first, own = next(iter(known.values())).config.tracking, one.config.tracking
+        if (first.uri, first.experiment) != (own.uri, own.experiment):
+            raise ConfigError(
+                f"tracking.uri and tracking.experiment must be the same for all networks of a command, got "
+                f"{first.experiment!r} in {first.uri} and {own.experiment!r} in {own.uri}; run one command for each"
+            )
     return list(known.values())
 
 
-def _refuse_difference(one: Any, other: Any, section: str = "") -> None:
+def _refuse_difference(one: Config, other: Config) -> None:
     if one == other:
         return
     for (key, a, _), (_, b, _) in zip(leaves(one), leaves(other), strict=True):
         if a != b:
             raise ConfigError(
-                f"{section}{key} must be one value in a command, got {a!r} and {b!r}: it tells no networks "
-                f"apart, so one of them would be dropped; run one command for each value"
+                f"{key} must be one value in a command, got {a!r} and {b!r}: it tells no networks apart, so one of "
+                f"them would be dropped; run one command for each value"
             )
 
 
-@families.blamed()
 def network(config: Config) -> Network:
     """Check one network's config against the world: its members of families, measures and data. Raises UserError."""
     families.check_names()

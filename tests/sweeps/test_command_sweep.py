@@ -161,7 +161,8 @@ def test_a_single_run_is_the_network_of_the_sweep(swept, tmp_path):
 
 
 def test_dry_run_lists_and_leaves_nothing(tmp_path):
-    printed = in_process(tmp_path, "-m", "model.width=4,8", "seed=0,1", *TINY, "dry_run=true").stdout
+    moment = "tracking.experiment=at-${now:%H-%M-%S-%f}"  # the same in both jobs
+    printed = in_process(tmp_path, "-m", "model.width=4,8", "seed=0,1", moment, *TINY, "dry_run=true").stdout
     assert "2 jobs of 2 networks (4 in all)" in printed
     assert "mlp w8 n96 p0 s1" in printed
     assert "dry run: 4 networks, 4 to train, 0 finished before" in printed

@@ -82,8 +82,11 @@ def test_values_that_tell_no_networks_apart_are_not_dropped_in_silence(one: str,
 
 def test_a_command_has_one_experiment_whatever_it_is_named_after() -> None:
     named = [planning.networks(composed(f"model.width={w}", "tracking.experiment=w${model.width}")) for w in (8, 16)]
-    with pytest.raises(ConfigError, match=r"^tracking.experiment must be one value in a command, got 'w8' and 'w16': "):
+    said = r"^tracking.uri and tracking.experiment must be the same for all .* 'w8' in sqlite.* and 'w16' in sqlite"
+    with pytest.raises(ConfigError, match=said):
         planning.unique([*named[0], *named[1]])
+    own = [planning.networks(composed(f"model.width={w}", f"tracking.patience={w}")) for w in (8, 16)]
+    assert planning.unique([*own[0], *own[1]]) == [*own[0], *own[1]]
 
 
 def test_a_sweep_over_experiments_is_refused() -> None:

@@ -55,8 +55,11 @@ def caches(folder: Path) -> list[Path]:
 
 
 def _root(config: DatasetConfig) -> Path:
-    """The tree, checked: both splits, two classes at least, and the same ones in both."""
-    root = Path(config.root).expanduser().resolve()
+    return Path(config.root).expanduser().resolve()
+
+
+def _check(root: Path) -> None:
+    """Both splits, two classes at least, and the same ones in both."""
     for split in ("train", "test"):
         if not (root / split).is_dir():
             raise DatasetError(
@@ -68,11 +71,6 @@ def _root(config: DatasetConfig) -> Path:
         raise DatasetError(f"every class must be in both train/ and test/ of {root}, got {', '.join(odd)} in one only")
     if len(train) < 2:
         raise DatasetError(f"{root}/train must hold at least 2 class folders, got {len(train)}")
-    for split in ("train", "test"):
-        for name in train:
-            if next(_images(root / split / name), None) is None:
-                raise DatasetError(f"class folder {root / split / name} must hold images, got none")
-    return root
 
 
 def _folders(split: Path) -> list[str]:
@@ -86,12 +84,17 @@ def _hidden(name: str) -> bool:
 
 def _images(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """The image files of a class, subfolders last; as ImageFolder, through links, but never round in circles."""
-    entries = sorted(entry for entry in folder.iterdir() if not _hidden(entry.name))
+    with os.scandir(folder) as found:
+        entries = sorted((entry for entry in found if not _hidden(entry.name)), key=lambda entry: entry.name)
+    folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+    names = {one.name for one in folders}
     within |= {folder.resolve()}
-    yield from (entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir())
     for entry in entries:
-        if entry.is_dir() and entry.resolve() not in within:
-            yield from _images(entry, within)
+        if entry.name not in names and Path(entry.name).suffix.lower() in SUFFIXES:
+            yield Path(entry.path)
+    for inside in folders:
+        if inside.resolve() not in within:
+            yield from _images(inside, within)
 
 
 def _classes(root: Path) -> list[str]:
@@ -113,9 +116,13 @@ def _recent(root: Path, period: int) -> Listing:
 
 
 def _entries(root: Path) -> Iterator[tuple[str, int, int]]:
+    _check(root)
     for split in ("train", "test"):
         for name in _folders(root / split):
-            for file in _images(root / split / name):
+            files = list(_images(root / split / name))
+            if not files:
+                raise DatasetError(f"class folder {root / split / name} must hold images, got none")
+            for file in files:
                 found = _regular(file)
                 yield str(file.relative_to(root)), found.st_size, found.st_mtime_ns
 

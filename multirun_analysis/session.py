@@ -42,7 +42,8 @@ def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -
     """directory: where relative paths and the default store lie. Raises AnalysisError."""
     uri = store_uri(config.tracking.uri, directory)
     out = Path(directory) / config.out
-    manifest = None if config.refresh else uptodate.load(out)
+    before = uptodate.load(out)
+    manifest = None if config.refresh else before
     with closing(Second()) as helper:
         if manifest is None:  # there is no report that could still be current
             helper.start()
@@ -53,12 +54,20 @@ def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -
             files = [out / name for name in manifest.files]
             return Outcome(None, files, [*manifest.lines, CURRENT, f"Report: {out / 'report.html'}"])
         helper.start()
-        return _anew(config, uri, records, out, key, tell, helper)
+        return _anew(config, uri, records, out, () if before is None else tuple(before.files), key, tell, helper)
 
 
 def _anew(
-    config: AnalysisConfig, uri: str, records: dict[str, Records], out: Path, key: str, tell: Tell, helper: Second
+    config: AnalysisConfig,
+    uri: str,
+    records: dict[str, Records],
+    out: Path,
+    own: Sequence[str],
+    key: str,
+    tell: Tell,
+    helper: Second,
 ) -> Outcome:
+    """own: names of the files of an earlier analysis in `out`."""
     from multirun_analysis import report
     from multirun_analysis.figures import league
 
@@ -67,8 +76,7 @@ def _anew(
     unlogged = _unlogged(sources)
     if not unlogged:
         helper.submit(_opened, uri)
-    report.prepare(out)
-    uptodate.discard(out)
+    report.prepare(out, own)
     parts, histories = [], []
     for place, networks in enumerate(chosen):
         folder = report.folder_of(networks.source.experiment, place, len(chosen) > 1)
@@ -80,7 +88,7 @@ def _anew(
         (comparison,) = report.render([partial(league, whole.tables)], helper)
         whole = replace(whole, comparison=comparison)
     tell("writing the report")
-    files = report.write(whole, out)
+    files = uptodate.write(out, report.content(whole), own)
     tell("logging to MLflow")
     logged, note = (True, unlogged) if unlogged else helper.call(_log, sources[0], files, uri, out)
     lines = (*_lines(whole), note)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -58,6 +59,8 @@ def load(out: Path) -> Manifest | None:
     """What the last analysis left in a directory; None if it left nothing that can be read."""
     try:
         found = json.loads((out / MANIFEST).read_text("utf-8"))
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in found["files"]):
+            return None  # these will be removed one day: none that lies elsewhere
         return Manifest(**found | {name: tuple(found[name]) for name in ("history_runs", "lines")})
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -68,9 +71,22 @@ def save(out: Path, manifest: Manifest) -> None:
     (out / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
 
 
-def discard(out: Path) -> None:
-    """Before files change: an analysis that is cut off must leave no manifest."""
-    (out / MANIFEST).unlink(missing_ok=True)
+def write(out: Path, content: Mapping[str, bytes], before: Collection[str]) -> list[Path]:
+    """Put files, name below out -> what is in it, in the place of those of an earlier analysis.
+
+    Which files are ours is written first: one that is cut off leaves none that the next would not know, and none that
+    it takes for current.
+    """
+    save(out, Manifest("", (), "", dict.fromkeys([*before, *content], ""), (), False))
+    for name in before:
+        if name not in content:
+            (out / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (out / name).parent.rmdir()  # it stays where anything else is in it
+    for name, each in content.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(each)
+    return [out / name for name in content]
 
 
 def digests(files: Sequence[Path], out: Path) -> dict[str, str]:

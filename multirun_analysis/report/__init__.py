@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
+import tempfile
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,46 +28,50 @@ __all__ = [
     "Report",
     "answer",
     "claim_line",
+    "content",
     "folder_of",
     "league_line",
     "prepare",
     "render",
     "summary",
     "verdict",
-    "write",
 ]
 
+TEXTS = ("runs.csv", "statistics.json", "report.md", "report.html")
 FIGURES = "figures"
 SCHEMA_VERSION = 1
 
 
-def prepare(out: str | Path) -> Path:
-    """The output directory, made and writable. Raises AnalysisError before any work is done if it cannot be."""
-    path = Path(out)
+def prepare(out: Path, own: Collection[str]) -> None:
+    """Make the output directory. Raises AnalysisError before any work is done if it cannot be written, or if files lie
+    there that are not `own`, of an earlier analysis, and that this one would overwrite."""
     try:
-        (path / FIGURES).mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
     except OSError as error:
         raise AnalysisError(f"out={out} must be a directory that can be written: {error.strerror or error}") from error
-    return path
+    images = (file for kind in ("png", "svg") for file in (out / FIGURES).rglob(f"*.{kind}"))
+    for file in [*filter(Path.exists, (out / name for name in TEXTS)), *sorted(images)]:
+        if (name := file.relative_to(out).as_posix()) not in own:
+            raise AnalysisError(
+                f"out={out} must be a directory of its own, got one with {name} in it, which no analysis has written; "
+                f"name another, as out=reports/mine"
+            )
 
 
-def write(report: Report, out: Path) -> list[Path]:
-    """All files, in a stable order. Figures of an earlier analysis are removed first."""
-    images, files = _figures(report, out / FIGURES)
-    content = blocks(report)
+def content(report: Report) -> dict[str, bytes]:
+    """All files, name below the output directory -> what is in it, in a stable order."""
+    pictures = _pictures(report)
+    shown = blocks(report)
     heading = f"Distance from initialization and generalization: {report.title}"
-    texts = {
-        "runs.csv": _runs(report),
-        "statistics.json": json.dumps(statistics(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
-        "report.md": markdown.render(heading, content),
-        "report.html": html.render(heading, content, images),
-    }
-    for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8")
-    return [*(out / name for name in texts), *files]
+    numbers = json.dumps(statistics(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    images = {name: found[0] for name, found in pictures.items()}
+    texts = (_runs(report), numbers, markdown.render(heading, shown), html.render(heading, shown, images))
+    files = {name: text.encode() for name, text in zip(TEXTS, texts, strict=True)}
+    for name, (vector, pixels) in pictures.items():
+        files |= {f"{FIGURES}/{name}.png": pixels, f"{FIGURES}/{name}.svg": vector}
+    return files
 
 
 def statistics(report: Report) -> dict[str, object]:
@@ -108,20 +113,9 @@ def _runs(report: Report) -> str:
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
 
 
-def _figures(report: Report, folder: Path) -> tuple[dict[str, bytes], list[Path]]:
-    shutil.rmtree(folder)
-    images: dict[str, bytes] = {}
-    files: list[Path] = []
+def _pictures(report: Report) -> dict[str, tuple[bytes, bytes]]:
+    """Name -> SVG and PNG of all figures that could be drawn."""
     drawn = [(material.picture(d.name), d.images) for material in report.parts for d in material.drawings]
     if report.comparison is not None:
         drawn.append((report.comparison.name, report.comparison.images))
-    for name, found in drawn:
-        if found is None:
-            continue
-        vector, pixels = folder / f"{name}.svg", folder / f"{name}.png"
-        vector.parent.mkdir(parents=True, exist_ok=True)
-        vector.write_bytes(found[0])
-        pixels.write_bytes(found[1])
-        images[name] = found[0]
-        files += [pixels, vector]
-    return images, files
+    return {name: images for name, images in drawn if images is not None}

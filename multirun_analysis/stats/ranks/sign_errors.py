@@ -21,6 +21,7 @@ EFFECTIVE = 12.0  # (sum w)^2/sum w^2 that an environment needs: at least 4 seed
 PER_AXIS = 400  # environments of one axis; more are subsampled by a fixed seed
 SEED_PAIRS = 100_000  # in one axis' environments: beyond it there are fewer of these, but at least
 FEWEST = 50
+SEEDS = 100  # of one configuration, whose pairs are compared; of more so many are drawn by a fixed seed
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,14 @@ class Environments:
     second: np.ndarray  # [E]
     networks: np.ndarray
     totals: dict[str, int]  # axis -> environments before subsampling
+    seeds: int  # the most networks of a configuration, before subsampling
 
     def notes(self, design: Design) -> list[str]:
         """Which axes' environments were subsampled."""
         kept = {axis: int(np.sum(self.axis == design.axes.index(axis))) for axis in self.totals}
         parts = [f"{axis} {kept[axis]} of {total}" for axis, total in self.totals.items() if kept[axis] < total]
+        if self.seeds > SEEDS:
+            parts.append(f"networks of a configuration {SEEDS} of {self.seeds}")
         return [f"Environments of the sign errors, drawn by a fixed seed: {', '.join(parts)}."] if parts else []
 
 
@@ -44,10 +48,11 @@ def environments(grid: Grid, axes: Sequence[str] | None = None) -> Environments:
     """A configuration is complete if it has at least as many networks as the median configuration."""
     code, design = grid.code, grid.design
     sizes = np.bincount(code)
-    order = np.argsort(code, kind="stable")
+    order = _drawn(code) if sizes.max(initial=0) > SEEDS else np.argsort(code, kind="stable")
     place = np.arange(len(code)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     networks = np.full((len(sizes), sizes.max(initial=0)), -1)
     networks[code[order], place] = order
+    networks = networks[:, :SEEDS]
     complete = np.flatnonzero(sizes >= np.median(sizes)) if len(sizes) else np.empty(0, dtype=np.int64)
     limit = min(PER_AXIS, max(FEWEST, SEED_PAIRS // max(networks.shape[1], 1) ** 2))
     number, first, second, totals = [], [], [], {}
@@ -61,7 +66,13 @@ def environments(grid: Grid, axes: Sequence[str] | None = None) -> Environments:
         second.append(complete[pairs.second])
     empty = np.empty(0, dtype=np.int64)
     stack = [np.concatenate(part) if part else empty for part in (number, first, second)]
-    return Environments(stack[0], stack[1], stack[2], networks, totals)
+    return Environments(stack[0], stack[1], stack[2], networks, totals, int(sizes.max(initial=0)))
+
+
+def _drawn(code: np.ndarray) -> np.ndarray:
+    """Rows by configuration [networks], those of one in a random order, the same in every analysis."""
+    shuffled = np.random.default_rng(0).permutation(len(code))
+    return shuffled[np.argsort(code[shuffled], kind="stable")]
 
 
 def seed_pairs(found: Environments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

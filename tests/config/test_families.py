@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from helpers import composed, make, tiny
+from helpers import composed, make, tiny, to_train
 from hydra.errors import MissingConfigException
 
 from initdist import catalogue, measures, names
@@ -308,7 +308,7 @@ def test_a_member_that_fails_while_it_trains_is_named_first(install: Install) ->
     one = tiny()
     one.optimizer.name = "strange"
     heard: list[Any] = []
-    worker._train(SimpleNamespace(send=heard.append), Task((0,), (one,), ()), "cpu")  # type: ignore[arg-type]
+    worker._train(SimpleNamespace(send=heard.append), Task(tuple(to_train([one]))), "cpu")  # type: ignore[arg-type]
     (failed,) = [event for event in heard if isinstance(event, Failed)]
     assert failed.error.startswith("optimizer strange: KeyError: 'mean' (update in ")
     assert "Traceback" in failed.error

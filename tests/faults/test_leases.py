@@ -322,3 +322,13 @@ def test_a_folder_that_another_removed_fails_its_network_and_no_other(tmp_path, 
         tracked_training.train(networks, sweep)
     assert by_identity(tmp_path).keys() == {networks[1].identity}
     assert sorted(run.info.status for run in runs(tmp_path)) == ["FAILED", "FINISHED"]
+
+
+def test_a_command_that_is_stopped_looks_nothing_up_that_it_left(tmp_path, monkeypatch):
+    networks = planning.networks(composed(*TINY))
+    store = tracking.prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", "initdist")
+    sweep = session.Sweep("s", store, "r", frozenset({networks[0].identity}), 1, True, frozenset())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr(tracking, "finished_among")
+    counts, _, _ = session._count(networks, sweep, complete=False)
+    assert (counts.untrained, counts.total) == (1, 1)

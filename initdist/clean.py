@@ -97,7 +97,7 @@ def show(chosen: argparse.Namespace) -> None:
         print(f"{counted(len(stale), 'run')} to be ended as KILLED, {leftovers} to be removed{more}")
         return
     tracking.asked(store, lambda: tracking.close_stale(store, gone))
-    workspace.leases.clear({one.path.name for one in networks})  # unless a command has begun with one since
+    workspace.leases.clear({one.path.name for one in networks}, gone)  # unless a command has begun with one since
     for one in found[len(networks) :]:
         shutil.rmtree(one.path, ignore_errors=True)
     left = [_leftover(one.path, "in use again, or it cannot be removed") for one in found if one.path.exists()]

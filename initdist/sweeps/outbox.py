@@ -6,6 +6,7 @@ next command for the same network writes to the store, without training it again
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
 from pathlib import Path
@@ -51,9 +52,10 @@ def find(folder: Path) -> Outcome | None:
 
 def forget(folder: Path) -> None:
     """Remove all that is kept of a network, since it is in the store or is to be trained anew; its lease stays."""
-    for file in folder.iterdir():
-        if file.name != leases.FILE:
-            file.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):  # another, which took its lease over, was quicker
+        for file in folder.iterdir():
+            if file.name != leases.FILE:
+                file.unlink(missing_ok=True)
 
 
 def _hash(file: Path) -> str:

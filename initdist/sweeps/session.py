@@ -81,13 +81,14 @@ def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float)
             sweep.store, lambda: _count(networks, sweep, status == "FINISHED"), patience
         )
         summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
-        final = "FAILED" if counts.failed else status
+        whole = not counts.failed and not counts.elsewhere
+        final = "FAILED" if status == "FINISHED" and not whole else status
         tracking.asked(sweep.store, lambda: tracking.close_sweep(sweep.store, sweep.run_id, final, summary), patience)
     except Exception as error:  # the store went away; why the sweep ends is the news, not this
         print(f"initdist: the sweep's end could not be written to {sweep.store.uri}: {error}", file=sys.stderr)
         return False
     print(counts.sentence(time.monotonic() - started, where, whose), flush=True)
-    return not counts.failed and not counts.elsewhere
+    return whole
 
 
 def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[Counts, str, str]:
@@ -100,7 +101,7 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[C
     found = tracking.finished(sweep.store, since_ms=sweep.opened_ms, but=sweep.before)
     finished = {identity: one for identity, one in found.items() if identity in sweep.todo}
     rest = sweep.todo - finished.keys() - elsewhere.keys()
-    if sweep.resume and rest:
+    if complete and sweep.resume and rest:
         finished |= tracking.finished_among(sweep.store, sorted(rest))  # by a command whose clock was behind
         rest -= finished.keys()
     _warn_of_codes({one.code for one in finished.values()}, "were trained")
@@ -145,10 +146,11 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
     opened_ms = int(time.time() * 1000)
     store = tracking.prepare(settings.uri, settings.experiment)
     leases = Workspace.of(networks[0].config.checkpoint.dir, store).leases
-    tracking.asked(store, lambda: tracking.close_stale(store, leases.gone()))
+    gone = leases.gone()
+    tracking.asked(store, lambda: tracking.close_stale(store, gone))
     known = tracking.asked(store, lambda: tracking.finished(store))
     finished = known if resume else {}
-    leases.clear(finished)  # what a crash has left of them
+    leases.clear(finished, gone)  # what a crash has left of them
     identities = [network.identity for network in networks]
     before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
     _warn_of_codes(

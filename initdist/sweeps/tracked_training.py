@@ -29,12 +29,12 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
         return
     config = networks[0].config
     workspace, patience = Workspace.of(config.checkpoint.dir, sweep.store), config.tracking.patience
-    if gone := workspace.leases.gone():
-        tracking.asked(sweep.store, lambda: tracking.close_stale(sweep.store, gone), patience)
     with (
-        workspace.leases.held(todo) as mine,
+        workspace.leases.held(todo) as (mine, gone),
         tracking.Writer(sweep.store, sweep.run_id, sweep.id, patience, sweep.opened_ms) as writer,
     ):
+        if gone:
+            tracking.asked(sweep.store, lambda: tracking.close_stale(sweep.store, gone), patience)
         if sweep.resume:  # what another command has finished since this one looked
             mine -= tracking.asked(sweep.store, lambda: tracking.finished_among(sweep.store, mine), patience).keys()
         rest = {}
@@ -65,15 +65,30 @@ def _train(todo: dict[str, Network], workspace: Workspace, writer: Writer, title
                 case Started():
                     for identity in event.networks:
                         writer.start(identity, run_records.network(todo[identity]))
-                case Result(network=identity) if other := workspace.leases.elsewhere([identity]):
-                    # This process stood still for so long that its lease expired, and another goes on with the network.
-                    writer.fail(identity, f"its lease expired, and is that of {other[identity]}")
                 case Result(network=identity):
-                    outcome = run_records.outcome(event, asked[identity].weights)
-                    workspace.keep(identity, outcome, settings.tracking.patience)
-                    writer.finish(identity, outcome, partial(workspace.forget, identity))
+                    try:
+                        outcome = run_records.outcome(event, asked[identity].weights)
+                        _hand_over(identity, outcome, workspace, writer, settings.tracking.patience)
+                    except FileNotFoundError as error:  # removed with its folder, by one that took its lease over
+                        writer.fail(identity, str(error))
+                        _log.error("%s: 1 network failed: %s", title, error)
                 case Failed():
                     for identity in event.networks:
                         writer.fail(identity, event.error)
                     plural = "" if len(event.networks) == 1 else "s"
                     _log.error("%s: %d network%s failed: %s", title, len(event.networks), plural, event.error)
+
+
+def _hand_over(identity: str, outcome: tracking.Outcome, workspace: Workspace, writer: Writer, patience: float) -> None:
+    """Keep and write an outcome. Where this process stood still for so long that its lease expired, and another goes on
+    with the network, it is only kept: that one writes its own."""
+    other = workspace.leases.elsewhere([identity])
+    if not other:
+        workspace.keep(identity, outcome, patience)
+        writer.finish(identity, outcome, partial(workspace.forget, identity))
+        return
+    lost = f"its lease expired, and is that of {other[identity]}"
+    _log.warning("network %s is left to another command: %s", identity[:12], lost)
+    if not tracking.asked(writer.store, lambda: tracking.finished_among(writer.store, [identity]), patience):
+        workspace.keep(identity, outcome, patience)
+    writer.fail(identity, lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import socket
@@ -10,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 _PROC = Path("/proc/self")
+_FIRST = "4026531836"  # the name space of processes that a machine starts with
 _TAG = re.compile(r"(?P<host>.+):(?P<pid>\d{1,10}):(?P<kernel>[^:\s-]*)-(?P<start>[^:\s]+)")
 
 
@@ -27,8 +29,14 @@ def is_process(tag: str) -> bool:
 def lives(tag: str) -> bool | None:
     """Whether a process still runs. None where that cannot be seen from here: on another host, or in a container."""
     found = _TAG.fullmatch(tag)
-    if found is None or (found["host"], found["kernel"]) != (socket.gethostname(), _kernel()):
+    if found is None or found["host"] != socket.gethostname():
         return None
+    boot, _, place = _kernel().partition(".")
+    if found["start"] == boot:  # `host:pid:start-boot`, of an earlier version, which knew no containers
+        return _start(int(found["pid"])) == found["kernel"] or None
+    if found["kernel"] != _kernel():
+        told = place.startswith(f"{_FIRST}.") and not place.endswith(".")  # a machine, outside of its containers
+        return False if told and found["kernel"].partition(".")[2] == place else None  # it has started anew since
     if tag == this_process():
         return True
     if _PROC.exists() and _PROC.readlink().name != str(os.getpid()):
@@ -63,6 +71,15 @@ def _kernel() -> str:
     """Numbers of processes and their starts begin anew when the machine does, and in each container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
-        return f"{boot}.{Path('/proc/self/ns/pid').readlink().name.strip('pid:[]')}"
+        return f"{boot}.{Path('/proc/self/ns/pid').readlink().name.strip('pid:[]')}.{_machine()}"
     except OSError:
         return ""
+
+
+def _machine() -> str:
+    """Which machine this is, however often it starts; empty where it has no number."""
+    try:
+        number = Path("/etc/machine-id").read_bytes().strip()
+    except OSError:
+        return ""
+    return hashlib.sha256(number).hexdigest()[:8] if number else ""

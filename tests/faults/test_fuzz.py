@@ -247,7 +247,7 @@ def test_any_claim_file_is_a_claim_or_none(tmp_path):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
         claimed = Leases(tmp_path).elsewhere(["abc"])
-        with Leases(tmp_path).held(["abc"]) as mine:
+        with Leases(tmp_path).held(["abc"]) as (mine, _):
             assert mine == ({"abc"} - claimed.keys())
         assert file.exists() == bool(claimed)
         if claimed:  # only one of another host or container stands

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
 from initdist import names, tracking
-from initdist.tracking import process
+from initdist.tracking import lookup, process
 from initdist.tracking.store import client
 
 NETWORK = tracking.NetworkFacts(
@@ -122,6 +123,16 @@ def test_finished_reads_every_page(store, monkeypatch):
     assert len(tracking.finished_among(store, (letter * 64 for letter in "efghijk"))) == 5
 
 
+def test_many_networks_are_looked_up_by_one_search(store, monkeypatch):
+    write(store, *(named(letter) for letter in "lmn"))
+    monkeypatch.setattr("initdist.tracking.lookup._in_tables", lambda store, queries: None)
+    monkeypatch.setattr("initdist.tracking.lookup.SEARCHES", 2)
+    searched = mock.Mock(side_effect=lookup.search)
+    monkeypatch.setattr("initdist.tracking.lookup.search", searched)
+    assert tracking.finished_among(store, (letter * 64 for letter in "klm")).keys() == {"l" * 64, "m" * 64}
+    assert searched.call_count == 1
+
+
 @pytest.mark.usefixtures("looked_up")
 def test_finished_tells_since_when_and_other_experiments_apart(store):
     (run_id,) = write(store, NETWORK)
@@ -208,6 +219,25 @@ def test_only_a_dead_process_of_this_host_is_dead():
     assert process.lives(f"{host}:{pid}:{start}9") is False  # a later process with the same number
     for unseen in (f"elsewhere:{pid}:{start}", f"{host}:{pid}:another-kernel{start}", f"elsewhere:{pid}:1", ""):
         assert process.lives(unseen) is None
+
+
+def test_a_process_of_before_its_machine_started_anew_is_dead(monkeypatch):
+    """Where both are seen to be on one machine, outside of containers."""
+    host = process.this_process().rsplit(":", 2)[0]
+    for place, dead in (("4026531836.m", True), ("4026531836.", False), ("4026532000.m", False)):
+        monkeypatch.setattr(process, "_kernel", lambda place=place: f"boot2.{place}")
+        assert process.lives(f"{host}:1:boot1.{place}-5") is (False if dead else None)
+    monkeypatch.setattr(process, "_kernel", lambda: "boot2.4026531836.m")
+    for unseen in ("boot1.4026531836.another", "boot1.4026532000.m", "boot1"):
+        assert process.lives(f"{host}:1:{unseen}-5") is None
+
+
+@pytest.mark.skipif(not process._kernel(), reason="needs Linux")
+def test_a_living_process_of_an_earlier_version_lives():
+    host, pid, _ = process.this_process().rsplit(":", 2)
+    boot, start = process._kernel()[:8], process._start("self")
+    assert process.lives(f"{host}:{pid}:{start}-{boot}") is True
+    assert process.lives(f"{host}:{pid}:{start}9-{boot}") is None
 
 
 def test_a_sweep_finds_its_parent_again(store):

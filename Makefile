@@ -16,7 +16,7 @@ help:
 	@echo "make test     set up, run the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make check    lint and the quick half of the tests, in two minutes"
-	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (half an hour; the grid needs INITDIST_DATA)"
+	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (an hour and a half; needs INITDIST_DATA)"
 	@echo "make gpu-bundle  what a bare GPU machine without a network lacks, as one folder (needs INITDIST_DATA)"
 	@echo "make gpu-check   all that has to be run on a GPU, in eight minutes: benchmarks/results/gpu_check.json"
 	@echo "make results  train and judge what docs/results.md says (a quarter of an hour; needs INITDIST_DATA)"
@@ -62,8 +62,11 @@ format: setup
 
 bench: setup
 	@mkdir -p benchmarks/results
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python benchmarks/steps.py --compiled 64,256 --json benchmarks/results/steps_cpu.json
 	$(BIN)/python benchmarks/end_to_end.py --json benchmarks/results/end_to_end.json
+	$(BIN)/python benchmarks/peers.py --json benchmarks/results/peers.json
+	$(BIN)/python benchmarks/whole.py --json benchmarks/results/whole.json
 	$(BIN)/python benchmarks/analysis.py --json benchmarks/results/analysis.json
 	$(BIN)/python benchmarks/results.py
 

@@ -25,13 +25,14 @@ import torch.nn.functional as F
 from hydra.core.config_store import ConfigStore
 from lightning.pytorch.loggers import MLFlowLogger
 from omegaconf import MISSING, OmegaConf
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from initdist import cores
+from initdist.config.schema import DatasetConfig
+from initdist.data.datasets import load
 
-CLASSES, TEST = 10, 517
+CLASSES = 10
 CHECK_FACTOR = 10.0  # the training loss is not computed before the epoch's mean batch loss is within ten times of it
 POINTS = 25  # of a history, log-spaced
 
@@ -68,15 +69,17 @@ class Digits(lightning.LightningDataModule):
 
     def __init__(self, train_size: int, noise: float, seed: int, batch_size: int) -> None:
         super().__init__()
-        digits, random = load_digits(), np.random.default_rng(seed)
-        inputs, labels = torch.from_numpy(digits.images / 16).float(), torch.from_numpy(digits.target)
-        rows = random.permutation(len(inputs) - TEST)[:train_size]
-        mean, std = inputs[rows].mean(), inputs[rows].std(correction=0)
-        inputs = (inputs - mean) / std
-        noisy = labels[rows].clone()
+        digits, random = load(DatasetConfig(name="digits", train_size=train_size)), np.random.default_rng(seed)
+        rows = random.permutation(len(digits.train_labels))[:train_size]
+        inputs, tested = (
+            torch.from_numpy(part / 16).float() for part in (digits.train_inputs[rows], digits.test_inputs)
+        )
+        labels = torch.from_numpy(digits.train_labels[rows])
+        mean, std = inputs.mean(), inputs.std(correction=0)
         hit = torch.from_numpy(random.random(train_size) < noise)
-        noisy[hit] = torch.from_numpy(random.integers(0, CLASSES, int(hit.sum())))
-        self.train, self.test = TensorDataset(inputs[rows], noisy), TensorDataset(inputs[-TEST:], labels[-TEST:])
+        labels[hit] = torch.from_numpy(random.integers(0, CLASSES, int(hit.sum())))
+        self.train = TensorDataset((inputs - mean) / std, labels)
+        self.test = TensorDataset((tested - mean) / std, torch.from_numpy(digits.test_labels))
         self.batch_size = batch_size
 
     def train_dataloader(self) -> DataLoader[Any]:

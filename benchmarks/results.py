@@ -11,8 +11,10 @@ import end_to_end
 import gpu_check
 import matplotlib.pyplot as plt
 import pandas as pd
+import peers
 import seaborn as sns
 import steps
+import whole
 from machine import described
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +43,10 @@ def main() -> None:
         parts.append(on_gpu(json.loads(file.read_text())["steps"]))
     if (file := FOLDER / "end_to_end.json").exists():
         parts.append(whole_commands(json.loads(file.read_text())))
+    if (file := FOLDER / "peers.json").exists():
+        parts.append(against_peers(json.loads(file.read_text())))
+    if (file := FOLDER / "whole.json").exists():
+        parts.append(spent(json.loads(file.read_text())))
     if (file := FOLDER / "analysis.json").exists():
         parts.append(analyses(json.loads(file.read_text())))
     (HERE / "RESULTS.md").write_text("\n".join(parts))
@@ -121,6 +127,19 @@ def whole_commands(found: dict[str, Any]) -> str:
     rows = [line for part in end_to_end.PARTS if part in found for line in end_to_end.lines(part, found[part])]
     about = (end_to_end.__doc__ or "").split("\n\n")
     return "\n".join(["## Whole commands\n", measured_on(found), f"{about[2]}\n", end_to_end.HEAD, *rows, ""])
+
+
+def against_peers(found: dict[str, Any]) -> str:
+    about = (peers.__doc__ or "").split("\n\n")
+    rows = [peers.line(part, turns) for part, turns in found["parts"].items()]
+    return "\n".join(["## Whole commands against peers\n", measured_on(found), f"{about[2]}\n", peers.HEAD, *rows, ""])
+
+
+def spent(found: dict[str, Any]) -> str:
+    about = (whole.__doc__ or "").split("\n\n")
+    return "\n".join(
+        ["## What a whole command spends its time on\n", measured_on(found), f"{about[2]}\n", whole.table(found), ""]
+    )
 
 
 def analyses(found: dict[str, Any]) -> str:

@@ -60,6 +60,7 @@ REST = {
     "FusedSweeper.sweep sweeper.py": "composing and planning",
     "Display.show progress.py": "showing progress",
 }
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 RATE = 20  # looks a second: each costs time itself
 
 
@@ -108,7 +109,7 @@ def timed(shape: tuple[str, ...], folder: Path) -> tuple[float, float, float]:
     began = time.perf_counter()
     curve = [(0.0, 0.0)]
     used: dict[int, float] = {}
-    with subprocess.Popen(command(shape, folder / "timed.db"), cwd=folder, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command(shape, folder / "timed.db"), cwd=folder, **QUIET) as process:
         while process.poll() is None:
             for pid in family(process.pid):
                 used[pid] = processor_seconds(pid)

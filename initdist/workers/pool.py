@@ -34,6 +34,8 @@ ENVIRONMENT = {
     # Keep freed memory (glibc): gradients come and go at every step, and fresh pages cost more than the arithmetic.
     "MALLOC_MMAP_THRESHOLD_": str(2**36),
     "MALLOC_TRIM_THRESHOLD_": str(2**36),
+    # Large pages for large tensors, where the kernel has them: a batch is gathered from hundreds of megabytes.
+    "THP_MEM_ALLOC_ENABLE": "1",
 }
 
 

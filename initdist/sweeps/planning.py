@@ -71,6 +71,7 @@ def _refuse_difference(one: Config, other: Config) -> None:
             )
 
 
+@families.blamed()
 def network(config: Config) -> Network:
     """Check one network's config against the world: its members of families, measures and data. Raises UserError."""
     families.check_names()

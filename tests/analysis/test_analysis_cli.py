@@ -194,7 +194,7 @@ def test_ctrl_c_ends_it_in_one_line(planted, tmp_path, moment):
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
     )
-    begun = {"starting": lambda: _children(process.pid), "at its figures": (tmp_path / "out" / "figures").exists}
+    begun = {"starting": lambda: _children(process.pid), "at its figures": (tmp_path / "out").exists}
     deadline = time.monotonic() + 60
     while not begun[moment]() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -19,7 +19,7 @@ from scipy.stats import ttest_1samp
 
 from initdist import names
 from initdist.paths import conf_dir
-from multirun_analysis import AnalysisError, figures
+from multirun_analysis import AnalysisError, figures, uptodate
 from multirun_analysis.config import FOLDER, AnalysisConfig, Tracking, command, register, validate
 from multirun_analysis.figures.panels import panels_of
 from multirun_analysis.figures.style import t_bands
@@ -53,9 +53,11 @@ def redrawn(material: Material) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def outcome(planted, tmp_path_factory) -> tuple[Outcome, Path]:
     out = tmp_path_factory.mktemp("report")
-    (out / "figures").mkdir()
-    (out / "figures" / "norm_against_width.png").write_text("of an earlier analysis")
-    (out / "figures" / "gone.png").write_text("a figure of an earlier version")
+    earlier = {
+        "figures/norm_against_width.png": b"of an earlier analysis",
+        "figures/gone.png": b"of an earlier version",
+    }
+    uptodate.write(out, earlier, ())
     return analyze(settings(planted.uri, out), out), out
 
 

@@ -190,7 +190,8 @@ def test_two_overlapping_sweeps_at_once_train_each_network_once(tmp_path):
     assert "3 networks: 3 finished" in printed
     assert statuses(tmp_path) == ["FINISHED"] * 4
     assert len(by_identity(tmp_path)) == 4
-    assert [one.info.status for one in runs(tmp_path, "sweep")] == ["FINISHED"] * 2
+    ends = ["FAILED" if second.returncode else "FINISHED", "FINISHED"]  # by whether one was left to the other
+    assert sorted(one.info.status for one in runs(tmp_path, "sweep")) == ends
     (shared,) = (one for one in runs(tmp_path) if one.data.params["seed"] == "2")
     assert f":{first.pid}:" in shared.data.tags[names.PROCESS]
 

@@ -142,10 +142,11 @@ def table(found: dict[str, Any]) -> str:
             share = spent.get(name, 0) / sum(spent.values())
             cells.append(f"{spent.get(name, 0):.1f} ({share:.0%})")
         rows.append(f"| {name} | {' | '.join(cells)} |")
-    for key, text in (("seconds", "{:.1f}"), ("idle", "{:.0%}"), ("idle at the end", "{:.0%}")):
-        name = {"seconds": "seconds of the command", "idle": "cores idle", "idle at the end": "cores idle, last fifth"}[
-            key
-        ]
+    for name, key, text in (
+        ("seconds of the command", "seconds", "{:.1f}"),
+        ("cores idle", "idle", "{:.0%}"),
+        ("cores idle, last fifth", "idle at the end", "{:.0%}"),
+    ):
         rows.append(f"| {name} | {' | '.join(text.format(found['shapes'][shape][key]) for shape in shapes)} |")
     return "\n".join(rows)
 

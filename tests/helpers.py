@@ -10,25 +10,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from initdist.cli import compose
+from initdist.cli.compose import composed
 from initdist.config import expansion, families, schema, stops
 from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.data.datasets import DATASETS, Arrays, Description
 from initdist.events import ToTrain
-from initdist.paths import conf_dir
 from initdist.testing import CPU, assert_same, facts, train  # noqa: F401 - shared too
-
-
-def composed(*overrides: str) -> DictConfig:
-    """The config that the command line would compose, not yet resolved."""
-    compose.register()
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return hydra_compose("config", overrides=list(overrides))
 
 
 @cache

@@ -47,9 +47,14 @@ def chosen() -> dict[str, dict[str, type]]:
 
 def configs(*overrides: str) -> list[schema.Config]:
     """Those that a command line would describe."""
+    return expansion.networks(composed(*overrides))
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The config that a command line would compose, not yet resolved."""
     register()
     with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return expansion.networks(compose("config", overrides=list(overrides)))
+        return compose("config", overrides=list(overrides))
 
 
 def keys() -> Iterator[str]:

@@ -87,15 +87,20 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_named_and_leaves_nothing(tmp_path, name):
-    overrides, message = MISTAKES[name]
-    done = in_process(tmp_path, *overrides, check=False)
+def _check_refusal(done: subprocess.CompletedProcess[str], message: str, folder: Path) -> None:
+    """One line that names the mistake, exit code 1, and no store."""
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("initdist: ")
     assert message in line
-    assert not (tmp_path / "mlflow.db").exists()
+    assert not (folder / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named_and_leaves_nothing(tmp_path, name):
+    overrides, message = MISTAKES[name]
+    done = in_process(tmp_path, *overrides, check=False)
+    _check_refusal(done, message, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["unknown key", "width 0", "one bad job of many", "file store"])
@@ -103,11 +108,7 @@ def test_a_command_ends_with_the_same_line(tmp_path, name):
     """As a user starts it. One of each: refused by Hydra, by a config's check, by the sweeper, by the store."""
     overrides, message = MISTAKES[name]
     done = train(tmp_path, *overrides, check=False)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("initdist: ")
-    assert message in line
-    assert not (tmp_path / "mlflow.db").exists()
+    _check_refusal(done, message, tmp_path)
 
 
 def test_hydra_still_tells_all_where_that_is_asked_for(tmp_path, monkeypatch):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from initdist.secrets import masked
+
 
 class TrackingError(RuntimeError):
     """The tracking store cannot be used; the text says what, where, and what to do."""
@@ -16,9 +18,14 @@ class TrackingError(RuntimeError):
 class Store:
     """A prepared tracking store and the experiment in it."""
 
-    uri: str
+    uri: str = field(repr=False)  # with its secrets: `place` is for people, files and messages
     experiment: str
     experiment_id: str
+
+    @property
+    def place(self) -> str:
+        """The URI without its secrets."""
+        return masked(self.uri)
 
 
 @dataclass(frozen=True)

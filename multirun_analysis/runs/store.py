@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from initdist.errors import nearest
+from initdist.errors import ConfigError, nearest
+from initdist.paths import store_uri
+from initdist.secrets import cause, masked, unmasked
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import listing
 
@@ -16,22 +17,26 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def masked(uri: str) -> str:
-    """The URI without its password, for messages and reports."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri)
-
-
-def one_line(error: BaseException) -> str:
-    """An exception's message without line breaks, shortened."""
-    text = " ".join(str(error).split())
+def one_line(error: BaseException, uri: str = "") -> str:
+    """An exception's message without line breaks, shortened, and without secrets of the URI."""
+    text = " ".join(masked(error, uri).split())
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def named(uri: str | None, directory: str | Path = ".") -> str:
+    """The whole URI of the store that is asked for, or of the one to take where none is. Raises AnalysisError."""
+    try:
+        return unmasked(store_uri(uri, directory))
+    except ConfigError as error:
+        raise AnalysisError(str(error)) from None
 
 
 def check_uri(uri: str) -> None:
     """Raises AnalysisError if this cannot be a tracking URI."""
     if "://" not in uri and not uri.startswith("databricks"):
         raise AnalysisError(
-            f"tracking.uri must be a URI such as sqlite:////absolute/path/mlflow.db or http://host:5000, got {uri!r}"
+            "tracking.uri must be a URI such as sqlite:////absolute/path/mlflow.db or http://host:5000, "
+            f"got {masked(uri)!r}"
         )
 
 
@@ -46,7 +51,8 @@ def open_client(uri: str) -> MlflowClient:
     try:
         return MlflowClient(tracking_uri=uri)
     except (MlflowException, OSError) as error:
-        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be opened: {one_line(error)}") from error
+        why = one_line(error, uri)
+        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be opened: {why}") from cause(error, uri)
 
 
 def check_sqlite(uri: str) -> None:
@@ -54,7 +60,7 @@ def check_sqlite(uri: str) -> None:
     path = Path(uri.partition(":///")[2].partition("?")[0])
     if not path.is_file():
         raise AnalysisError(
-            f"tracking.uri={uri} does not exist: there is no file {path}. "
+            f"tracking.uri={masked(uri)} does not exist: there is no file {path}. "
             "Train networks first (python -m initdist.train), or set tracking.uri to the store that holds them"
         )
     try:
@@ -64,9 +70,13 @@ def check_sqlite(uri: str) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise AnalysisError(f"tracking.uri={uri} cannot be read as an SQLite store: {one_line(error)}") from error
+        raise AnalysisError(
+            f"tracking.uri={masked(uri)} cannot be read as an SQLite store: {one_line(error)}"
+        ) from error
     if not {"experiments", "runs"} <= tables:
-        raise AnalysisError(f"tracking.uri={uri} is not an MLflow store: {path} has no table of experiments and runs")
+        raise AnalysisError(
+            f"tracking.uri={masked(uri)} is not an MLflow store: {path} has no table of experiments and runs"
+        )
 
 
 def missing_experiment(uri: str, name: str, deleted: bool, known: Sequence[str]) -> AnalysisError:

@@ -20,7 +20,7 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 _SCHEME = r"[A-Za-z][\w+.-]*://"
 # In a text: to a space or the next one, but for what closes there.
 _URI = re.compile(rf"{_SCHEME}\S+?(?=[\'\"`)\]}}>,.:;]*(?:\s|$|{_SCHEME}))")
-_ALONE = re.compile(rf"{_SCHEME}.*", re.DOTALL)
+_ALONE = re.compile(rf"\A{_SCHEME}.*", re.DOTALL)
 _NAMED = re.compile(r"sqlite|postgres|mysql|mariadb|mssql|oracle")  # without a password, their login is a name
 _LOGIN = re.compile(rf"{_SCHEME}([^/].*)@", re.DOTALL)  # to the last @: a password may have others in it
 _KEY = r"[^=&;#?]*(?:pass|pwd|secret|token|key|sig|auth|cred|odbc_connect)[^=&;#?]*"
@@ -41,13 +41,15 @@ def masked(text: object, *uris: str) -> str:
     known = {secret for uri in uris for secret in secrets_in(uri)}
     for secret in sorted(known, key=len, reverse=True):
         shown = _standing_alone(secret).sub(MASK, shown)
-    return _in(shown).sub(lambda found: _hidden(found[0]), shown)
+    if _ALONE.match(shown):
+        shown = _hidden(shown)
+    return _URI.sub(lambda found: _hidden(found[0]), shown)
 
 
 def secrets_in(text: str) -> set[str]:
     """The secrets of the URIs in a text, in every spelling that a message may have of them; none of one that is
     masked."""
-    uris = [found[0] for found in _in(text).finditer(text)]
+    uris = [found[0] for found in (*_URI.finditer(text), *_ALONE.finditer(text))]
     found = {_secret(uri, start, end) for uri in uris for start, end in _spans(uri)}
     found |= {each for one in found for each in (*_IN_ODBC.findall(unquote_plus(one)), one.partition("#")[0])}
     plain = {read(one) for one in found for read in (str, unquote, unquote_plus)} - {"", MASK}
@@ -78,10 +80,6 @@ def cause(error: BaseException, *uris: str) -> BaseException | None:
     """The error as the cause of another; None where a traceback of it would show a secret."""
     text = "".join(traceback.format_exception(error))
     return error if masked(text, *uris) == text else None
-
-
-def _in(text: str) -> re.Pattern[str]:
-    return _ALONE if _ALONE.match(text) else _URI
 
 
 def _secret(uri: str, start: int, end: int) -> str:

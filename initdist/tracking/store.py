@@ -25,10 +25,27 @@ LOCK_SECONDS, QUIET_SECONDS = 120.0, 3.0
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
+class _Masking(logging.Filter):
+    """What is logged without the secrets of stores, even where it shows a part of a URI alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uris: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = masked(record.getMessage(), *self.uris), None
+        return True
+
+
+_MASKING = _Masking()
+
+
 def client(uri: str) -> Any:
     """An MLflow client of exactly this store."""
     from mlflow.tracking import MlflowClient
 
+    _MASKING.uris.add(uri)
+    logging.getLogger("urllib3.connectionpool").addFilter(_MASKING)  # it tells what it tries again
     # It tells of every table that it makes, and prints with a traceback what it raises anyway.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=uri)
@@ -195,6 +212,7 @@ def _refused(uri: str) -> Iterator[None]:
 
 def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> Store:
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         found = client(uri).get_experiment_by_name(name)
@@ -203,7 +221,7 @@ def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> St
         if found is None:
             location = None if artifacts is None else artifacts.resolve().as_uri()
             return Store(uri, name, client(uri).create_experiment(name, artifact_location=location))
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:  # no driver, no number as a port
         raise TrackingError(_explain(uri, error)) from cause(error, uri)
     if found.lifecycle_stage == "deleted":
         raise TrackingError(

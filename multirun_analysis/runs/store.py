@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from initdist.errors import ConfigError, nearest
 from initdist.paths import store_uri
@@ -45,11 +45,12 @@ def open_client(uri: str) -> MlflowClient:
     check_uri(uri)
     if uri.startswith("sqlite"):
         check_sqlite(uri)
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    from initdist.tracking.store import client
+
     try:
-        return MlflowClient(tracking_uri=uri)
+        return cast("MlflowClient", client(uri))
     except (MlflowException, OSError) as error:
         why = one_line(error, uri)
         raise AnalysisError(f"tracking.uri={masked(uri)} cannot be opened: {why}") from cause(error, uri)

@@ -10,7 +10,7 @@ from initdist.cli import arguments
 from initdist.errors import UserError
 from initdist.paths import store_uri
 from initdist.secrets import masked, unmasked
-from initdist.tracking.uri import sqlite_path
+from initdist.tracking.uri import is_database, sqlite_path
 
 
 def main() -> None:
@@ -24,6 +24,8 @@ def main() -> None:
         uri = unmasked(options.uri)
     except UserError as error:
         sys.exit(f"initdist: {error}")
+    if not is_database(uri):
+        sys.exit(f"initdist: the store must be a database, got {masked(uri)}; a server shows its UI at its own address")
     path = sqlite_path(uri)
     if path is not None and not path.exists():
         sys.exit(f"initdist: the tracking store must exist, got {options.uri}: train something first")

@@ -24,7 +24,7 @@ from initdist.paths import store_uri
 from initdist.secrets import masked
 from initdist.sweeps.summary import counted
 from initdist.sweeps.workspace import Workspace
-from initdist.tracking.uri import sqlite_path
+from initdist.tracking.store import sqlite_path
 
 
 @dataclass(frozen=True)

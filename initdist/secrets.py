@@ -29,15 +29,18 @@ _IN_ODBC = re.compile(r"(?:pwd|password)\s*=\s*([^;]*)", re.IGNORECASE)
 _NO_PASSWORDS = ("", "x-oauth-basic", "x-token-auth")  # beside a token that stands where a user's name would
 
 
+_OPENED: set[str] = set()  # URIs with secrets
+
+
 def masked(text: object, *uris: str) -> str:
     """A text with MASK for the secrets of every URI in it, and wherever those of `uris` stand.
 
-    A text that begins as a URI is one to its end. In any other a URI ends at a space, and the secrets of the store in
-    the environment are hidden too.
+    A text that begins as a URI is one to its end. In any other a URI ends at a space, and the secrets of all stores
+    that this process has opened or has in its environment are hidden too.
     """
     shown = str(text)
     if not _ALONE.match(shown):
-        uris = (*uris, os.environ.get(VARIABLE, ""))
+        uris = (*uris, *_OPENED, os.environ.get(VARIABLE, ""))
     known = {secret for uri in uris for secret in secrets_in(uri)}
     for secret in sorted(known, key=len, reverse=True):
         shown = _standing_alone(secret).sub(MASK, shown)
@@ -59,6 +62,7 @@ def secrets_in(text: str) -> set[str]:
 def unmasked(uri: str) -> str:
     """The URI that a masked one stands for, from the environment. Raises ConfigError where that has another."""
     if not any(_spans(uri)) or secrets_in(uri):
+        _OPENED.update([uri] if secrets_in(uri) else [])
         return uri
     known = os.environ.get(VARIABLE, "").strip()
     if masked(known) == masked(uri):

@@ -10,7 +10,7 @@ from initdist.cli import arguments
 from initdist.errors import UserError
 from initdist.paths import store_uri
 from initdist.secrets import masked, unmasked
-from initdist.tracking.uri import is_database, sqlite_path
+from initdist.tracking.store import is_database, sqlite_path
 
 
 def main() -> None:

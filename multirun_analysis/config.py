@@ -87,8 +87,7 @@ def validate(config: AnalysisConfig) -> None:
     if config.measures == []:
         raise AnalysisError("measures must name at least one measure, or be null for all")
     if config.tracking.ui_url and not re.match(r"https?://", config.tracking.ui_url):
-        given = masked(config.tracking.ui_url)
-        raise AnalysisError(f"tracking.ui_url must begin with http:// or https://, got {given!r}")
+        raise AnalysisError(f"tracking.ui_url must begin with http:// or https://, got {config.tracking.ui_url!r}")
 
 
 def ui_url(config: AnalysisConfig, uri: str) -> str:

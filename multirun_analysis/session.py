@@ -206,5 +206,5 @@ def _log(source: Source, files: Sequence[Path], uri: str, out: Path) -> tuple[bo
             place = ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}"
             client.log_artifact(str(source.parent_run), str(file), place)
     except (MlflowException, OSError) as error:
-        return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error, uri)}"
+        return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
     return True, f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 from urllib.parse import quote
 
@@ -305,6 +306,16 @@ def test_a_slash_in_the_password_of_a_server_is_refused():
         "tracking.uri must have /, ? and # in a password written as %2F, %3F and %23, and an @ after the host as %40, "
         "got http://***@127.0.0.1:9"
     )
+
+
+def test_what_a_database_raises_is_told_without_its_secret():
+    uri = f"postgresql://me:a {SECRET}@host:port/db"
+    with pytest.raises(TrackingError) as refused:
+        prepare(uri, "initdist")
+    assert str(refused.value).startswith(
+        f"tracking.uri must be reachable, got {masked(uri)}: invalid literal for int()"
+    )
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
 
 
 @pytest.mark.parametrize("empty", ["", "  "])

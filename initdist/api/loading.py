@@ -15,8 +15,7 @@ from initdist.config.schema import Config
 from initdist.errors import UserError
 from initdist.paths import store_uri
 from initdist.secrets import cause, masked, unmasked
-from initdist.tracking.store import client
-from initdist.tracking.uri import sqlite_path
+from initdist.tracking.store import client, sqlite_path
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -104,8 +103,8 @@ def _run_config(run_id: str, tracking_uri: str | None) -> tuple[Config, Any]:
     try:
         run = known.get_run(run_id)
     except MlflowException as error:
-        why = masked(error.message, uri)
-        raise UserError(f"run_id must be a run in {masked(uri)}, got {run_id!r}: {why}") from cause(error, uri)
+        why = f"run_id must be a run in {uri}, got {run_id!r}: {error.message}"
+        raise UserError(masked(why)) from cause(error)
     if run.data.tags.get(names.KIND) != names.KIND_NETWORK or run.info.status != "FINISHED":
         raise UserError(f"run {run_id} must be the finished run of a network, got status {run.info.status}")
     return compose.from_params(run.data.params), run
@@ -122,6 +121,5 @@ def _weights(run: Any, tracking_uri: str | None, shapes: Mapping[str, Sequence[i
                 run.info.run_id, names.WEIGHTS_FILE, folder
             )
         except (MlflowException, OSError) as error:
-            quiet = cause(error, unmasked(store_uri(tracking_uri)))
-            raise UserError("it has no weights: it was trained with tracking.save_weights=false") from quiet
+            raise UserError("it has no weights: it was trained with tracking.save_weights=false") from cause(error)
         return weights.load(Path(file), shapes)

@@ -69,8 +69,9 @@ def override(argument: str) -> str:
 
 def hide_in(config: DictConfig) -> str:
     """Hide the secrets of the store's URI in a composed config, wherever it has it from: the masked one, or nothing."""
-    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-    if _has_secret(swept := str(params.get(KEY, "")).strip("'\"")):
+    params: Any = OmegaConf.select(config, "hydra.sweeper.params")
+    swept = str((params or {}).get(KEY, "")).strip("'\"")
+    if _has_secret(swept):
         with read_write(params):
             params[KEY] = quoted(passed_on(swept))
     tracking = config.tracking

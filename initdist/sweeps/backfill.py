@@ -62,7 +62,7 @@ def _tasks(
                 file = tracking.artifact(store, run, names.WEIGHTS_FILE, folder / identity)
             except Exception as error:  # an artifact store may raise anything
                 counts.failed += 1
-                why = masked(error, store.uri)
+                why = masked(error)
                 show(Failed((identity,), why))
                 _say(f"{one.label} failed: its weights cannot be fetched: {why}")
                 continue

@@ -24,7 +24,7 @@ from initdist.sweeps import lacking
 from initdist.sweeps.planning import Network
 from initdist.sweeps.summary import Counts
 from initdist.sweeps.workspace import Workspace, check_folder
-from initdist.tracking.uri import sqlite_path
+from initdist.tracking.store import sqlite_path
 from initdist.training import stopping
 
 FILE = "sweep.json"
@@ -89,7 +89,7 @@ def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float)
         final = "FAILED" if status == "FINISHED" and not whole else status
         tracking.asked(sweep.store, lambda: tracking.close_sweep(sweep.store, sweep.run_id, final, summary), patience)
     except Exception as error:  # the store went away; why the sweep ends is the news, not this
-        why = masked(error, sweep.store.uri)
+        why = masked(error)
         print(f"initdist: the sweep's end could not be written to {sweep.store.place}: {why}", file=sys.stderr)
         return False
     print(counts.sentence(time.monotonic() - started, where, whose), flush=True)

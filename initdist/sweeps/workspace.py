@@ -17,7 +17,7 @@ from initdist.events import ToTrain
 from initdist.sweeps import outbox
 from initdist.sweeps.leases import Leases
 from initdist.sweeps.planning import Network
-from initdist.tracking.uri import SQLITE, sqlite_path
+from initdist.tracking.store import SQLITE, sqlite_path
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from initdist.tracking.records import DatasetInfo, NetworkFacts, Point, Run, Store
+from initdist.tracking.store import is_database, sqlite_path
 from initdist.tracking.through_client import ThroughClient
-from initdist.tracking.uri import is_database, sqlite_path
 
 # Everything that is written, in the order in which it is written here.
 COLUMNS: Mapping[Any, tuple[str, ...]] = {

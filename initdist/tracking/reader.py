@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from initdist.secrets import cause, masked
+from initdist.secrets import cause
 from initdist.tracking.records import TrackingError
 from initdist.tracking.store import client
 from initdist.tracking.tables import Select, listed, opened
@@ -85,7 +85,7 @@ def reading(uri: str) -> Iterator[Reader]:
     try:
         yield FromClient(client(uri))
     except (MlflowException, OSError) as error:
-        raise TrackingError(masked(error, uri)) from cause(error, uri)
+        raise TrackingError(str(error)) from cause(error)
 
 
 class FromTables:

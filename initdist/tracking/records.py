@@ -11,7 +11,10 @@ from initdist.secrets import masked
 
 
 class TrackingError(RuntimeError):
-    """The tracking store cannot be used; the text says what, where, and what to do."""
+    """The tracking store cannot be used; the text says what, where, and what to do, without secrets of its URI."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(masked(text))
 
 
 @dataclass(frozen=True)

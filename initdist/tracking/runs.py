@@ -83,7 +83,7 @@ def open_sweep(
     """
     tags = run_tags(names.KIND_SWEEP, sweep)
     if command is not None:
-        tags["initdist.command"] = masked(command, store.uri)
+        tags["initdist.command"] = masked(command)
     mlflow = client(store.uri)
     for run in _parents(store, sweep):
         run_id: str = run.info.run_id
@@ -108,8 +108,7 @@ def sweep_identities(store: Store, sweep: str) -> set[str] | None:
                 file = artifact(store, run, names.NETWORKS_FILE, Path(folder))
                 return {one["identity"] for one in json.loads(file.read_text())["networks"]} if file else set()
             except Exception as error:  # an artifact store may raise anything
-                why = masked(error, store.uri)
-                raise TrackingError(f"the networks of sweep {sweep} cannot be read: {why}") from cause(error, store.uri)
+                raise TrackingError(f"the networks of sweep {sweep} cannot be read: {error}") from cause(error)
     return None
 
 

@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 from initdist.retry import patiently
 from initdist.secrets import cause, masked
 from initdist.tracking.records import Store, TrackingError
-from initdist.tracking.uri import DATABASES, SERVERS, SQLITE, checked, sqlite_path, wait_of
+from initdist.tracking.uri import checked, wait_of
 
 T = TypeVar("T")
 
+SQLITE = "sqlite:///"
+DATABASES, SERVERS = (SQLITE, "postgresql", "mysql", "mssql"), ("http://", "https://", "databricks")
 MLFLOW = frozenset({"alembic_version", "experiments", "runs", "metrics"})  # tables of any of its stores
 LOCK_SECONDS, QUIET_SECONDS = 120.0, 3.0
 # A server that does not answer must be reported in seconds, not after MLflow's minutes of retries.
@@ -26,14 +28,8 @@ _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOU
 
 
 class _Masking(logging.Filter):
-    """What is logged without the secrets of stores, even where it shows a part of a URI alone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.uris: set[str] = set()
-
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = masked(record.getMessage(), *self.uris), None
+        record.msg, record.args = masked(record.getMessage()), None
         return True
 
 
@@ -44,8 +40,7 @@ def client(uri: str) -> Any:
     """An MLflow client of exactly this store."""
     from mlflow.tracking import MlflowClient
 
-    _MASKING.uris.add(uri)
-    logging.getLogger("urllib3.connectionpool").addFilter(_MASKING)  # it tells what it tries again
+    logging.getLogger("urllib3.connectionpool").addFilter(_MASKING)  # it tells of what it tries again, with its options
     # It tells of every table that it makes, and prints with a traceback what it raises anyway.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=uri)
@@ -55,7 +50,7 @@ def existing(uri: str, experiment: str) -> Store:
     """As `prepare`, for a store and an experiment that are there already: nothing is created."""
     path = sqlite_path(checked(uri))
     if path is not None and not path.exists():
-        raise TrackingError(f"tracking.uri must be a store that is there, got {masked(uri)}")
+        raise TrackingError(f"tracking.uri must be a store that is there, got {uri}")
     return prepare(uri, experiment, create=False)
 
 
@@ -70,7 +65,7 @@ def asked(store: Store, call: Callable[[], T], patience: float = 0.0) -> T:
         with _patience():
             return patiently(call, patience, store.uri, may_pass)
     except MlflowException as error:
-        raise TrackingError(_explain(store.uri, error)) from cause(error, store.uri)
+        raise TrackingError(_explain(store.uri, str(error))) from cause(error)
 
 
 def may_pass(error: Exception) -> bool:
@@ -98,13 +93,11 @@ def prepare(uri: str, experiment: str, create: bool = True) -> Store:
     MLflow schema.
     """
     uri = checked(uri)
-    path = sqlite_path(uri)
-    if path is not None:
-        return _prepare_sqlite(uri, path, experiment, create)
+    if uri.startswith(SQLITE):
+        return _prepare_sqlite(uri, experiment, create)
     if not uri.startswith((*DATABASES, *SERVERS)):
         raise TrackingError(
-            "tracking.uri must be a database or a server (sqlite:////path/mlflow.db, http://host:port), "
-            f"got {masked(uri)!r}"
+            f"tracking.uri must be a database or a server (sqlite:////path/mlflow.db, http://host:port), got {uri!r}"
         )
     with _patience():
         return _experiment(uri, experiment, None, create)
@@ -120,17 +113,27 @@ def amending(store: Store) -> Iterator[None]:
         yield
 
 
-def _prepare_sqlite(uri: str, path: Path, experiment: str, create: bool) -> Store:
+def is_database(uri: str) -> bool:
+    """Whether MLflow reaches this store by itself, and not by a server."""
+    return uri.startswith(DATABASES)
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """File of a SQLite store; None for any other."""
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
+
+
+def _prepare_sqlite(uri: str, experiment: str, create: bool) -> Store:
     from filelock import FileLock, Timeout
 
-    shown = masked(uri)
+    path = sqlite_path(uri) or Path()
     lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
     try:
         _check_place(path, uri)
         try:
             lock.acquire(timeout=QUIET_SECONDS)
         except Timeout:
-            waiting = f"initdist: another process prepares {shown}: waiting for it, {LOCK_SECONDS:g} s at most"
+            waiting = f"initdist: another process prepares {masked(uri)}: waiting for it, {LOCK_SECONDS:g} s at most"
             print(waiting, file=sys.stderr, flush=True)
         with lock:
             if not path.exists():
@@ -138,9 +141,9 @@ def _prepare_sqlite(uri: str, path: Path, experiment: str, create: bool) -> Stor
             _check_writable(path, uri)
             return _experiment(uri, experiment, path.parent / "mlartifacts", create)
     except Timeout:
-        raise TrackingError(f"tracking.uri {shown} is locked by another process for {LOCK_SECONDS:g} s") from None
+        raise TrackingError(f"tracking.uri {uri} is locked by another process for {LOCK_SECONDS:g} s") from None
     except OSError as error:
-        raise TrackingError(f"tracking.uri must be writable, got {shown}: {error.strerror or error}") from error
+        raise TrackingError(f"tracking.uri must be writable, got {uri}: {error.strerror or error}") from error
     finally:
         lock.release(force=True)
 
@@ -149,15 +152,15 @@ def _check_place(path: Path, uri: str) -> None:
     """Refuse what can be no store before anything is left beside it. Raises TrackingError, or OSError."""
     if not path.parent.is_dir():
         what = "is none" if path.parent.exists() else "does not exist"
-        raise TrackingError(f"tracking.uri must be in a folder that exists, got {masked(uri)}: {path.parent} {what}")
+        raise TrackingError(f"tracking.uri must be in a folder that exists, got {uri}: {path.parent} {what}")
     if not path.exists():
         with tempfile.TemporaryFile(dir=path.parent):
             return
     if not path.is_file():
-        raise TrackingError(f"tracking.uri must be a SQLite database, got {masked(uri)}: {path} is no file")
+        raise TrackingError(f"tracking.uri must be a SQLite database, got {uri}: {path} is no file")
     if not os.access(path, os.R_OK | os.W_OK):
         raise TrackingError(
-            f"tracking.uri must be writable, got {masked(uri)}: this user may not write to {path}; "
+            f"tracking.uri must be writable, got {uri}: this user may not write to {path}; "
             f"allow it (chmod u+rw {path}), or name another store"
         )
     # By SQLite alone: a file of its own, closed, would give up the locks that this process holds through SQLite.
@@ -165,8 +168,7 @@ def _check_place(path: Path, uri: str) -> None:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not tables & MLFLOW:
         raise TrackingError(
-            f"tracking.uri must be a store of MLflow or a new one, got {masked(uri)}, a database of "
-            f"{', '.join(sorted(tables))}"
+            f"tracking.uri must be a store of MLflow or a new one, got {uri}, a database of {', '.join(sorted(tables))}"
         )
 
 
@@ -207,7 +209,7 @@ def _refused(uri: str) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         rule = "a writable SQLite database" if isinstance(error, sqlite3.OperationalError) else "a SQLite database"
-        raise TrackingError(f"tracking.uri must be {rule}, got {masked(uri)}: {error}") from error
+        raise TrackingError(f"tracking.uri must be {rule}, got {uri}: {error}") from error
 
 
 def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> Store:
@@ -217,12 +219,12 @@ def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> St
     try:
         found = client(uri).get_experiment_by_name(name)
         if found is None and not create:
-            raise TrackingError(f"tracking.experiment must be in {masked(uri)}, got {name!r}, which is not")
+            raise TrackingError(f"tracking.experiment must be in {uri}, got {name!r}, which is not")
         if found is None:
             location = None if artifacts is None else artifacts.resolve().as_uri()
             return Store(uri, name, client(uri).create_experiment(name, artifact_location=location))
     except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:  # no driver, no number as a port
-        raise TrackingError(_explain(uri, error)) from cause(error, uri)
+        raise TrackingError(_explain(uri, str(error))) from cause(error)
     if found.lifecycle_stage == "deleted":
         raise TrackingError(
             f"tracking.experiment must not be deleted, got {name!r}: "
@@ -231,21 +233,19 @@ def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> St
     return Store(uri, name, found.experiment_id)
 
 
-def _explain(uri: str, error: object) -> str:
-    message, shown = masked(error, uri), masked(uri)
+def _explain(uri: str, message: str) -> str:
     if "schema" in message and "upgrade" in message:
         return (
-            f"tracking.uri must have this MLflow's schema, got {shown}: run `mlflow db upgrade {shown}` "
-            "(back it up first)"
+            f"tracking.uri must have this MLflow's schema, got {uri}: run `mlflow db upgrade {uri}` (back it up first)"
         )
     if _is_damaged(message):
         return (
-            f"tracking.uri must be an undamaged SQLite database of MLflow, got {shown}: {_first_line(message)}; "
+            f"tracking.uri must be an undamaged SQLite database of MLflow, got {uri}: {_first_line(message)}; "
             "bring back a copy of it, or name another"
         )
     if "Max retries exceeded" in message:
-        return f"tracking.uri must be reachable, got {shown}: no server answers there; start it, or name another store"
-    return f"tracking.uri must be reachable, got {shown}: {_first_line(message)}"
+        return f"tracking.uri must be reachable, got {uri}: no server answers there; start it, or name another store"
+    return f"tracking.uri must be reachable, got {uri}: {_first_line(message)}"
 
 
 def _first_line(message: str) -> str:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from initdist.secrets import cause, masked
+from initdist.secrets import cause
 from initdist.tracking.records import TrackingError
-from initdist.tracking.uri import SQLITE, sqlite_path, wait_of
+from initdist.tracking.store import SQLITE, sqlite_path
+from initdist.tracking.uri import wait_of
 
 Select = Callable[[str, Mapping[str, object]], Iterable[Any]]
 Columns = Callable[[str], Set[str]]  # of a table; none if it is not there
@@ -74,9 +75,5 @@ def _postgresql(uri: str) -> Iterator[tuple[Select, Columns]]:
                 )
         finally:
             engine.dispose()
-    except (
-        sa.exc.SQLAlchemyError,
-        ImportError,
-        ValueError,
-    ) as error:  # also without its driver, or with a port in words
-        raise TrackingError(masked(error, uri)) from cause(error, uri)
+    except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:  # no driver, no number as a port
+        raise TrackingError(str(error)) from cause(error)

@@ -1,17 +1,13 @@
-"""The URI of a store: what kind of store it names, its file, and its options."""
+"""The URI of a store as it is given: whether it will be read as it is meant."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 from initdist.errors import ConfigError
-from initdist.secrets import masked, unmasked
+from initdist.secrets import unmasked
 from initdist.tracking.records import TrackingError
-
-SQLITE = "sqlite:///"
-DATABASES, SERVERS = (SQLITE, "postgresql", "mysql", "mssql"), ("http://", "https://", "databricks")
 
 
 def checked(uri: str) -> str:
@@ -20,24 +16,14 @@ def checked(uri: str) -> str:
         uri = unmasked(uri)
     except ConfigError as error:
         raise TrackingError(str(error)) from None
-    if uri.startswith(SQLITE):
+    if uri.startswith("sqlite"):
         _check_options(uri)
-    elif uri.startswith(SERVERS) and re.search("[/?#]", uri.partition("://")[2].rpartition("@")[0]):
+    elif uri.startswith("http") and re.search("[/?#]", uri.partition("://")[2].rpartition("@")[0]):
         raise TrackingError(
             "tracking.uri must have /, ? and # in a password written as %2F, %3F and %23, and an @ after the host as "
-            f"%40, got {masked(uri)}"
+            f"%40, got {uri}"
         )
     return uri
-
-
-def is_database(uri: str) -> bool:
-    """Whether MLflow reaches this store by itself, and not by a server."""
-    return uri.startswith(DATABASES)
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """File of a SQLite store; None for any other."""
-    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
 
 
 def wait_of(uri: str, seconds: float) -> float:
@@ -53,11 +39,11 @@ def _check_options(uri: str) -> None:
     wrong = [one for one in uri.partition("?")[2].split("&") if one and "=" not in one]
     if wrong:
         raise TrackingError(
-            f"tracking.uri must have options after a ?, such as timeout=60, got {masked(wrong[0], uri)!r} in "
-            f"{masked(uri)}; name a folder without ? for the store"
+            f"tracking.uri must have options after a ?, such as timeout=60, got {wrong[0]!r} in "
+            f"{uri}; name a folder without ? for the store"
         )
     options = _options(uri)
     if "uri" in options:
-        raise TrackingError(f"tracking.uri must name a file by its path, without the option uri, got {masked(uri)}")
+        raise TrackingError(f"tracking.uri must name a file by its path, without the option uri, got {uri}")
     if not re.fullmatch(r"\d+(\.\d+)?", seconds := options.get("timeout", "0")):
-        raise TrackingError(f"tracking.uri must have a number of seconds as timeout, got {seconds!r} in {masked(uri)}")
+        raise TrackingError(f"tracking.uri must have a number of seconds as timeout, got {seconds!r} in {uri}")

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from initdist import names
 from initdist.retry import patiently
-from initdist.secrets import cause, masked
+from initdist.secrets import cause
 from initdist.tracking.records import NetworkFacts, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags
-from initdist.tracking.store import amending, may_pass
+from initdist.tracking.store import amending, is_database, may_pass
 from initdist.tracking.through_client import ThroughClient
-from initdist.tracking.uri import is_database
 
 if TYPE_CHECKING:
     from initdist.tracking.in_database import InDatabase
@@ -128,8 +127,8 @@ class Writer:
 
     def _raise(self) -> None:
         if self._error is not None:
-            uri, why = self.store.uri, masked(self._error, self.store.uri)
-            raise TrackingError(f"writing to {masked(uri)} failed: {why}. {self._remedy}") from cause(self._error, uri)
+            why = f"writing to {self.store.uri} failed: {self._error}. {self._remedy}"
+            raise TrackingError(why) from cause(self._error)
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:

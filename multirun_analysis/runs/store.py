@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def one_line(error: BaseException, uri: str = "") -> str:
-    """An exception's message without line breaks, shortened, and without secrets of the URI."""
-    text = " ".join(masked(error, uri).split())
+def one_line(error: BaseException) -> str:
+    """An exception's message without line breaks or secrets, shortened."""
+    text = " ".join(masked(error).split())
     return text if len(text) <= 300 else text[:297] + "..."
 
 
@@ -35,8 +35,7 @@ def check_uri(uri: str) -> None:
     """Raises AnalysisError if this cannot be a tracking URI."""
     if "://" not in uri and not uri.startswith("databricks"):
         raise AnalysisError(
-            "tracking.uri must be a URI such as sqlite:////absolute/path/mlflow.db or http://host:5000, "
-            f"got {masked(uri)!r}"
+            f"tracking.uri must be a URI such as sqlite:////absolute/path/mlflow.db or http://host:5000, got {uri!r}"
         )
 
 
@@ -52,8 +51,7 @@ def open_client(uri: str) -> MlflowClient:
     try:
         return cast("MlflowClient", client(uri))
     except (MlflowException, OSError) as error:
-        why = one_line(error, uri)
-        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be opened: {why}") from cause(error, uri)
+        raise AnalysisError(f"tracking.uri={uri} cannot be opened: {one_line(error)}") from cause(error)
 
 
 def check_sqlite(uri: str) -> None:
@@ -61,7 +59,7 @@ def check_sqlite(uri: str) -> None:
     path = Path(uri.partition(":///")[2].partition("?")[0])
     if not path.is_file():
         raise AnalysisError(
-            f"tracking.uri={masked(uri)} does not exist: there is no file {path}. "
+            f"tracking.uri={uri} does not exist: there is no file {path}. "
             "Train networks first (python -m initdist.train), or set tracking.uri to the store that holds them"
         )
     try:
@@ -71,18 +69,14 @@ def check_sqlite(uri: str) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise AnalysisError(
-            f"tracking.uri={masked(uri)} cannot be read as an SQLite store: {one_line(error)}"
-        ) from error
+        raise AnalysisError(f"tracking.uri={uri} cannot be read as an SQLite store: {one_line(error)}") from error
     if not {"experiments", "runs"} <= tables:
-        raise AnalysisError(
-            f"tracking.uri={masked(uri)} is not an MLflow store: {path} has no table of experiments and runs"
-        )
+        raise AnalysisError(f"tracking.uri={uri} is not an MLflow store: {path} has no table of experiments and runs")
 
 
 def missing_experiment(uri: str, name: str, deleted: bool, known: Sequence[str]) -> AnalysisError:
     """What to tell who asks for an experiment that is not there."""
     return AnalysisError(
-        f"tracking.experiment={name} {'was deleted' if deleted else 'does not exist'} in {masked(uri)}. "
+        f"tracking.experiment={name} {'was deleted' if deleted else 'does not exist'} in {uri}. "
         f"It holds: {listing(sorted(known)) or 'no experiment'}{nearest(name, known)}"
     )

@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from initdist import cores, provenance, tracking
-from initdist.cli import measure_config, messages, signals
+from initdist.cli import arguments, measure_config, messages, signals
 from initdist.cli.measure_config import MeasureConfig
 from initdist.cli.overrides import in_full
 from initdist.errors import UserError
@@ -32,6 +32,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {provenance.VERSION}")
         return
+    arguments.hide("initdist", arguments.override)
     sys.argv[1:] = [in_full(argument) for argument in sys.argv[1:]]
     with messages.in_one_line("initdist", partial(messages.keys, MeasureConfig)):
         _main()

@@ -22,7 +22,7 @@ def measure_catalogue() -> Path:
 
 def store_uri(asked_for: str | None = None, directory: str | Path = ".") -> str:
     """The tracking store: what is asked for, else MLFLOW_TRACKING_URI, else the SQLite store in a directory."""
-    return asked_for or os.environ.get("MLFLOW_TRACKING_URI") or default_tracking_uri(directory)
+    return asked_for or os.environ.get("MLFLOW_TRACKING_URI", "").strip() or default_tracking_uri(directory)
 
 
 def default_tracking_uri(directory: str | Path) -> str:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from initdist import provenance, retry
-from initdist.cli import compose, messages, signals
+from initdist.cli import arguments, compose, messages, signals
 from initdist.errors import ConfigError, UserError
 from initdist.paths import conf_dir
 from initdist.workers import pool
@@ -34,6 +34,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {provenance.VERSION}")
     else:
+        arguments.hide("initdist", arguments.override)
         try:
             signals.heed()
             with messages.in_one_line("initdist", compose.keys):

@@ -6,23 +6,35 @@ import argparse
 import os
 import sys
 
+from initdist.cli import arguments
+from initdist.errors import UserError
 from initdist.paths import store_uri
+from initdist.secrets import masked, unmasked
+from initdist.tracking.store import is_database, sqlite_path
 
 
 def main() -> None:
     """Replace this process by the MLflow server, bound to this machine alone."""
+    arguments.hide("initdist", arguments.option)
     parser = argparse.ArgumentParser(prog="initdist.ui", description="Open the MLflow UI on the tracking store.")
-    parser.add_argument("--uri", default=store_uri(), help="the store (default: %(default)s)")
+    parser.add_argument("--uri", default=masked(store_uri()), help="the store (default: %(default)s)")
     parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default: %(default)s)")
     options = parser.parse_args()
-    path = options.uri.removeprefix("sqlite:///")
-    if path != options.uri and not os.path.exists(path):
+    try:
+        uri = unmasked(options.uri)
+    except UserError as error:
+        sys.exit(f"initdist: {error}")
+    if not is_database(uri):
+        sys.exit(f"initdist: the store must be a database, got {masked(uri)}; a server shows its UI at its own address")
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
         sys.exit(f"initdist: the tracking store must exist, got {options.uri}: train something first")
     print(f"MLflow UI of {options.uri} at http://127.0.0.1:{options.port}", flush=True)
     # One person's: with four workers and a runner of jobs for language models it takes three times as long to start.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    server = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--backend-store-uri", options.uri]
-    os.execv(sys.executable, [*server, "--host", "127.0.0.1", "--port", str(options.port)])
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = uri  # an argument would be in the list of processes
+    server = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", "127.0.0.1"]
+    os.execv(sys.executable, [*server, "--port", str(options.port)])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from initdist.cli import arguments
 from initdist.cli import messages as mistakes
 from initdist.paths import conf_dir
 from multirun_analysis.config import FOLDER, AnalysisConfig, register, unswept, validate
@@ -32,6 +33,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {version('initdist')}")
     else:
+        arguments.hide("initdist-analyze", arguments.override, status=2)
         sys.argv[1:] = unswept(sys.argv[1:])
         try:
             with mistakes.in_one_line("initdist-analyze", partial(mistakes.keys, AnalysisConfig), status=2):

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from initdist.paths import store_uri
+from initdist.secrets import masked
 from multirun_analysis import uptodate
 from multirun_analysis.config import AnalysisConfig, command, ui_url
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import HISTORIES
 from multirun_analysis.runs.read import Networks, Source, networks_of, quiet, read_histories, read_records
 from multirun_analysis.runs.records import Records, Tell
-from multirun_analysis.runs.store import one_line, open_client
+from multirun_analysis.runs.store import named, one_line, open_client
 from multirun_analysis.runs.where import flat, require_known, select
 from multirun_analysis.second import Second
 
@@ -40,7 +40,7 @@ class Outcome:
 
 def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -> Outcome:
     """directory: where relative paths and the default store lie. Raises AnalysisError."""
-    uri = store_uri(config.tracking.uri, directory)
+    uri = named(config.tracking.uri, directory)
     out = Path(directory) / config.out
     before = uptodate.load(out)
     manifest = None if config.refresh else before
@@ -48,7 +48,7 @@ def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -
         if manifest is None:  # there is no report that could still be current
             helper.start()
         records = {name: read_records(uri, name, tell) for name in config.experiments}
-        settings = {"command": command(config, uri), "uri": uri, "ui_url": ui_url(config, uri)}
+        settings = {"command": command(config, uri), "uri": masked(uri), "ui_url": ui_url(config, uri)}
         key = uptodate.key(settings, [found.digest() for found in records.values()])
         if manifest is not None and _current(manifest, key, uri, out):
             files = [out / name for name in manifest.files]

@@ -45,6 +45,7 @@ class FusedSweeper(BasicSweeper):
     ) -> None:
         super().__init__(max_batch_size, params)
         self.fuse = fuse
+        self._hidden: list[str] = []  # an override of what a file of the config says of the store
 
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
@@ -76,6 +77,7 @@ class FusedSweeper(BasicSweeper):
 
     def _run(self, jobs: Sequence[Job], opened: Sweep) -> tuple[Sequence[JobReturn], bool]:
         """Launch the jobs that have something to train; what they returned, and whether all did."""
+        from initdist.secrets import masked
         from initdist.sweeps import run_records
 
         assert self.config is not None
@@ -92,7 +94,7 @@ class FusedSweeper(BasicSweeper):
             try:
                 returns += self._launch(batch, opened, first)
             except Exception as error:  # a job's process was killed: what it was to train is counted from the store
-                why = " ".join(str(error).split())[:300]
+                why = " ".join(masked(error).split())[:300]
                 print(f"initdist: the launcher ended with {type(error).__name__}: {why}", file=sys.stderr, flush=True)
                 return returns, False
         _report_failures(returns, directory)
@@ -106,7 +108,7 @@ class FusedSweeper(BasicSweeper):
 
     def _launch(self, batch: Sequence[Job], opened: Sweep, first: int) -> Sequence[JobReturn]:
         assert self.launcher is not None
-        extra = [f"tracking.sweep='{opened.id}'", *self._worker_share(len(batch))]
+        extra = [f"tracking.sweep='{opened.id}'", *self._hidden, *self._worker_share(len(batch))]
         return self.launcher.launch([[*job.overrides, *extra] for job in batch], initial_job_idx=first)
 
     def _worker_share(self, jobs: int) -> list[str]:
@@ -140,11 +142,16 @@ class FusedSweeper(BasicSweeper):
         return list(given.values())
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        from initdist.cli import arguments
+        from initdist.cli.overrides import quoted
+
         assert self.hydra_context is not None
         assert self.config is not None
         composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         with read_write(composed), open_dict(composed):
             del composed["hydra"]
+        if uri := arguments.hide_in(composed):
+            self._hidden = [f"{arguments.KEY}={quoted(uri)}"]
         with contextlib.suppress(OmegaConfBaseException):  # planning tells what is wrong
             OmegaConf.to_container(composed.tracking, resolve=True)
         OmegaConf.copy_cache(composed, self.config)  # ${now:...} is one moment for all jobs of a command
@@ -160,8 +167,10 @@ def _announce(jobs: Sequence[Job], opened: Sweep) -> str:
 
 
 def _report_failures(returns: Sequence[JobReturn], directory: Path) -> None:
+    from initdist.secrets import masked
+
     for job in returns:
         if job.status == JobStatus.FAILED:
             number = job.hydra_cfg.hydra.job.num if job.hydra_cfg else "?"
             where = directory / str(number)
-            print(f"job {number} failed: {job._return_value} (log in {where})", file=sys.stderr, flush=True)
+            print(f"job {number} failed: {masked(job._return_value)} (log in {where})", file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ from initdist.cli import compose
 from initdist.config.schema import Config
 from initdist.errors import UserError
 from initdist.paths import store_uri
+from initdist.secrets import cause, masked, unmasked
 from initdist.tracking.store import client, sqlite_path
 
 if TYPE_CHECKING:
@@ -76,11 +77,11 @@ def _existing_client(uri: str) -> Any:
     path = sqlite_path(uri)
     if path is not None and not _holds_runs(path):
         raise UserError(
-            f"tracking_uri must be a store that is there, got {uri}: pass tracking_uri, set MLFLOW_TRACKING_URI, or "
-            "start in the folder of mlflow.db"
+            f"tracking_uri must be a store that is there, got {masked(uri)}: pass tracking_uri, set "
+            "MLFLOW_TRACKING_URI, or start in the folder of mlflow.db"
         )
     if path is None and "://" not in uri.removeprefix("file://"):
-        raise UserError(f"tracking_uri must be a database or a server (sqlite:////path/mlflow.db), got {uri!r}")
+        raise UserError(f"tracking_uri must be a database or a server (sqlite:////path/mlflow.db), got {masked(uri)!r}")
     return client(uri)
 
 
@@ -97,12 +98,13 @@ def _run_config(run_id: str, tracking_uri: str | None) -> tuple[Config, Any]:
     """The config that a run's params describe, with this machine's dataset root."""
     from mlflow.exceptions import MlflowException
 
-    uri = store_uri(tracking_uri)
+    uri = unmasked(store_uri(tracking_uri))
     known = _existing_client(uri)
     try:
         run = known.get_run(run_id)
     except MlflowException as error:
-        raise UserError(f"run_id must be a run in {uri}, got {run_id!r}: {error.message}") from error
+        why = f"run_id must be a run in {uri}, got {run_id!r}: {error.message}"
+        raise UserError(masked(why)) from cause(error)
     if run.data.tags.get(names.KIND) != names.KIND_NETWORK or run.info.status != "FINISHED":
         raise UserError(f"run {run_id} must be the finished run of a network, got status {run.info.status}")
     return compose.from_params(run.data.params), run
@@ -115,7 +117,9 @@ def _weights(run: Any, tracking_uri: str | None, shapes: Mapping[str, Sequence[i
 
     with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
         try:
-            file = client(store_uri(tracking_uri)).download_artifacts(run.info.run_id, names.WEIGHTS_FILE, folder)
+            file = client(unmasked(store_uri(tracking_uri))).download_artifacts(
+                run.info.run_id, names.WEIGHTS_FILE, folder
+            )
         except (MlflowException, OSError) as error:
-            raise UserError("it has no weights: it was trained with tracking.save_weights=false") from error
+            raise UserError("it has no weights: it was trained with tracking.save_weights=false") from cause(error)
         return weights.load(Path(file), shapes)

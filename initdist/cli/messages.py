@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import get_type_hints
@@ -15,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from initdist.config import families, registry
 from initdist.errors import nearest
+from initdist.secrets import cause, masked
 
 FULL = "HYDRA_FULL_ERROR"  # with it Hydra raises what it would print over several lines
 GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
@@ -24,17 +26,36 @@ GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
 def in_one_line(command: str, keys: Callable[[], Iterable[str]], status: int = 1) -> Iterator[None]:
     """Print a mistake in the overrides as `command: ...` and exit; `keys` are those that the config has.
 
-    With HYDRA_FULL_ERROR=1 they are raised as they are. Other exceptions always are.
+    With HYDRA_FULL_ERROR=1 they are raised as they are. Other exceptions always are, but for one that would show a
+    secret of the store in its traceback.
     """
-    if os.environ.get(FULL) == "1":
+    with _no_secret_shown():
+        if os.environ.get(FULL) == "1":
+            yield
+        else:
+            with _explained(command, keys, status):
+                yield
+
+
+@contextlib.contextmanager
+def _no_secret_shown() -> Iterator[None]:
+    try:
         yield
-        return
+    except Exception as error:
+        if cause(error) is not None:
+            raise
+        print(masked("".join(traceback.format_exception(error))), file=sys.stderr)
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _explained(command: str, keys: Callable[[], Iterable[str]], status: int) -> Iterator[None]:
     before = os.environ.get(FULL)
     os.environ[FULL] = "1"
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        print(f"{command}: {explained(error, keys)}", file=sys.stderr)
+        print(f"{command}: {masked(explained(error, keys))}", file=sys.stderr)
         sys.exit(status)
     finally:
         os.environ.pop(FULL) if before is None else os.environ.update({FULL: before})

@@ -102,7 +102,7 @@ def _chosen(store: tracking.Store, settings: MeasureConfig) -> list[Any]:
     """The runs that the settings mean, the latest of each network, oldest first."""
     runs = tracking.finished_runs(store)
     if not runs:
-        raise UserError(f"tracking.experiment must hold finished networks, got {store.experiment!r} in {store.uri}")
+        raise UserError(f"tracking.experiment must hold finished networks, got {store.experiment!r} in {store.place}")
     if settings.sweep is not None:
         members = tracking.sweep_identities(store, settings.sweep)
         if members is None:
@@ -139,7 +139,10 @@ class _Configs:
             self.known[shape] = compose.from_params(params)
         config = copy.deepcopy(self.known[shape])
         for key in STACKABLE.keys() & params.keys():
-            _set(config, key, None if params[key] == "None" else STACKABLE[key](params[key]))
+            try:
+                _set(config, key, None if params[key] == "None" else STACKABLE[key](params[key]))
+            except ValueError:
+                raise ConfigError(f"{key} must be a number, got {params[key]!r}") from None
         own = self.settings.dataset
         config.dataset = replace(config.dataset, root=own.root, download=own.download, cache=own.cache)
         return config
@@ -241,7 +244,7 @@ def command(config: Config, sweep: str, store: tracking.Store) -> str:
     if store.experiment != "initdist":
         values["tracking.experiment"] = store.experiment
     if store.uri != default_tracking_uri("."):
-        values["tracking.uri"] = store.uri
+        values["tracking.uri"] = store.place
     if Path(config.dataset.root) != Path(compose.data_root()):
         values["dataset.root"] = config.dataset.root
     given = [f"measures={','.join(own.names)}", *(f"{key}={quoted(value)}" for key, value in values.items())]

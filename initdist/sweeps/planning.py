@@ -21,6 +21,7 @@ from initdist.config.validation import leaves
 from initdist.data import datasets
 from initdist.data.datasets import Description
 from initdist.errors import ConfigError
+from initdist.secrets import masked
 from initdist.sweeps.summary import counted
 
 
@@ -55,7 +56,8 @@ def unique(planned: Iterable[Network]) -> list[Network]:
         if (first.uri, first.experiment) != (own.uri, own.experiment):
             raise ConfigError(
                 f"tracking.uri and tracking.experiment must be the same for all networks of a command, got "
-                f"{first.experiment!r} in {first.uri} and {own.experiment!r} in {own.uri}; run one command for each"
+                f"{first.experiment!r} in {masked(first.uri)} and {own.experiment!r} in {masked(own.uri)}; "
+                f"run one command for each"
             )
     return list(known.values())
 

@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,12 @@ from initdist import cores, names, provenance, tracking
 from initdist.config.schema import TrackingConfig
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
+from initdist.secrets import masked, passed_on, unmasked
 from initdist.sweeps import lacking
 from initdist.sweeps.planning import Network
 from initdist.sweeps.summary import Counts
 from initdist.sweeps.workspace import Workspace, check_folder
+from initdist.tracking.store import sqlite_path
 from initdist.training import stopping
 
 FILE = "sweep.json"
@@ -42,8 +44,10 @@ class Sweep:
     logs: dict[str, str] = field(default_factory=dict)  # identity -> its job and where that one's log is
 
     def save(self, directory: Path) -> None:
-        """Write what a job in another process needs to join."""
-        write_checked(directory / FILE, asdict(self) | {"todo": sorted(self.todo), "before": sorted(self.before)})
+        """Write what a job in another process needs to join; the secrets of the store are in its environment."""
+        store = asdict(replace(self.store, uri=passed_on(self.store.uri)))
+        sets = {"todo": sorted(self.todo), "before": sorted(self.before)}
+        write_checked(directory / FILE, asdict(self) | sets | {"store": store})
 
 
 @contextlib.contextmanager
@@ -85,7 +89,8 @@ def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float)
         final = "FAILED" if status == "FINISHED" and not whole else status
         tracking.asked(sweep.store, lambda: tracking.close_sweep(sweep.store, sweep.run_id, final, summary), patience)
     except Exception as error:  # the store went away; why the sweep ends is the news, not this
-        print(f"initdist: the sweep's end could not be written to {sweep.store.uri}: {error}", file=sys.stderr)
+        why = masked(error)
+        print(f"initdist: the sweep's end could not be written to {sweep.store.place}: {why}", file=sys.stderr)
         return False
     print(counts.sentence(time.monotonic() - started, where, whose), flush=True)
     return whole
@@ -182,15 +187,16 @@ def join(directory: Path, settings: TrackingConfig) -> Sweep:
         saved: dict[str, Any] = read_checked(file)
         store = tracking.Store(**saved.pop("store"))
         todo, before = frozenset(saved.pop("todo")), frozenset(saved.pop("before"))
-        return Sweep(store=store, todo=todo, before=before, **saved)
+        opened = Sweep(store=store, todo=todo, before=before, **saved)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{file} must be as the sweeper wrote it, got a damaged one: {error}") from None
+    return replace(opened, store=replace(store, uri=unmasked(store.uri)))
 
 
 def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> set[str]:
     """Identities of these networks that have finished, without touching or creating a store."""
-    path = settings.uri.removeprefix("sqlite:///")
-    if path != settings.uri and not Path(path).exists():
+    path = sqlite_path(unmasked(settings.uri))
+    if path is not None and not path.exists():
         return set()
     store = tracking.prepare(settings.uri, settings.experiment)
     return {network.identity for network in networks} & tracking.finished(store).keys()

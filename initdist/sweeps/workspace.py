@@ -17,6 +17,7 @@ from initdist.events import ToTrain
 from initdist.sweeps import outbox
 from initdist.sweeps.leases import Leases
 from initdist.sweeps.planning import Network
+from initdist.tracking.store import SQLITE, sqlite_path
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Workspace:
     @staticmethod
     def of(directory: str, store: tracking.Store) -> Workspace:
         """That of a store, in a `checkpoint.dir`."""
-        own = hashlib.sha256(f"{store.uri}\n{store.experiment}".encode()).hexdigest()[:12]
+        file = sqlite_path(store.uri)  # whatever its options are
+        place = store.place if file is None else f"{SQLITE}{file}"
+        own = hashlib.sha256(f"{place}\n{store.experiment}".encode()).hexdigest()[:12]
         return Workspace(Path(directory).resolve() / own)
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from initdist import names, provenance
+from initdist.secrets import cause, masked
 from initdist.tracking.process import lives, this_process
 from initdist.tracking.records import Store, TrackingError
 from initdist.tracking.store import client
@@ -82,7 +83,7 @@ def open_sweep(
     """
     tags = run_tags(names.KIND_SWEEP, sweep)
     if command is not None:
-        tags["initdist.command"] = command
+        tags["initdist.command"] = masked(command)
     mlflow = client(store.uri)
     for run in _parents(store, sweep):
         run_id: str = run.info.run_id
@@ -107,7 +108,7 @@ def sweep_identities(store: Store, sweep: str) -> set[str] | None:
                 file = artifact(store, run, names.NETWORKS_FILE, Path(folder))
                 return {one["identity"] for one in json.loads(file.read_text())["networks"]} if file else set()
             except Exception as error:  # an artifact store may raise anything
-                raise TrackingError(f"the networks of sweep {sweep} cannot be read: {error}") from error
+                raise TrackingError(f"the networks of sweep {sweep} cannot be read: {error}") from cause(error)
     return None
 
 

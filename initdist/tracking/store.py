@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from initdist.retry import patiently
+from initdist.secrets import cause, masked
 from initdist.tracking.records import Store, TrackingError
+from initdist.tracking.uri import checked, wait_of
 
 T = TypeVar("T")
 
@@ -25,10 +27,20 @@ LOCK_SECONDS, QUIET_SECONDS = 120.0, 3.0
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
+class _Masking(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = masked(record.getMessage()), None
+        return True
+
+
+_MASKING = _Masking()
+
+
 def client(uri: str) -> Any:
     """An MLflow client of exactly this store."""
     from mlflow.tracking import MlflowClient
 
+    logging.getLogger("urllib3.connectionpool").addFilter(_MASKING)  # it tells of what it tries again, with its options
     # It tells of every table that it makes, and prints with a traceback what it raises anyway.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=uri)
@@ -36,7 +48,7 @@ def client(uri: str) -> Any:
 
 def existing(uri: str, experiment: str) -> Store:
     """As `prepare`, for a store and an experiment that are there already: nothing is created."""
-    path = sqlite_path(uri)
+    path = sqlite_path(checked(uri))
     if path is not None and not path.exists():
         raise TrackingError(f"tracking.uri must be a store that is there, got {uri}")
     return prepare(uri, experiment, create=False)
@@ -53,7 +65,7 @@ def asked(store: Store, call: Callable[[], T], patience: float = 0.0) -> T:
         with _patience():
             return patiently(call, patience, store.uri, may_pass)
     except MlflowException as error:
-        raise TrackingError(_explain(store.uri, str(error))) from error
+        raise TrackingError(_explain(store.uri, str(error))) from cause(error)
 
 
 def may_pass(error: Exception) -> bool:
@@ -80,6 +92,7 @@ def prepare(uri: str, experiment: str, create: bool = True) -> Store:
     Raises TrackingError, before anything is written, for a store that is unreachable, read-only, corrupt or of another
     MLflow schema.
     """
+    uri = checked(uri)
     if uri.startswith(SQLITE):
         return _prepare_sqlite(uri, experiment, create)
     if not uri.startswith((*DATABASES, *SERVERS)):
@@ -107,20 +120,20 @@ def is_database(uri: str) -> bool:
 
 def sqlite_path(uri: str) -> Path | None:
     """File of a SQLite store; None for any other."""
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
 
 
 def _prepare_sqlite(uri: str, experiment: str, create: bool) -> Store:
     from filelock import FileLock, Timeout
 
-    path = Path(uri.removeprefix(SQLITE))
+    path = sqlite_path(uri) or Path()
     lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
     try:
         _check_place(path, uri)
         try:
             lock.acquire(timeout=QUIET_SECONDS)
         except Timeout:
-            waiting = f"initdist: another process prepares {uri}: waiting for it, {LOCK_SECONDS:g} s at most"
+            waiting = f"initdist: another process prepares {masked(uri)}: waiting for it, {LOCK_SECONDS:g} s at most"
             print(waiting, file=sys.stderr, flush=True)
         with lock:
             if not path.exists():
@@ -151,7 +164,7 @@ def _check_place(path: Path, uri: str) -> None:
             f"allow it (chmod u+rw {path}), or name another store"
         )
     # By SQLite alone: a file of its own, closed, would give up the locks that this process holds through SQLite.
-    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=wait_of(uri, 30))) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not tables & MLFLOW:
         raise TrackingError(
@@ -183,7 +196,7 @@ def _create(path: Path) -> None:
 
 def _check_writable(path: Path, uri: str) -> None:
     """Open the file for writing and put it into WAL mode, which lets readers and writers work side by side."""
-    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=wait_of(uri, 30))) as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("BEGIN IMMEDIATE")
         database.rollback()
@@ -201,6 +214,7 @@ def _refused(uri: str) -> Iterator[None]:
 
 def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> Store:
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         found = client(uri).get_experiment_by_name(name)
@@ -209,8 +223,8 @@ def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> St
         if found is None:
             location = None if artifacts is None else artifacts.resolve().as_uri()
             return Store(uri, name, client(uri).create_experiment(name, artifact_location=location))
-    except MlflowException as error:
-        raise TrackingError(_explain(uri, str(error))) from error
+    except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:  # no driver, no number as a port
+        raise TrackingError(_explain(uri, str(error))) from cause(error)
     if found.lifecycle_stage == "deleted":
         raise TrackingError(
             f"tracking.experiment must not be deleted, got {name!r}: "

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
+from initdist.secrets import cause
 from initdist.tracking.records import TrackingError
-from initdist.tracking.store import SQLITE
+from initdist.tracking.store import SQLITE, sqlite_path
+from initdist.tracking.uri import wait_of
 
 Select = Callable[[str, Mapping[str, object]], Iterable[Any]]
 Columns = Callable[[str], Set[str]]  # of a table; none if it is not there
@@ -44,9 +46,9 @@ def listed(name: str, values: Iterable[object]) -> tuple[str, dict[str, object]]
 @contextlib.contextmanager
 def _sqlite(uri: str) -> Iterator[tuple[Select, Columns]]:
     try:
-        file = Path(uri.removeprefix(SQLITE).partition("?")[0]).resolve()
+        file = (sqlite_path(uri) or Path()).resolve()
         with contextlib.closing(
-            sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+            sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=wait_of(uri, BUSY_SECONDS))
         ) as database:
             database.execute("BEGIN")
             yield database.execute, lambda table: {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
@@ -73,5 +75,5 @@ def _postgresql(uri: str) -> Iterator[tuple[Select, Columns]]:
                 )
         finally:
             engine.dispose()
-    except (sa.exc.SQLAlchemyError, ImportError) as error:  # also where its driver is not installed
-        raise TrackingError(str(error)) from error
+    except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:  # no driver, no number as a port
+        raise TrackingError(str(error)) from cause(error)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from initdist import names
 from initdist.retry import patiently
+from initdist.secrets import cause
 from initdist.tracking.records import NetworkFacts, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags
 from initdist.tracking.store import amending, is_database, may_pass
@@ -126,7 +127,8 @@ class Writer:
 
     def _raise(self) -> None:
         if self._error is not None:
-            raise TrackingError(f"writing to {self.store.uri} failed: {self._error}. {self._remedy}") from self._error
+            why = f"writing to {self.store.uri} failed: {self._error}. {self._remedy}"
+            raise TrackingError(why) from cause(self._error)
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:

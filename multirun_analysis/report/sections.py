@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from initdist import names
+from initdist.secrets import masked
 from multirun_analysis import labels
 from multirun_analysis.report import claim_tables, league_tables, runs_table, tables
 from multirun_analysis.report.blocks import Block, Bullets, Code, Folded, Heading, Picture, Text
@@ -12,7 +13,6 @@ from multirun_analysis.report.inputs import Material, Report, summary
 from multirun_analysis.report.sentences import answer, judged, remarks, target_note, verdict
 from multirun_analysis.runs.exclusions import counts_by_cell
 from multirun_analysis.runs.read import COMMIT, VERSION
-from multirun_analysis.runs.store import masked
 from multirun_analysis.stats import Results
 from multirun_analysis.uptodate import versions
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlparse
 import numpy as np
 
 from initdist import names, tracking
+from initdist.secrets import cause
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import listing
 from multirun_analysis.runs.params import NUMERIC, is_seed, typed, unparsable
@@ -21,7 +22,6 @@ from multirun_analysis.runs.records import TAGS, Records, Tell, records_of
 from multirun_analysis.runs.store import (
     check_sqlite,
     check_uri,
-    masked,
     missing_experiment,
     one_line,
     open_client,
@@ -108,7 +108,7 @@ def networks_of(records: Records, source: Source) -> Networks:
     is_network = kinds == names.KIND_NETWORK
     if not is_network.any():
         raise AnalysisError(
-            f"tracking.experiment={source.experiment} in {masked(source.uri)} holds no network "
+            f"tracking.experiment={source.experiment} in {source.uri} holds no network "
             f"({len(records)} runs): train some first, for example "
             "python -m initdist.train -m model.width=64,256 seed=0,1,2"
         )
@@ -128,7 +128,7 @@ def _reading(uri: str) -> Iterator[tracking.Reader]:
         with tracking.reading(uri) as reader:
             yield reader
     except tracking.TrackingError as error:
-        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be read: {one_line(error)}") from error
+        raise AnalysisError(f"tracking.uri={uri} cannot be read: {one_line(error)}") from cause(error)
 
 
 def _with_lists(records: Records, uri: str) -> Records:

@@ -22,7 +22,7 @@ from initdist.stacks.evaluation import ROWS, norm, sum_in_order
 from initdist.stacks.stack import Parameters, Stack, StackedModel
 
 COPIES = 6  # of the parameters of an ascent: where it is, its way from the center, gradients, transients
-FIRST, LAST = 2.0, 0.2  # length of a step in radii; the lengths between fall evenly on a logarithmic scale
+FIRST, LAST = 4.0, 0.2  # length of a step in radii; the lengths between fall evenly on a logarithmic scale
 
 
 @dataclass(frozen=True)

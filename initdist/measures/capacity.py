@@ -8,7 +8,11 @@ draws, which depend on `seeds.init` and not on the width: across widths it large
 `measures.capacity_subset` training samples it is the value of the first so many of them times the root of their share,
 as it falls for a linear class.
 
-MEASURED
+With two hidden layers on MNIST, n = 1024, both balls took one core 2 s at width 64, 4 s at 256 and 30 s at 1024: three
+minutes on two cores for thirty networks. Four times as many steps found 0.5 % more around the initialization and less
+than 0.02 % more around the origin, at each width alike; more starts than two found up to 0.4 % more at width 16, and
+nothing at 64. A ReLU network's closed forms are not known: for depth 1 and two inputs around the origin, and for six
+weights around the initialization, it agreed with other searches to 2 %.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ _OPTIONS = ("capacity_draws", "capacity_starts", "capacity_steps", "capacity_sub
 
 @measure(
     group="capacity",
-    formula="E_xi sup (1/m) sum_i xi_i (f(x_i) - f_0(x_i)), over ||W_k - Z_k||_F <= ||D_k||_F",
+    formula="E_xi sup (1/m) sum_i xi_i (f(x_i) - f_0(x_i)) over weights V_k of f with ||V_k - Z_k||_F <= ||D_k||_F",
     source="arXiv 1901.01672",
     needs="dense",
     options=_OPTIONS,
@@ -40,7 +44,7 @@ def capacity_init_ball(subject: MeasureInputs) -> Values:
     """f_0, the ball's center, is the same in every draw and has mean zero. Beside it `/first_order`,
     r ||(1/m) sum_i xi_i grad f_0(x_i)||_2 with r^2 = sum_k ||D_k||_F^2: the value of the linearized network, no bound.
     At depth 1 `/theorem`, (||z|| + ||D_2||_F) (||D_1||_F ||X||_F + ||Z_1 X||_F) / m with the class's row z of Z_2: the
-    main term of arXiv 1805.12076, theorem 1, without its constants. For linear networks `/lower`,
+    main term of arXiv 1805.12076, theorem 1, by Cauchy-Schwarz and without its constants: no bound either. For linear networks `/lower`,
     max_k ||D_k||_F ||z Z_{d-1}..Z_{k+1}||_2 ||Z_{k-1}..Z_1 v||_2, and `/upper`,
     [prod_k (||Z_k||_2 + ||D_k||_F) - prod_k ||Z_k||_2] ||v||_2, with v = (1/m) sum_i xi_i x_i of the same draws and z
     in place of Z_d."""
@@ -59,7 +63,7 @@ def capacity_init_ball(subject: MeasureInputs) -> Values:
 
 @measure(
     group="capacity",
-    formula="E_xi sup (1/m) sum_i xi_i f(x_i), over ||W_k||_F <= ||W_k||_F of the trained network",
+    formula="E_xi sup (1/m) sum_i xi_i f(x_i) over weights V_k of f with ||V_k||_F <= ||W_k||_F",
     source="arXiv 1712.06541",
     needs="dense",
     options=_OPTIONS,

@@ -21,9 +21,9 @@ NAME, TITLE = "capacity_against_width", "Capacity of balls against width"
 INIT, ORIGIN = "capacity_init_ball", "capacity_origin_ball"
 # Measure and what stands beside it -> its place among the colours, its line, its words.
 LINES: dict[tuple[str, str | None], tuple[int, Any, str]] = {
-    (ORIGIN, "closed_form"): (1, ":", "around the origin,\nclosed form (linear)"),
     (ORIGIN, None): (3, "-", "around the origin"),
-    (INIT, "theorem"): (2, (0, (6, 1.5, 1, 1.5)), "around the initialization,\nmain term of the\ntheorem (depth 1)"),
+    (ORIGIN, "closed_form"): (2, ":", "around the origin,\nclosed form (linear)"),
+    (INIT, "theorem"): (4, (0, (6, 1.5, 1, 1.5)), "around the initialization,\nmain term of the\ntheorem (depth 1)"),
     (INIT, "upper"): (9, "--", "around the initialization,\nat most (linear)"),
     (INIT, None): (0, "-", "around the initialization"),
     (INIT, "lower"): (9, "--", "around the initialization,\nat least (linear)"),

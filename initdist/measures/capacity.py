@@ -44,8 +44,8 @@ def capacity_init_ball(subject: MeasureInputs) -> Values:
     """f_0, the ball's center, is the same in every draw and has mean zero. Beside it `/first_order`,
     r ||(1/m) sum_i xi_i grad f_0(x_i)||_2 with r^2 = sum_k ||D_k||_F^2: the value of the linearized network, no bound.
     At depth 1 `/theorem`, (||z|| + ||D_2||_F) (||D_1||_F ||X||_F + ||Z_1 X||_F) / m with the class's row z of Z_2: the
-    main term of arXiv 1805.12076, theorem 1, by Cauchy-Schwarz and without its constants: no bound either. For linear networks `/lower`,
-    max_k ||D_k||_F ||z Z_{d-1}..Z_{k+1}||_2 ||Z_{k-1}..Z_1 v||_2, and `/upper`,
+    main term of arXiv 1805.12076, theorem 1, by Cauchy-Schwarz and without its constants, so no bound either. For
+    linear networks `/lower`, max_k ||D_k||_F ||z Z_{d-1}..Z_{k+1}||_2 ||Z_{k-1}..Z_1 v||_2, and `/upper`,
     [prod_k (||Z_k||_2 + ||D_k||_F) - prod_k ||Z_k||_2] ||v||_2, with v = (1/m) sum_i xi_i x_i of the same draws and z
     in place of Z_d."""
     draws = subject.once(Draws.of)

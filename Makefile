@@ -19,7 +19,7 @@ help:
 	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (an hour and a half; needs INITDIST_DATA)"
 	@echo "make gpu-bundle  what a bare GPU machine without a network lacks, as one folder (needs INITDIST_DATA)"
 	@echo "make gpu-check   all that has to be run on a GPU, in eight minutes: benchmarks/results/gpu_check.json"
-	@echo "make results  train and judge what docs/results.md says (a quarter of an hour; needs INITDIST_DATA)"
+	@echo "make results  train and judge what docs/results.md says (half an hour; needs INITDIST_DATA)"
 	@echo "make faults   200 kills of a sweep, and ten times the drawn configs and files: docs/faults.md (an hour)"
 	@echo "make coverage how often the intervals of the analysis hold the truth (minutes)"
 	@echo "make analyze  analyze what is in the tracking store: report under reports/"

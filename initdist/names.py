@@ -62,7 +62,7 @@ CONVERGED_NO = "false"  # none of those asked for is: the epoch limit came first
 CONVERGED_FIXED = "fixed"  # none was asked for: trained for stop.max_epochs on purpose
 
 # Groups of measures, of which a command can name one or all; a test holds them against the registry.
-MEASURE_GROUPS = ("core", "norms", "margins", "bounds", "pacbayes", "curvature", "ntk", "optimization")
+MEASURE_GROUPS = ("core", "norms", "margins", "bounds", "pacbayes", "curvature", "ntk", "optimization", "capacity")
 ALL_MEASURES = "all"
 
 # Artifacts.

@@ -129,6 +129,10 @@ class MeasuresConfig:
     lanczos_steps: int = option(16, at_least(1), identity=False)  # of its largest eigenvalue, and of its trace
     hessian_subset: int = option(512, at_least(2), identity=False)
     ntk_subset: int = option(128, at_least(2), identity=False)
+    capacity_draws: int = option(10, at_least(2), identity=False)  # of random signs
+    capacity_starts: int = option(2, at_least(1), identity=False)  # of the ascent, for each draw
+    capacity_steps: int = option(16, at_least(1), identity=False)  # of the ascent
+    capacity_subset: int = option(256, at_least(2), identity=False)  # training samples
 
 
 @dataclass

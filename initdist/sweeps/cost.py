@@ -24,6 +24,7 @@ PASSES = {
     "curvature": (0, 50_000),
     "ntk": (0, 1_000),
     "optimization": (1, 0),
+    "capacity": (0, 100_000),
 }
 COPIES = 6  # of a stack's parameters: initial, current, gradients, transients
 

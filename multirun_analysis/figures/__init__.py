@@ -8,6 +8,7 @@ from functools import partial
 import pandas as pd
 
 from multirun_analysis.figures.association import gap_against_distance
+from multirun_analysis.figures.capacity import capacity_against_width
 from multirun_analysis.figures.dose import distance_against_noise, distance_against_train_size, distance_against_width
 from multirun_analysis.figures.history import distance_against_loss, distance_against_step, sampled_runs
 from multirun_analysis.figures.layers import movement_by_layer
@@ -19,6 +20,7 @@ from multirun_analysis.stats import Results, derived
 
 __all__ = [
     "Drawing",
+    "capacity_against_width",
     "distance_against_loss",
     "distance_against_noise",
     "distance_against_step",
@@ -53,6 +55,7 @@ def drawings(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> 
         distance_against_train_size,
         distance_against_noise,
         errors_against_width,
+        capacity_against_width,
         movement_by_layer,
     )
     return [

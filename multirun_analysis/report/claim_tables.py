@@ -44,6 +44,8 @@ def blocks(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
         units = [f"{item.claim.id}: effect = {item.claim.unit}." for item in results if item.cells]
         if any(cell.falling is not None for item in results for cell in item.cells):
             units.append("Gap: percentage points per doubling of n, with its two-sided 95% interval.")
+        if any(cell.growing is not None for item in results for cell in item.cells):
+            units.append("Growth: exponent of what must grow meanwhile, with its two-sided 95% interval.")
         said = [item.sentence for item in results if item.cells]
         parts.append(Folded("Claims in words", [Bullets(said)]))
         parts.append(Folded("Claims cell by cell", [_cells(results), Bullets(units)]))
@@ -63,6 +65,7 @@ def _cells(results: tuple[ClaimResult, ...]) -> Table:
             labels.interval(cell.effect, cell.interval),
             _limit(cell.limit, cell.effect),
             "" if cell.falling is None else labels.interval(cell.falling, cell.falling_interval),
+            "" if cell.growing is None else labels.interval(cell.growing, cell.growing_interval),
             _badge(cell.verdict),
             labels.number(cell.p_for, 2),
             labels.number(cell.p_against, 2),
@@ -73,12 +76,13 @@ def _cells(results: tuple[ClaimResult, ...]) -> Table:
         for item in results
         for cell in item.cells
     ]
-    heads = ["", "cell", "quantity", "effect", "limit", "gap", "verdict", "p for", "p against", "seeds", "levels"]
+    heads = ["", "cell", "quantity", "effect", "limit", "gap", "growth", "verdict"]
+    heads += ["p for", "p against", "seeds", "levels"]
     caption = (
         "Claims cell by cell: effects with two-sided 95% intervals, the one-sided 95% limit that a test goes by, p "
         "values after Holm's correction."
     )
-    return Table([*heads, "note"], rows, caption, 3, sortable=True).without("note").without("gap")
+    return Table([*heads, "note"], rows, caption, 3, sortable=True).without("note").without("gap").without("growth")
 
 
 def _limit(value: float | None, effect: float | None) -> str:

@@ -14,7 +14,7 @@ from tests.measures.subjects import KINDS, changed, select, trained
 
 NAMES = list(REGISTRY)
 # Noise that is drawn for each parameter in its place gives other values when the places change.
-DRAWN = {"draws", "probes", "lanczos_steps"}
+DRAWN = {"draws", "probes", "lanczos_steps", "capacity_draws"}
 SETTLED = [name for name in NAMES if not DRAWN & set(REGISTRY[name].options)]
 # Measures of these groups share searches and passes: a selection each.
 SHARED = ("pacbayes", "curvature", "ntk", "optimization")

@@ -12,8 +12,25 @@ import pandas as pd
 from multirun_analysis.labels import NORM
 from multirun_analysis.runs.params import params_of
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
-from multirun_analysis.stats.claims.paper_claims import ABOVE, BOUNDS, CLAIMS, ENDS, LEVEL, LOG_LOG, Claim
-from multirun_analysis.stats.claims.quantities import defined, missing, quantities, with_norm, with_own_gap
+from multirun_analysis.stats.claims.paper_claims import (
+    ABOVE,
+    BELOW,
+    BOUNDS,
+    CLAIMS,
+    ENDS,
+    LEVEL,
+    LOG_LOG,
+    WITHIN,
+    Claim,
+)
+from multirun_analysis.stats.claims.quantities import (
+    defined,
+    missing,
+    quantities,
+    with_capacity_ratio,
+    with_norm,
+    with_own_gap,
+)
 from multirun_analysis.stats.claims.results import (
     CONTRADICTED,
     SUPPORTED,
@@ -38,13 +55,13 @@ PER_DOUBLING = 100 * math.log(2)  # from a fraction per unit of ln n to percenta
 
 @dataclass(frozen=True)
 class _Tested:
-    """A cell before Holm. p_for, p_against: None where it cannot be tested."""
+    """A cell before Holm. p_for, p_against: None where it cannot be tested. second: of what must fall or grow."""
 
     effect: CellEffect
     quantity: str
     p_for: float | None = None
     p_against: float | None = None
-    falling: Blocked | None = None
+    second: Blocked | None = None
     note: str = ""
 
 
@@ -63,7 +80,7 @@ def claims(
     catalogue = read_catalogue() if catalogue is None else catalogue
     design = find_design(frame, params)
     seeds = find_seeds(frame, params)
-    frame = with_own_gap(with_norm(single(frame)))
+    frame = with_capacity_ratio(with_own_gap(with_norm(single(frame))))
     return tuple(_test(claim, frame, design, seeds, catalogue) for claim in stated)
 
 
@@ -73,17 +90,17 @@ def _test(
     tried = quantities(claim, frame, catalogue)
     if why := missing(claim, frame, design, tried):
         return _undecided(claim, frame, why)
-    fallen = {}
-    if claim.while_falling:
-        found = cell_effects(frame, design, claim.axis, claim.while_falling, seeds, SLOPE)
-        fallen = {_key(item): item.found for item in found}
+    seconds = {}
+    if second := claim.while_falling or claim.while_growing:
+        kind = SLOPE if claim.while_falling else LOG_LOG
+        seconds = {_key(item): item.found for item in cell_effects(frame, design, claim.axis, second, seeds, kind)}
     effects = [
         (name, item)
         for name in tried
         for item in defined(frame, name, cell_effects(frame, design, claim.axis, name, seeds, claim.effect), claim)
     ]
     strays = tuple(item.cell for name, item in effects if item.stray and name == tried[0])
-    raw = [_tested(claim, name, item, fallen.get(_key(item))) for name, item in effects if not item.stray]
+    raw = [_tested(claim, name, item, seconds.get(_key(item))) for name, item in effects if not item.stray]
     if not any(item.effect.found for item in raw):
         reasons = list(dict.fromkeys(item.note for item in raw))
         return _undecided(claim, frame, f"no cell can be tested ({'; '.join(reasons) or 'no seed has two levels'})")
@@ -100,21 +117,27 @@ def _key(effect: CellEffect) -> tuple[str, ...]:
     return tuple(map(str, effect.cell.values()))
 
 
-def _tested(claim: Claim, quantity: str, effect: CellEffect, falling: Blocked | None) -> _Tested:
+def _tested(claim: Claim, quantity: str, effect: CellEffect, second: Blocked | None) -> _Tested:
     found = effect.found
     if effect.note or found is None:
-        return _Tested(effect, quantity, falling=falling, note=effect.note)
+        return _Tested(effect, quantity, second=second, note=effect.note)
     margin = claim.margin / claim.scale
-    p_for, p_against = found.p_below(margin), found.p_above(margin)
-    if claim.side == ABOVE:
-        p_for, p_against = p_against, p_for
-    if not claim.while_falling:
-        return _Tested(effect, quantity, p_for, p_against)
-    if falling is None or not falling.tested:
-        return _Tested(effect, quantity, falling=falling, note="the generalization gap cannot be tested here")
-    # Both must hold, so the larger p counts. One that fails is enough against it: the smaller p, twice (Bonferroni).
-    p_for, p_against = max(p_for, falling.p_below(0)), min(1.0, 2 * min(p_against, falling.p_above(0)))
-    return _Tested(effect, quantity, p_for, p_against, falling)
+    parts = []  # p that each part of the claim holds, and that it does not
+    if claim.side in (BELOW, WITHIN):
+        parts.append((found.p_below(margin), found.p_above(margin)))
+    if claim.side in (ABOVE, WITHIN):
+        lower = -margin if claim.side == WITHIN else margin
+        parts.append((found.p_above(lower), found.p_below(lower)))
+    if claim.while_falling or claim.while_growing:
+        if second is None or not second.tested:
+            what = "generalization gap" if claim.while_falling else "ball around the origin"
+            return _Tested(effect, quantity, second=second, note=f"the {what} cannot be tested here")
+        both = second.p_below(0), second.p_above(0)
+        parts.append(both if claim.while_falling else both[::-1])
+    # All must hold, so the largest p counts. One that fails is enough against it: the smallest p, times their number
+    # (Bonferroni).
+    p_for, p_against = max(item for item, _ in parts), min(1.0, len(parts) * min(item for _, item in parts))
+    return _Tested(effect, quantity, p_for, p_against, second)
 
 
 def _result(
@@ -164,12 +187,16 @@ def _cell(claim: Claim, frame: pd.DataFrame, item: _Tested, p_for: float | None,
         item.effect.incomplete,
         tuple(float(level) for level in item.effect.levels),
         item.effect.set_aside,
-        None if item.falling is None else PER_DOUBLING * item.falling.effect,
-        _interval(item.falling, PER_DOUBLING),
+        *(_second(item.second, PER_DOUBLING) if claim.while_falling else (None, None)),
+        *(_second(item.second, 1.0) if claim.while_growing else (None, None)),
         _reference(claim, frame, item.effect) if claim.quantity == NORM else None,
         _turn(claim, item.effect),
         item.note,
     )
+
+
+def _second(found: Blocked | None, scale: float) -> tuple[float | None, Interval | None]:
+    return (None, None) if found is None else (scale * found.effect, _interval(found, scale))
 
 
 def _turn(claim: Claim, effect: CellEffect) -> Turn | None:
@@ -182,7 +209,9 @@ def _turn(claim: Claim, effect: CellEffect) -> Turn | None:
 
 def _limit(claim: Claim, found: Blocked) -> float | None:
     """The one-sided limit on the margin's side of the effect, in the claim's unit."""
-    limit = found.limit(lower=claim.scale * found.effect > claim.margin)
+    effect = claim.scale * found.effect
+    margin = math.copysign(claim.margin, effect) if claim.side == WITHIN else claim.margin
+    limit = found.limit(lower=effect > margin)
     return None if limit is None else claim.scale * limit
 
 

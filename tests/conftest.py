@@ -24,6 +24,7 @@ LONGEST = (
     "test_kills.py",
     "test_ladder.py",
     "test_command_errors.py",
+    "test_secrets.py",
     "test_models.py",
     "test_tracking.py",
     "test_analysis_figures.py",

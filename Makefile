@@ -80,16 +80,16 @@ gpu-check:
 	else $(MAKE) --no-print-directory setup && $(BIN)/python benchmarks/gpu_check.py; fi
 
 # The networks behind docs/results.md, and what is said of them. It can be stopped and goes on where it was.
-STUDY := tracking.uri=sqlite:///$(CURDIR)/results/mlflow.db
+STUDY := MLFLOW_TRACKING_URI="sqlite:///$$PWD/results/mlflow.db"
 STUDIED := MNIST (60 networks: widths 64, 256, 1024, n = 1024 and 4096, noise 0 and 0.5, 5 seeds) and digits \
 	(45: the same widths, n = 1280, noise 0, 0.25 and 0.5, 5 seeds)
 results: setup
 	@mkdir -p results
-	$(BIN)/python -m initdist.train -m $(STUDY) tracking.experiment=mnist dataset=mnist model.width=64,256,1024 \
+	$(STUDY) $(BIN)/python -m initdist.train -m tracking.experiment=mnist dataset=mnist model.width=64,256,1024 \
 		noise.level=0,0.5 dataset.train_size=1024,4096 'seed=range(0,5)' measures=all
-	$(BIN)/python -m initdist.train -m $(STUDY) tracking.experiment=digits model.width=64,256,1024 \
+	$(STUDY) $(BIN)/python -m initdist.train -m tracking.experiment=digits model.width=64,256,1024 \
 		noise.level=0,0.25,0.5 'seed=range(0,5)' measures=all
-	$(BIN)/python -m multirun_analysis $(STUDY) tracking.experiment=mnist,digits out=results/report
+	$(STUDY) $(BIN)/python -m multirun_analysis tracking.experiment=mnist,digits out=results/report
 	$(BIN)/python benchmarks/findings.py results/report --grids '$(STUDIED)'
 
 SEED ?= 1

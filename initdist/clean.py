@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from initdist import tracking
+from initdist import surroundings, tracking
 from initdist.cli import arguments
 from initdist.config.schema import DatasetConfig
 from initdist.data.datasets import images
@@ -38,6 +38,7 @@ class Leftover:
 
 def main() -> None:
     """Console entry."""
+    surroundings.settle()
     arguments.hide("initdist", arguments.option)
     parser = argparse.ArgumentParser(
         prog="python -m initdist.clean",

@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import cores, provenance, tracking
+from initdist import cores, provenance, surroundings, tracking
 from initdist.cli import arguments, measure_config, messages, signals
 from initdist.cli.measure_config import MeasureConfig
 from initdist.cli.overrides import in_full
@@ -29,6 +29,7 @@ measure_config.register()
 
 def main() -> None:
     """Console entry."""
+    surroundings.settle()
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {provenance.VERSION}")
         return

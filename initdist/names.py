@@ -15,6 +15,9 @@ GAP_NOISY = "generalization_gap_noisy"  # the same with test labels under the tr
 EPOCHS = "epochs"
 STEPS = "steps"
 
+# Those that a job can tell a sweeper which searches.
+OBJECTIVES = (TEST_ERROR, TEST_LOSS, GAP, TRAIN_ERROR, TRAIN_LOSS, DISTANCE, EPOCHS, STEPS)
+
 DISTANCE_AT_LOSS = "distance_at_loss/"  # + the training loss crossed: distance_at_loss/0.1
 STEPS_AT_LOSS = "steps_at_loss/"  # + the same: gradient steps until then
 MEASURE = "measure/"  # + name, or name/layer: measure/spectral_norm/layer1

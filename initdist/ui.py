@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from initdist import surroundings
 from initdist.cli import arguments
 from initdist.errors import UserError
 from initdist.paths import store_uri
@@ -15,6 +16,7 @@ from initdist.tracking.store import is_database, sqlite_path
 
 def main() -> None:
     """Replace this process by the MLflow server, bound to this machine alone."""
+    surroundings.settle()
     arguments.hide("initdist", arguments.option)
     parser = argparse.ArgumentParser(prog="initdist.ui", description="Open the MLflow UI on the tracking store.")
     parser.add_argument("--uri", default=masked(store_uri()), help="the store (default: %(default)s)")

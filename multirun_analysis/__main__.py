@@ -14,6 +14,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from initdist import surroundings
 from initdist.cli import arguments
 from initdist.cli import messages as mistakes
 from initdist.paths import conf_dir
@@ -28,6 +29,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 def main() -> None:
     """Console entry."""
+    surroundings.settle("initdist-analyze", status=2)
     for name in THREADS:
         os.environ.setdefault(name, "1")
     if sys.argv[1:] == ["--version"]:

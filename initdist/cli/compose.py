@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -9,6 +10,8 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -53,9 +56,26 @@ def configs(*overrides: str) -> list[schema.Config]:
 
 def composed(*overrides: str) -> DictConfig:
     """The config that a command line would compose, not yet resolved."""
-    register()
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return compose("config", overrides=list(overrides))
+    with _beside_the_callers_hydra():
+        register()
+        with initialize_config_dir(conf_dir(), version_base="1.3"):
+            return compose("config", overrides=list(overrides))
+
+
+@contextlib.contextmanager
+def _beside_the_callers_hydra() -> Iterator[None]:
+    """A program or a notebook that uses Hydra itself finds it, and its own `schema/...`, as they were."""
+    hydra, version, store = GlobalHydra.instance(), VersionBase.instance(), ConfigStore.instance()
+    kept = hydra.hydra, version.version_base, store.repo.get("schema")
+    hydra.clear()
+    store.repo["schema"] = {}
+    try:
+        yield
+    finally:
+        GlobalHydra.set_instance(hydra)  # initialize_config_dir leaves a copy
+        hydra.hydra, version.version_base, schemas = kept
+        if schemas is not None:
+            store.repo["schema"] = schemas
 
 
 def keys() -> Iterator[str]:

@@ -39,9 +39,15 @@ def where_schema() -> type:
     """A dataclass with a field for each value that a network's run has as a param: None, a value or a list of them."""
     nodes = []
     for section, leaves in _keys().items():
-        node = make_dataclass(f"Where_{section}", [(leaf, Any, field(default=None)) for leaf in leaves])
+        node = _class(f"Where_{section}", [(leaf, Any, field(default=None)) for leaf in leaves])
         nodes.append((section, node, field(default_factory=node)))
-    return make_dataclass("Where", [*nodes, (names.SEED, Any, field(default=None))], namespace={"__module__": __name__})
+    return _class("Where", [*nodes, (names.SEED, Any, field(default=None))])
+
+
+def _class(name: str, own: list[Any]) -> type:
+    """A dataclass that is found here under its name, as pickle does."""
+    globals()[name] = made = make_dataclass(name, own, namespace={"__module__": __name__})
+    return made
 
 
 def conditions(chosen: Any, prefix: str = "") -> Iterator[tuple[str, list[Any]]]:

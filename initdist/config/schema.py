@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from initdist import names
 from initdist.config import stops
 from initdist.config.families import member_of
 from initdist.config.rules import above, at_least, between, from_below, matching, one_of, option, unset_or
@@ -172,8 +173,11 @@ STACKABLE: dict[str, type] = {
 }
 
 
-def _vary_schema(axes: dict[str, type]) -> type:
-    """Dataclass with an optional list for each stackable axis, nested by the dots of its key."""
+def _vary_schema(axes: dict[str, type], name: str = "Vary") -> type:
+    """Dataclass with an optional list for each stackable axis, nested by the dots of its key.
+
+    Each has a name of its own here: a config is pickled, by launchers and callbacks, with the names of its classes.
+    """
     sections: dict[str, dict[str, type]] = {}
     fields: list[Any] = []
     for key, kind in axes.items():
@@ -183,9 +187,10 @@ def _vary_schema(axes: dict[str, type]) -> type:
         else:
             fields.append((leaf, list[kind], field(default_factory=list)))  # type: ignore[valid-type]
     for section, leaves in sections.items():
-        node = _vary_schema(leaves)
+        node = _vary_schema(leaves, f"{name}_{section}")
         fields.append((section, node, field(default_factory=node)))
-    return make_dataclass("Vary", fields, namespace={"__module__": __name__})
+    globals()[name] = made = make_dataclass(name, fields, namespace={"__module__": __name__})
+    return made
 
 
 Vary = _vary_schema(STACKABLE)
@@ -217,6 +222,7 @@ class Config:
     workers: int = option(0, at_least(0))
     resume: bool = True
     dry_run: bool = False
+    objective: str = option(names.TEST_ERROR, one_of(*names.OBJECTIVES), identity=False)
 
 
 # The sections whose leaves decide a network's result.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import sys
 from abc import ABC, abstractmethod
 from typing import ClassVar, TextIO
@@ -24,7 +25,7 @@ class Bar(ABC):
 
 def bar(title: str, stream: TextIO) -> Bar:
     """The bar that fits where the stream leads."""
-    if stream.isatty():
+    if stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):  # where rich shows nothing before the end
         return TerminalBar(title, stream)
     if stream in (sys.stdout, sys.stderr) and _in_notebook():
         return NotebookBar(title)

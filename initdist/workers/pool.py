@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import forkserver, resource_tracker
@@ -20,13 +21,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from initdist import cores
+from initdist import cores, surroundings
 from initdist.config.schema import Config, NumericsConfig
 from initdist.errors import DeviceError, UserError
 from initdist.events import Done, Event, Failed, Measured, MeasureTask, Refused, Result, Task, ToTrain
 from initdist.workers import partition
 
 _COMPILERS = ("g++", "clang++", "c++")
+LONGEST_FOLDER = 107 - len("/pymp-12345678/listener-12345678")  # bytes
 _METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 
 # What the training processes find in their environment, unless it is set already.
@@ -47,7 +49,7 @@ def warm() -> None:
         # The second is what PyTorch's first derivative imports: once here, and not in every process that trains.
         multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.workers.worker", "torch._dynamo"])
         resource_tracker.ensure_running()
-        with _without_ctrl_c():
+        with _without_ctrl_c(), _short_folder():
             forkserver.ensure_running()
 
 
@@ -59,6 +61,18 @@ def _without_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _short_folder() -> Iterator[None]:
+    """Where TMPDIR is too long for the path of a socket, multiprocessing keeps its own in /tmp."""
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @dataclass
@@ -247,6 +261,7 @@ def _cause(process: BaseProcess) -> str:
 def _serve(connection: Connection, device: str) -> None:
     from initdist.workers.worker import serve
 
+    surroundings.settle_streams()
     serve(connection, device)
 
 

@@ -21,6 +21,7 @@ from unittest import mock
 
 from mlflow.tracking import MlflowClient
 
+from initdist.paths import default_tracking_uri
 from initdist.tracking import store
 
 # Networks that train for longer than another command takes to start, written down many times a second.
@@ -137,7 +138,7 @@ def environment() -> dict[str, str]:
 
 
 def client(folder: Path) -> MlflowClient:
-    return MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    return MlflowClient(tracking_uri=default_tracking_uri(folder))
 
 
 def runs(folder: Path, kind: str = "network", experiment: str = "initdist") -> list[Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from initdist.paths import SQLITE, sqlite_file, sqlite_uri
 from initdist.retry import patiently
 from initdist.secrets import cause, masked
 from initdist.tracking.records import Store, TrackingError
@@ -19,7 +20,6 @@ from initdist.tracking.uri import checked, wait_of
 
 T = TypeVar("T")
 
-SQLITE = "sqlite:///"
 DATABASES, SERVERS = (SQLITE, "postgresql", "mysql", "mssql"), ("http://", "https://", "databricks")
 MLFLOW = frozenset({"alembic_version", "experiments", "runs", "metrics"})  # tables of any of its stores
 LOCK_SECONDS, QUIET_SECONDS = 120.0, 3.0
@@ -41,9 +41,13 @@ def client(uri: str) -> Any:
     from mlflow.tracking import MlflowClient
 
     logging.getLogger("urllib3.connectionpool").addFilter(_MASKING)  # it tells of what it tries again, with its options
-    # It tells of every table that it makes, and prints with a traceback what it raises anyway.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    _quieten()
     return MlflowClient(tracking_uri=uri)
+
+
+def _quieten() -> None:
+    """MLflow tells of every table that it makes, and prints with a traceback what it raises anyway."""
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def existing(uri: str, experiment: str) -> Store:
@@ -120,7 +124,7 @@ def is_database(uri: str) -> bool:
 
 def sqlite_path(uri: str) -> Path | None:
     """File of a SQLite store; None for any other."""
-    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
+    return sqlite_file(uri)
 
 
 def _prepare_sqlite(uri: str, experiment: str, create: bool) -> Store:
@@ -177,12 +181,16 @@ def _create(path: Path) -> None:
 
     MLflow migrates a new file for seconds, and a second process that opens it meanwhile (a UI, a script) breaks both.
     """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    _quieten()
     building, finished = Path(f"{path}.building"), Path(f"{path}.finished")
     for file in (building, finished):
         file.unlink(missing_ok=True)
     finished.touch()  # in a folder that takes no files this fails before any work
     try:
-        client(f"{SQLITE}{building}").search_experiments(max_results=1)
+        # Its client would put the path of this folder into SQL as it is, and fail where that has both kinds of quotes.
+        SqlAlchemyStore(sqlite_uri(building), Path("mlruns").resolve().as_uri())
         source, copy = sqlite3.connect(building), sqlite3.connect(finished)
         with contextlib.closing(source), contextlib.closing(copy):
             source.backup(copy)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from initdist.errors import ConfigError, nearest
-from initdist.paths import store_uri
+from initdist.paths import sqlite_file, store_uri
 from initdist.secrets import cause, masked, unmasked
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import listing
@@ -56,7 +56,7 @@ def open_client(uri: str) -> MlflowClient:
 
 def check_sqlite(uri: str) -> None:
     """Looks at the file read-only first, since MLflow would create a missing one and fill an empty one."""
-    path = Path(uri.partition(":///")[2].partition("?")[0])
+    path = sqlite_file(uri) or Path(uri.partition(":///")[2].partition("?")[0])
     if not path.is_file():
         raise AnalysisError(
             f"tracking.uri={uri} does not exist: there is no file {path}. "

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.command import TINY, by_identity, environment, run, with_store
+from tests.command import TINY, by_identity, environment
 
 SETTLED = "from initdist import surroundings; surroundings.settle(); "
 
@@ -66,11 +66,10 @@ def test_a_folder_that_is_gone_is_said(tmp_path, module, status):
 def test_a_sweep_in_odd_surroundings(tmp_path):
     """In a folder with an odd name, also for temporary files, without a home, on a bare terminal, and with its reader
     gone after one line."""
-    folder = tmp_path / "a b'c\"d=e,f#g%20h[i]{j}$k ü"
+    folder = tmp_path / "a b'c\"d=e,f#g%20h%[i]{j}$k? ü"
     temporary = tmp_path / ("long" * 20)
     folder.mkdir()
     temporary.mkdir()
-    with_store(folder)
     command = f"unset HOME; set -o pipefail; $PY -m initdist.train -m {' '.join(TINY)} model.width=4,5 seed=0,1"
     odd = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "40", "TMPDIR": str(temporary)}
     done = _shell(f"{command} <&- 2>err | head -1", folder, **odd)
@@ -78,8 +77,6 @@ def test_a_sweep_in_odd_surroundings(tmp_path):
     assert (done.returncode, "Traceback" in said) == (0, False), said
     assert len(done.stdout.splitlines()) == 1
     assert len(by_identity(folder)) == 4
-    for module in ("initdist.train --help", "initdist.measure dry_run=true", "initdist.clean", "multirun_analysis"):
+    for module in ("initdist.measure dry_run=true", "initdist.clean", "multirun_analysis --help"):
         done = _shell(f"unset HOME; set -o pipefail; $PY -m {module} | true", folder, **odd)
         assert (done.returncode, done.stderr) == (0, ""), module
-    assert "<figure" in (folder / "reports" / "report.html").read_text("utf-8")
-    run(folder, "initdist.measure", "measures=core")

@@ -222,7 +222,9 @@ class Config:
     workers: int = option(0, at_least(0))
     resume: bool = True
     dry_run: bool = False
-    objective: str = option(names.TEST_ERROR, one_of(*names.OBJECTIVES), identity=False)
+    objective: str = option(
+        names.TEST_ERROR, one_of(*names.OBJECTIVES, registry="initdist.names.OBJECTIVES"), identity=False
+    )
 
 
 # The sections whose leaves decide a network's result.

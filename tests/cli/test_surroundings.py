@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
+from initdist.paths import sqlite_file, sqlite_uri
 from tests.command import TINY, by_identity, environment
 
 SETTLED = "from initdist import surroundings; surroundings.settle(); "
@@ -80,3 +83,13 @@ def test_a_sweep_in_odd_surroundings(tmp_path):
     for module in ("initdist.measure dry_run=true", "initdist.clean", "multirun_analysis --help"):
         done = _shell(f"unset HOME; set -o pipefail; $PY -m {module} | true", folder, **odd)
         assert (done.returncode, done.stderr) == (0, ""), module
+
+
+@pytest.mark.parametrize("name", ["plain", "a%20b", "a%b", "a?b", "ü #'\"%3F"])
+def test_the_uri_of_a_store_leads_to_its_file(name):
+    """As SQLAlchemy reads it, and as we do."""
+    file = Path("/folder", name, "mlflow.db")
+    assert make_url(sqlite_uri(file)).database == str(file)
+    assert sqlite_file(sqlite_uri(file)) == file
+    assert sqlite_file(f"{sqlite_uri(file)}?timeout=60") == file
+    assert sqlite_file("postgresql://host/a%20b") is None

@@ -112,6 +112,7 @@ BROKEN = [
     ("device", "gpu", "device must be auto, cpu, cuda or cuda:<index>, got 'gpu'"),
     ("device", "cuda:", "device must be auto, cpu, cuda or cuda:<index>, got 'cuda:'"),
     ("tracking.experiment", " ", "tracking.experiment must be a non-empty name, got ' '"),
+    ("objective", "error", "objective must be one of test_error, test_loss, generalization_gap, train_error, "),
 ]
 
 

@@ -120,7 +120,11 @@ def _composed(error: Exception, name: str, why: str, keys: Callable[[], Iterable
 def _refused(error: Exception) -> str:
     """What Hydra says of flags that do not go together, or of a file that it was told to read."""
     frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return _plain(error) if isinstance(error, ValueError) and frames[-1].startswith("hydra.") else ""
+    if isinstance(error, ValueError) and frames[-1].startswith("hydra."):
+        return _plain(error)
+    if frames[-1] == "hydra.main":
+        return f"--experimental-rerun must be the config.pickle of a job that this version composed: {_plain(error)}"
+    return ""
 
 
 def _wrong_stop(name: str) -> str:

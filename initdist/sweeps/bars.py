@@ -8,6 +8,8 @@ import sys
 from abc import ABC, abstractmethod
 from typing import ClassVar, TextIO
 
+NARROW = 80  # columns
+
 
 class Bar(ABC):
     """Something that shows how far a job is. `seconds` is how often it is worth showing."""
@@ -56,8 +58,11 @@ class TerminalBar(Bar):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TimeElapsedColumn())
-        self._bar = Progress(*columns, TextColumn("{task.fields[status]}"), console=Console(file=stream))
+        console = Console(file=stream)
+        spinner = SpinnerColumn("dots" if console.encoding.startswith("utf") else "line")
+        bar = [BarColumn(24)] if console.width >= NARROW else []  # else what it says has no room
+        columns = (spinner, TextColumn("{task.description}"), *bar, TimeElapsedColumn())
+        self._bar = Progress(*columns, TextColumn("{task.fields[status]}"), console=console)
         self._task = self._bar.add_task(title, total=1.0, status="")
         self._bar.start()
 

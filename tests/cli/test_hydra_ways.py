@@ -57,6 +57,9 @@ def test_a_job_that_hydra_kept_is_run_again(tmp_path):
         assert f"{networks} network" in done.stdout
         assert f"0 finished (0 diverged), {networks} skipped (finished before)" in done.stdout
     assert len(runs(tmp_path)) == 3
+    (tmp_path / "junk.pickle").write_bytes(b"junk")
+    done = in_process(tmp_path, "--experimental-rerun", "junk.pickle", check=False)
+    assert done.stderr.startswith("initdist: --experimental-rerun must be the config.pickle of a job that this version")
 
 
 def test_a_composed_config_can_be_pickled():

@@ -94,6 +94,7 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "workers": (3, False),
     "resume": (False, False),
     "dry_run": (True, False),
+    "objective": ("epochs", False),
 }
 
 

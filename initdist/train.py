@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from initdist import provenance, retry
 from initdist.cli import arguments, compose, messages, signals
+from initdist.cli.called import where_called
 from initdist.errors import ConfigError, UserError
 from initdist.paths import conf_dir
 from initdist.workers import pool
@@ -48,7 +49,7 @@ def _main(cfg: DictConfig) -> None:
     from initdist.tracking import TrackingError
 
     try:
-        with retry.full_disk_named():
+        with retry.full_disk_named(), where_called():
             run(cfg)
     except (UserError, TrackingError, OmegaConfBaseException) as error:
         if isinstance(error, OmegaConfBaseException):
@@ -60,7 +61,7 @@ def _main(cfg: DictConfig) -> None:
 
 def run(cfg: DictConfig) -> None:
     """Train the networks of one composed config and track them: as a job of a multirun, or on its own."""
-    from initdist.sweeps import planning, run_records, session, tracked_training
+    from initdist.sweeps import hosts, planning, run_records, session, tracked_training
 
     given = HydraConfig.get().overrides.task
     planning.refuse_set_and_varied({entry.split("=", 1)[0].lstrip("+"): entry for entry in given})
@@ -72,9 +73,9 @@ def run(cfg: DictConfig) -> None:
         print(session.dry_run(networks, settings, cfg.workers))
     elif HydraConfig.get().mode == RunMode.MULTIRUN:
         signals.heed()  # of a launcher's own process
-        tracked_training.train(
-            networks, session.join(Path(HydraConfig.get().sweep.dir), settings), HydraConfig.get().job.num
-        )
+        sweep = session.join(Path(HydraConfig.get().sweep.dir), settings)
+        with hosts.alone(sweep.store.uri):
+            tracked_training.train(networks, sweep, HydraConfig.get().job.num)
     else:
         with session.running(networks, settings, cfg.resume) as opened:
             log = f"{run_records.title(networks[0].config)}: {planning.log(HydraConfig.get())}"

@@ -22,6 +22,7 @@ from initdist.data.datasets import images
 from initdist.errors import StorageError
 from initdist.paths import store_uri
 from initdist.secrets import masked
+from initdist.sweeps.hosts import alone
 from initdist.sweeps.summary import counted
 from initdist.sweeps.workspace import Workspace
 from initdist.tracking.store import sqlite_path
@@ -73,7 +74,8 @@ def main() -> None:
     if not chosen.days >= 0:
         parser.error(f"--days must be at least 0, got {chosen.days}")
     try:
-        show(chosen)
+        with alone(chosen.uri):
+            show(chosen)
     except (tracking.TrackingError, StorageError) as error:
         parser.error(str(error))
 

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from initdist import provenance, retry, surroundings
 from initdist.cli import arguments, compose, messages, signals
+from initdist.cli.called import where_called
 from initdist.errors import ConfigError, UserError
 from initdist.paths import conf_dir
 from initdist.workers import pool
@@ -49,7 +50,7 @@ def _main(cfg: DictConfig) -> float | None:
     from initdist.tracking import TrackingError
 
     try:
-        with retry.full_disk_named():
+        with retry.full_disk_named(), where_called():
             return run(cfg)
     except (UserError, TrackingError, OmegaConfBaseException) as error:
         if isinstance(error, OmegaConfBaseException):
@@ -64,7 +65,7 @@ def run(cfg: DictConfig) -> float | None:
 
     Gives another sweeper the job's objective, by which it may search.
     """
-    from initdist.sweeps import objective, planning, run_records, session, tracked_training
+    from initdist.sweeps import hosts, objective, planning, run_records, session, tracked_training
 
     multirun = HydraConfig.get().mode == RunMode.MULTIRUN
     if multirun:  # maybe in a launcher's own process
@@ -79,9 +80,9 @@ def run(cfg: DictConfig) -> float | None:
     if cfg.dry_run:
         print(session.dry_run(networks, settings, cfg.workers))
     elif multirun and settings.sweep and not _is_rerun():
-        tracked_training.train(
-            networks, session.join(Path(HydraConfig.get().sweep.dir), settings), HydraConfig.get().job.num
-        )
+        sweep = session.join(Path(HydraConfig.get().sweep.dir), settings)
+        with hosts.alone(sweep.store.uri):
+            tracked_training.train(networks, sweep, HydraConfig.get().job.num)
     else:
         try:
             with session.running(networks, settings, cfg.resume) as opened:

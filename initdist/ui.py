@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import sqlite3
 import sys
+from pathlib import Path
 
 from initdist import surroundings
 from initdist.cli import arguments
 from initdist.errors import UserError
 from initdist.paths import store_uri
 from initdist.secrets import masked, unmasked
+from initdist.sweeps import hosts
+from initdist.tracking import TrackingError, places
 from initdist.tracking.store import is_database, sqlite_path
 
 
@@ -28,15 +33,29 @@ def main() -> None:
         sys.exit(f"initdist: {error}")
     if not is_database(uri):
         sys.exit(f"initdist: the store must be a database, got {masked(uri)}; a server shows its UI at its own address")
-    path = sqlite_path(uri)
-    if path is not None and not path.exists():
-        sys.exit(f"initdist: the tracking store must exist, got {options.uri}: train something first")
+    if path := sqlite_path(uri):
+        _prepare(path, uri)
     print(f"MLflow UI of {options.uri} at http://127.0.0.1:{options.port}", flush=True)
     # One person's: with four workers and a runner of jobs for language models it takes three times as long to start.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.environ["MLFLOW_BACKEND_STORE_URI"] = uri  # an argument would be in the list of processes
     server = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", "127.0.0.1"]
     os.execv(sys.executable, [*server, "--port", str(options.port)])
+
+
+def _prepare(path: Path, uri: str) -> None:
+    """Ends the process where MLflow cannot open a store, or must not."""
+    if not path.exists():
+        sys.exit(f"initdist: the tracking store must exist, got {uri}: train something first")
+    if not os.access(path, os.W_OK):
+        sys.exit(f"initdist: MLflow opens a store for writing, and this user may not write to {path}: copy its folder")
+    try:
+        hosts.check(uri)
+    except TrackingError as error:
+        sys.exit(f"initdist: {error}")
+    with contextlib.suppress(sqlite3.Error):  # MLflow says what is wrong
+        if moved := places.move_in(path):
+            print(f"initdist: {moved}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +16,7 @@ from multirun_analysis import uptodate
 from multirun_analysis.config import AnalysisConfig, command, ui_url
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import HISTORIES
-from multirun_analysis.runs.read import Networks, Source, networks_of, quiet, read_histories, read_records
+from multirun_analysis.runs.read import Networks, Source, folder_of, networks_of, quiet, read_histories, read_records
 from multirun_analysis.runs.records import Records, Tell
 from multirun_analysis.runs.store import named, one_line, open_client
 from multirun_analysis.runs.where import flat, require_known, select
@@ -73,8 +75,8 @@ def _anew(
 
     chosen = [_networks(config, uri, name, found) for name, found in records.items()]
     sources = [networks.source for networks in chosen]
-    unlogged = _unlogged(sources)
-    if not unlogged:
+    unlogged = _unlogged(sources, uri)
+    if not unlogged and folder_of(uri, sources[0].parent_files) is None:
         helper.submit(_opened, uri)
     report.prepare(out, own)
     parts, histories = [], []
@@ -182,11 +184,17 @@ def _lines(whole: Report) -> list[str]:
     return lines
 
 
-def _unlogged(sources: Sequence[Source]) -> str:
-    """Why a report of these belongs to no run in MLflow; empty where it belongs to the sweep's."""
+def _unlogged(sources: Sequence[Source], uri: str) -> str:
+    """Why a report of these is logged to no run in MLflow; empty where it is logged to the sweep's."""
     if len(sources) > 1 or sources[0].parent_run is None:
         return "Not logged to MLflow: the networks are not those of exactly one sweep"
-    return "Not logged to MLflow: a filter leaves part of the sweep out" if sources[0].filtered else ""
+    if sources[0].filtered:
+        return "Not logged to MLflow: a filter leaves part of the sweep out"
+    folder = folder_of(uri, sources[0].parent_files)
+    if folder is None or os.access(folder, os.W_OK):
+        return ""
+    why = "this user may not write to" if folder.is_dir() else "the files of the sweep are not in"
+    return f"Not logged to MLflow: {why} {folder}"
 
 
 def _opened(uri: str) -> None:
@@ -197,14 +205,25 @@ def _opened(uri: str) -> None:
 
 def _log(source: Source, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
     """Logs the files to the run of the sweep. False if that failed; and what to tell of it."""
-    from mlflow.exceptions import MlflowException
-
-    client = open_client(uri)
+    put = _putting(source, uri)
     try:
         for file in files:
-            folder = file.relative_to(out).parent.as_posix()
-            place = ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}"
-            client.log_artifact(str(source.parent_run), str(file), place)
-    except (MlflowException, OSError) as error:
+            put(file, Path(ARTIFACTS, file.relative_to(out).parent))
+    except Exception as error:  # each kind of artifact store has errors of its own
         return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
     return True, f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"
+
+
+def _putting(source: Source, uri: str) -> Callable[[Path, Path], object]:
+    """What puts a file into a folder of those of the sweep's run. On this machine without MLflow, which would look for
+    them where they were before their store was moved."""
+    here = folder_of(uri, source.parent_files)
+    if here is None:
+        client = open_client(uri)
+        return lambda file, folder: client.log_artifact(str(source.parent_run), str(file), folder.as_posix())
+
+    def copied(file: Path, folder: Path) -> None:
+        (here / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, here / folder)
+
+    return copied

@@ -37,6 +37,9 @@ ConfigStore.instance().store(
 )
 
 
+SUBDIR = "${hydra.job.num}"
+
+
 class FusedSweeper(BasicSweeper):
     """Grid sweeper whose jobs are stacks of networks of one shape."""
 
@@ -51,11 +54,13 @@ class FusedSweeper(BasicSweeper):
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
         from initdist import retry
         from initdist.errors import UserError
-        from initdist.sweeps import session
+        from initdist.sweeps import hosts, session
         from initdist.sweeps.planning import describe, unique
+        from initdist.sweeps.workspace import check_folder
         from initdist.tracking import TrackingError
         from initdist.workers import pool
 
+        assert self.config is not None
         try:
             with retry.full_disk_named():
                 jobs = self._jobs(arguments)
@@ -65,6 +70,8 @@ class FusedSweeper(BasicSweeper):
                     print(describe(jobs))
                     print(session.dry_run(networks, config.tracking, config.workers))
                     return []
+                check_folder("hydra.sweep.dir", str(self.config.hydra.sweep.dir))
+                hosts.check_launcher(config.tracking.uri, str(self.config.hydra.launcher._target_))
                 pool.warm()
                 with session.running(networks, config.tracking, config.resume) as opened:
                     print(_announce(jobs, opened), flush=True)
@@ -81,23 +88,28 @@ class FusedSweeper(BasicSweeper):
         from initdist.sweeps import run_records
 
         assert self.config is not None
+        assert self.launcher is not None
         directory = Path(str(self.config.hydra.sweep.dir))
-        opened.save(directory)
+        own = opened.save(directory)
         OmegaConf.save(self.config, directory / "multirun.yaml")
         returns: list[JobReturn] = []
+        folders: list[Path] = []
         for batch in self._batches(jobs, opened):
-            first = len(returns)
+            first, launched = len(returns), []
             for number, job in enumerate(batch, first):
+                overrides, folder = self._in_full(job, number, own, len(batch))
+                launched.append(overrides)
+                folders.append(directory / folder)
                 title = run_records.title(job.networks[0].config, number)
-                log = directory / str(number) / f"{self.config.hydra.job.name}.log"
+                log = folders[-1] / f"{self.config.hydra.job.name}.log"
                 opened.logs.update((network.identity, f"{title}: {log}") for network in job.networks)
             try:
-                returns += self._launch(batch, opened, first)
+                returns += self.launcher.launch(launched, initial_job_idx=first)
             except Exception as error:  # a job's process was killed: what it was to train is counted from the store
                 why = " ".join(masked(error).split())[:300]
                 print(f"initdist: the launcher ended with {type(error).__name__}: {why}", file=sys.stderr, flush=True)
                 return returns, False
-        _report_failures(returns, directory)
+        _report_failures(returns, folders)
         return returns, True
 
     def _batches(self, jobs: Sequence[Job], opened: Sweep) -> Iterator[Sequence[Job]]:
@@ -106,10 +118,26 @@ class FusedSweeper(BasicSweeper):
         for start in range(0, len(needed), size):
             yield needed[start : start + size]
 
-    def _launch(self, batch: Sequence[Job], opened: Sweep, first: int) -> Sequence[JobReturn]:
-        assert self.launcher is not None
-        extra = [f"tracking.sweep='{opened.id}'", *self._hidden, *self._worker_share(len(batch))]
-        return self.launcher.launch([[*job.overrides, *extra] for job in batch], initial_job_idx=first)
+    def _in_full(self, job: Job, number: int, own: str, at_once: int) -> tuple[list[str], str]:
+        """The overrides that a job is launched with, and the folder of its log below hydra.sweep.dir.
+
+        That is named by hydra.sweep.subdir, in which a fused grid may be too long for the name of a file.
+        """
+        from initdist.cli.overrides import quoted
+        from initdist.files import fitting
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        overrides = [*job.overrides, f"tracking.sweep='{own}'", *self._hidden, *self._worker_share(at_once)]
+        sweep: Any = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
+        if sweep["subdir"] == SUBDIR:
+            return overrides, str(number)
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(config):
+            config.hydra.job.num = config.hydra.job.id = number  # as a launcher does
+        wanted = str(config.hydra.sweep.subdir)
+        fits = fitting(wanted)
+        return [*overrides, *([] if fits == wanted else [f"hydra.sweep.subdir={quoted(fits)}"])], fits
 
     def _worker_share(self, jobs: int) -> list[str]:
         """Launchers that run jobs side by side on this machine share its cores among them."""
@@ -166,11 +194,9 @@ def _announce(jobs: Sequence[Job], opened: Sweep) -> str:
     return line if opened.todo else line + ": nothing to train (resume=false trains them again)"
 
 
-def _report_failures(returns: Sequence[JobReturn], directory: Path) -> None:
+def _report_failures(returns: Sequence[JobReturn], folders: Sequence[Path]) -> None:
     from initdist.secrets import masked
 
-    for job in returns:
+    for number, (job, folder) in enumerate(zip(returns, folders, strict=False)):
         if job.status == JobStatus.FAILED:
-            number = job.hydra_cfg.hydra.job.num if job.hydra_cfg else "?"
-            where = directory / str(number)
-            print(f"job {number} failed: {masked(job._return_value)} (log in {where})", file=sys.stderr, flush=True)
+            print(f"job {number} failed: {masked(job._return_value)} (log in {folder})", file=sys.stderr, flush=True)

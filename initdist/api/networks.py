@@ -81,14 +81,15 @@ def measure_runs(
     named on stderr) and failed. Raises UserError and TrackingError where nothing can begin.
     """
     from initdist import paths, tracking
-    from initdist.sweeps import backfill, lacking
+    from initdist.sweeps import backfill, hosts, lacking
 
     uri = paths.store_uri(tracking_uri)
     settings = lacking.settings(measures or ("all",), options, uri, experiment, sweep, where or {}, device, workers)
-    store = tracking.existing(uri, experiment)
-    found = lacking.find(store, settings)
-    counts = Measurements(found.total, found.complete, refused=len(found.refused))
-    backfill.measure(store, found, settings, counts)
+    with hosts.alone(uri):
+        store = tracking.existing(uri, experiment)
+        found = lacking.find(store, settings)
+        counts = Measurements(found.total, found.complete, refused=len(found.refused))
+        backfill.measure(store, found, settings, counts)
     return counts
 
 

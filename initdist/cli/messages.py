@@ -20,6 +20,7 @@ from initdist.errors import nearest
 from initdist.secrets import cause, masked
 
 FULL = "HYDRA_FULL_ERROR"  # with it Hydra raises what it would print over several lines
+_OURS = ("initdist", "multirun_analysis", "hydra_plugins", "__main__")
 GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
 
 
@@ -62,8 +63,23 @@ def _explained(command: str, keys: Callable[[], Iterable[str]], status: int) -> 
             raise
         print(f"{command}: {masked(line.removeprefix(f'{command}: '))}", file=sys.stderr)
         sys.exit(status)
+    except OSError as error:
+        if not _of_hydra(error):
+            raise
+        print(
+            f"{command}: hydra.run.dir must be a folder that can be written to, got {error.filename}: "
+            f"{error.strerror}; name another (hydra.run.dir=DIR), or start in another folder",
+            file=sys.stderr,
+        )
+        sys.exit(status)
     finally:
         os.environ.pop(FULL) if before is None else os.environ.update({FULL: before})
+
+
+def _of_hydra(error: OSError) -> bool:
+    """Whether Hydra met it, on the way to a command: it makes a folder for each call."""
+    modules = [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(error.filename) and [name for name in modules if name in ("hydra", *_OURS)][-1:] == ["hydra"]
 
 
 def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:

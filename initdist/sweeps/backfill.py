@@ -69,7 +69,7 @@ def _tasks(
             if file is None:
                 counts.without += 1
                 show(Refused(identity, "no weights"))
-                _say(f"{one.label} lacks weights: it was trained with tracking.save_weights=false")
+                _say(f"{one.label} lacks weights: {tracking.why_no_weights(store, run)}")
             else:
                 theta0 = run.data.tags[names.THETA0]
                 networks.append(ToMeasure(identity, one.network.config, str(file), theta0, _crossings(run)))

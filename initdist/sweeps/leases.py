@@ -23,7 +23,7 @@ from pathlib import Path
 
 from initdist.errors import StorageError
 from initdist.files import replaced
-from initdist.tracking import described, is_process, lives, this_process
+from initdist.tracking import described, is_here, is_process, lives, this_process
 
 FILE = "claim"  # the name that commands of earlier versions know
 RENEWED, EXPIRES = 30.0, 240.0  # seconds; an NFS client may show a file as it was a minute ago
@@ -80,6 +80,10 @@ class Leases:
     def elsewhere(self, identities: Iterable[str]) -> dict[str, Lease]:
         """Those of these networks that another living process trains now."""
         return {identity: lease for identity, lease in self._others(identities) if lease.stands}
+
+    def of_other_machines(self) -> list[Lease]:
+        """Those that stand and are of processes on other hosts."""
+        return [lease for _, lease in self._others(self._all()) if lease.stands and not is_here(lease.owner)]
 
     def gone(self) -> set[str]:
         """Processes with leases here that do not stand. Waits for a renewal of those that look expired."""

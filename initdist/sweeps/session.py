@@ -7,13 +7,15 @@ processes join it through a file in the sweep's directory.
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from initdist import cores, names, provenance, tracking
 from initdist.config.schema import TrackingConfig
@@ -21,13 +23,16 @@ from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
 from initdist.secrets import masked, passed_on, unmasked
 from initdist.sweeps import lacking
+from initdist.sweeps.hosts import alone
 from initdist.sweeps.planning import Network
 from initdist.sweeps.summary import Counts
 from initdist.sweeps.workspace import Workspace, check_folder
 from initdist.tracking.store import sqlite_path
 from initdist.training import stopping
 
-FILE = "sweep.json"
+T = TypeVar("T")
+
+_FILE = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,21 @@ class Sweep:
     before: frozenset[str]  # with resume=false: finished runs of these networks from before
     logs: dict[str, str] = field(default_factory=dict)  # identity -> its job and where that one's log is
 
-    def save(self, directory: Path) -> None:
-        """Write what a job in another process needs to join; the secrets of the store are in its environment."""
+    def save(self, directory: Path) -> str:
+        """Write what a job in another process needs to join; the secrets of the store are in its environment.
+
+        Returns its `tracking.sweep`, by which it finds that: others may have the same directory.
+        """
+        own = f"{self.id}-{uuid.uuid4().hex[:8]}"
         store = asdict(replace(self.store, uri=passed_on(self.store.uri)))
         sets = {"todo": sorted(self.todo), "before": sorted(self.before)}
-        write_checked(directory / FILE, asdict(self) | sets | {"store": store})
+        write_checked(file_of(directory, own), asdict(self) | sets | {"store": store})
+        return own
+
+
+def file_of(directory: Path, own: str) -> Path:
+    """Where that is which a job with this `tracking.sweep` needs to join."""
+    return directory / f"sweep-{own}.json"
 
 
 @contextlib.contextmanager
@@ -58,21 +73,22 @@ def running(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
     command, with 130 or 143 after Ctrl-C or SIGTERM.
     """
     started, status = time.monotonic(), "FAILED"
-    check_folder(networks[0].config)
-    sweep, advice = _begin(networks, settings, resume)
-    try:
-        yield sweep
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise SystemExit(130) from None
-    except SystemExit:
-        status = "KILLED"
-        raise
-    finally:
-        whole = _end(networks, sweep, status, started)
-        if advice:
-            print(advice, flush=True)
+    check_folder("checkpoint.dir", networks[0].config.checkpoint.dir)
+    with alone(settings.uri):
+        sweep, advice = _begin(networks, settings, resume)
+        try:
+            yield sweep
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise SystemExit(130) from None
+        except SystemExit:
+            status = "KILLED"
+            raise
+        finally:
+            whole = _end(networks, sweep, status, started)
+            if advice:
+                print(advice, flush=True)
     if not whole:
         raise SystemExit(1)
 
@@ -150,10 +166,15 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
     that lack measures, if any do. Raises TrackingError."""
     opened_ms = int(time.time() * 1000)
     store = tracking.prepare(settings.uri, settings.experiment)
+
+    def asked(call: Callable[[], T]) -> T:
+        """A server that is away is said at once; another program's lock on a file is soon given up."""
+        return tracking.asked(store, call, settings.patience, tracking.is_locked)
+
     leases = Workspace.of(networks[0].config.checkpoint.dir, store).leases
     gone = leases.gone()
-    tracking.asked(store, lambda: tracking.close_stale(store, gone))
-    known = tracking.asked(store, lambda: tracking.finished(store))
+    asked(lambda: tracking.close_stale(store, gone))
+    known = asked(lambda: tracking.finished(store))
     finished = known if resume else {}
     leases.clear(finished, gone)  # what a crash has left of them
     identities = [network.identity for network in networks]
@@ -162,8 +183,7 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
         {provenance.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were, trained"
     )
     sweep = tracking.sweep_id(identities)
-    run_id = tracking.asked(
-        store,
+    run_id = asked(
         lambda: tracking.open_sweep(
             store,
             sweep,
@@ -180,8 +200,8 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
 
 def join(directory: Path, settings: TrackingConfig) -> Sweep:
     """The sweep that the starting process saved."""
-    file = directory / FILE
-    if not file.is_file():
+    file = file_of(directory, settings.sweep or "")
+    if not _FILE.fullmatch(settings.sweep or "") or not file.is_file():
         raise ConfigError(f"tracking.sweep is set by the sweeper and must not be set by hand, got {settings.sweep!r}")
     try:
         saved: dict[str, Any] = read_checked(file)
@@ -198,8 +218,9 @@ def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> se
     path = sqlite_path(unmasked(settings.uri))
     if path is not None and not path.exists():
         return set()
-    store = tracking.prepare(settings.uri, settings.experiment)
-    return {network.identity for network in networks} & tracking.finished(store).keys()
+    with alone(settings.uri):
+        store = tracking.prepare(settings.uri, settings.experiment)
+        return {network.identity for network in networks} & tracking.finished(store).keys()
 
 
 def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int) -> str:

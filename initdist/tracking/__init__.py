@@ -5,9 +5,12 @@ Hydra or configs. It offers `prepare` and `existing` (a Store), the look-up of w
 Writer, a Reader (which the analysis uses too), and which process a run belongs to.
 """
 
+from initdist.tracking.filesystems import network
 from initdist.tracking.lookup import Finished, finished, finished_among, finished_runs
-from initdist.tracking.process import described, is_process, lives, this_process
+from initdist.tracking.places import folder
+from initdist.tracking.process import described, is_here, is_process, lives, this_process
 from initdist.tracking.reader import Reader, Row, Rows, reading
+from initdist.tracking.readonly import read_only
 from initdist.tracking.records import DatasetInfo, NetworkFacts, Outcome, Store, TrackingError
 from initdist.tracking.runs import (
     artifact,
@@ -16,14 +19,17 @@ from initdist.tracking.runs import (
     code_tags,
     has_artifact,
     open_sweep,
+    repository,
     stale,
     sweep_id,
     sweep_identities,
+    why_no_weights,
 )
-from initdist.tracking.store import asked, existing, prepare
+from initdist.tracking.store import SERVER, asked, existing, is_locked, prepare, sqlite_path
 from initdist.tracking.writer import Writer
 
 __all__ = [
+    "SERVER",
     "DatasetInfo",
     "Finished",
     "NetworkFacts",
@@ -44,14 +50,22 @@ __all__ = [
     "finished",
     "finished_among",
     "finished_runs",
+    "folder",
     "has_artifact",
+    "is_here",
+    "is_locked",
     "is_process",
     "lives",
+    "network",
     "open_sweep",
     "prepare",
+    "read_only",
     "reading",
+    "repository",
+    "sqlite_path",
     "stale",
     "sweep_id",
     "sweep_identities",
     "this_process",
+    "why_no_weights",
 ]

@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from initdist import names, provenance
 from initdist.secrets import cause, masked
+from initdist.tracking import places
 from initdist.tracking.process import lives, this_process
 from initdist.tracking.records import Store, TrackingError
-from initdist.tracking.store import client
+from initdist.tracking.store import client, sqlite_path
 
 PAGE = 200  # runs in memory at a time, each with all it holds
 
@@ -120,29 +120,44 @@ def artifact(store: Store, run: Any, name: str, folder: Path) -> Path | None:
     """A file of a run: where it lies if that is on this machine, else a copy in a folder; None if the run has none."""
     if not has_artifact(store, run, name):
         return None
-    if (here := _folder(run)) is not None:
+    if (here := _folder(store, run)) is not None:
         return here / name
     folder.mkdir(parents=True, exist_ok=True)
-    return Path(_repository(store, run).download_artifacts(name, str(folder)))
+    return Path(repository(store, run).download_artifacts(name, str(folder)))
 
 
 def has_artifact(store: Store, run: Any, name: str) -> bool:
     """Whether a run has a file of this name."""
-    if (here := _folder(run)) is not None:
+    if (here := _folder(store, run)) is not None:
         return (here / name).is_file()
-    return name in {one.path for one in _repository(store, run).list_artifacts()}
+    return name in {one.path for one in repository(store, run).list_artifacts()}
 
 
-def _folder(run: Any) -> Path | None:
+def why_no_weights(store: Store, run: Any) -> str:
+    """Why a run has none, as far as can be told: a run without files has no folder."""
+    here = _folder(store, run)
+    if here is not None and here.is_dir():
+        return f"there are none in {here}: they were removed, or not kept (tracking.save_weights=false)"
+    if here is not None and places.lost(here):
+        return (
+            f"there is no {here}, nor is it in {places.ARTIFACTS}/ beside the store: bring it back, unless none were "
+            "kept (tracking.save_weights=false)"
+        )
+    return "it was trained with tracking.save_weights=false"
+
+
+def _folder(store: Store, run: Any) -> Path | None:
     """Where the files of a run are, if that is on this machine."""
-    where = urlparse(run.info.artifact_uri)
-    return Path(unquote(where.path)) if where.scheme in ("", "file") else None
+    return places.folder(run.info.artifact_uri, sqlite_path(store.uri))
 
 
-def _repository(store: Store, run: Any) -> Any:
+def repository(store: Store, run: Any) -> Any:
+    """MLflow's way to the files of a run, wherever they are."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    return get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
+    here = _folder(store, run)
+    uri = run.info.artifact_uri if here is None else here.as_uri()
+    return get_artifact_repository(uri, tracking_uri=store.uri)
 
 
 def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, float]) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from initdist.secrets import cause
+from initdist.tracking.readonly import BUSY_SECONDS, read_only
 from initdist.tracking.records import TrackingError
 from initdist.tracking.store import SQLITE, sqlite_path
 from initdist.tracking.uri import wait_of
 
 Select = Callable[[str, Mapping[str, object]], Iterable[Any]]
 Columns = Callable[[str], Set[str]]  # of a table; none if it is not there
-BUSY_SECONDS = 20.0  # for another writer, as MLflow waits
 
 
 @contextlib.contextmanager
@@ -46,10 +46,7 @@ def listed(name: str, values: Iterable[object]) -> tuple[str, dict[str, object]]
 @contextlib.contextmanager
 def _sqlite(uri: str) -> Iterator[tuple[Select, Columns]]:
     try:
-        file = (sqlite_path(uri) or Path()).resolve()
-        with contextlib.closing(
-            sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=wait_of(uri, BUSY_SECONDS))
-        ) as database:
+        with read_only(sqlite_path(uri) or Path(), wait_of(uri, BUSY_SECONDS)) as database:
             database.execute("BEGIN")
             yield database.execute, lambda table: {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
     except sqlite3.Error as error:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
 import numpy as np
 
@@ -52,6 +51,7 @@ class Source:
     experiment_id: str = ""
     sweep: str | None = None  # the one sweep that is analyzed, if it is one
     parent_run: str | None = None  # its MLflow run
+    parent_files: str = ""  # where the store says that this one's files are
     other_runs: int = 0  # runs of the experiment that are neither a network nor a sweep
     missing: int = 0  # networks of the sweep without any finished run
     filtered: int = 0  # networks that the filter `where` leaves out
@@ -139,13 +139,17 @@ def _with_lists(records: Records, uri: str) -> Records:
     return replace(records, identities=lists)
 
 
+def folder_of(uri: str, artifacts: str) -> Path | None:
+    """Where the files of a run are, if that is on this machine."""
+    return None if uri.startswith("http") else tracking.folder(artifacts, tracking.sqlite_path(uri))
+
+
 def _identities(uri: str, run_id: str, artifacts: str) -> frozenset[str]:
     """Identities in a parent's networks.json; empty if it has none that can be read."""
-    place = urlparse(artifacts)
     try:
-        if place.scheme in ("", "file") and not uri.startswith("http"):
-            folder = Path(unquote(place.path))
-            return _listed(folder / names.NETWORKS_FILE) if folder.is_absolute() else frozenset()
+        folder = folder_of(uri, artifacts)
+        if folder is not None:
+            return _listed(folder / names.NETWORKS_FILE)
         with tempfile.TemporaryDirectory() as scratch:
             return _listed(Path(open_client(uri).download_artifacts(run_id, names.NETWORKS_FILE, scratch)))
     except Exception:  # each kind of artifact store has errors of its own: without its list a sweep has its own runs
@@ -185,8 +189,8 @@ def _choose(records: Records, is_network: np.ndarray, source: Source) -> tuple[n
     notes = (
         () if identities else (f"{names.NETWORKS_FILE} of sweep {wanted} cannot be read: only its own runs are used",)
     )
-    missing = len(identities - finished)
-    return chosen, replace(source, sweep=wanted, parent_run=parent, missing=missing, notes=notes)
+    missing, files = len(identities - finished), str(records.info["artifact_uri"][run_ids == parent][0] or "")
+    return chosen, replace(source, sweep=wanted, parent_run=parent, parent_files=files, missing=missing, notes=notes)
 
 
 def _frame(records: Records, rows: np.ndarray, source: Source) -> Networks:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from initdist import tracking
 from initdist.errors import ConfigError, nearest
 from initdist.paths import sqlite_file, store_uri
 from initdist.secrets import cause, masked, unmasked
@@ -63,11 +64,8 @@ def check_sqlite(uri: str) -> None:
             "Train networks first (python -m initdist.train), or set tracking.uri to the store that holds them"
         )
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        finally:
-            connection.close()
+        with tracking.read_only(path) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.Error as error:
         raise AnalysisError(f"tracking.uri={uri} cannot be read as an SQLite store: {one_line(error)}") from error
     if not {"experiments", "runs"} <= tables:

@@ -280,9 +280,10 @@ def test_a_damaged_sweep_file_is_named(tmp_path):
     from initdist.sweeps import session
 
     for content in ("", "{", "[1]", '{"store": 3}', "[" * 100_000, '{"store": {"uri": "", "other": 1}}'):
-        (tmp_path / session.FILE).write_text(content)
-        with pytest.raises(ConfigError, match=r"sweep\.json must be as the sweeper wrote it, got a damaged one"):
-            session.join(tmp_path, tiny().tracking)
+        settings = tiny({"tracking.sweep": f"{'5' * 12}-{'a' * 8}"}).tracking
+        session.file_of(tmp_path, settings.sweep).write_text(content)
+        with pytest.raises(ConfigError, match=r"sweep-.*\.json must be as the sweeper wrote it, got a damaged one"):
+            session.join(tmp_path, settings)
 
 
 def test_claims_of_the_dead_and_of_nobody_do_not_stand(tmp_path):

@@ -261,16 +261,16 @@ def test_any_damaged_sweep_file_is_named(tmp_path):
     from tests.helpers import tiny
 
     store = tracking.Store("sqlite:////a", "x", "1")
-    opened = session.Sweep("s", store, "r", frozenset({"a"}), 1, True, frozenset())
-    opened.save(tmp_path)
-    file = tmp_path / session.FILE
+    opened = session.Sweep("5" * 12, store, "r", frozenset({"a"}), 1, True, frozenset())
+    settings = tiny({"tracking.sweep": opened.save(tmp_path)}).tracking
+    file = session.file_of(tmp_path, settings.sweep)
     whole = file.read_bytes()
 
     @drawn(200)
     @given(damaged(whole))
     def every(content):
         file.write_bytes(content)
-        found, refused = attempt(lambda: session.join(tmp_path, tiny().tracking), ConfigError)
+        found, refused = attempt(lambda: session.join(tmp_path, settings), ConfigError)
         expected = f"{file} must be as the sweeper wrote it, got a damaged one: "
         assert found == opened if refused is None else refused.startswith(expected)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from initdist.measures import MeasureInputs, measure
 from initdist.measures._output_kernel import output_kernel
+from initdist.stacks.evaluation import norm
 
 RIDGE = 1e-10  # of the kernel's mean eigenvalue: what tells a singular kernel from rounding
 FITS = 1e-3  # share of R that may be left over where a linearized network fits the targets
@@ -35,7 +36,8 @@ def lazy_distance(subject: MeasureInputs) -> Tensor:
     if m * classes > subject.options.lazy_outputs:
         return torch.full((n,), torch.nan, dtype=torch.float64)
     inputs, labels = subject.data.train_slice(0, m)
-    return torch.stack([_distance(subject, index, inputs[index], labels[index], classes) for index in range(n)])
+    found = torch.stack([_distance(subject, index, inputs[index], labels[index], classes) for index in range(n)])
+    return found.where(norm(subject.trained.parameters.values()).isfinite(), torch.nan)  # as all of what diverged
 
 
 def _distance(subject: MeasureInputs, index: int, inputs: Tensor, labels: Tensor, classes: int) -> Tensor:

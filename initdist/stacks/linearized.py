@@ -20,8 +20,9 @@ def linearized(
     function: Callable[[dict[str, Tensor]], Tensor], parameters: Mapping[str, Tensor], reference: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """f_theta0 and J(theta_0) (theta - theta_0), from f as a function of its parameters, theta and theta_0."""
-    start, change = jvp(function, (dict(reference),), ({name: parameters[name] - p for name, p in reference.items()},))
-    return start, change
+    moved = {name: parameters[name] - p for name, p in reference.items()}
+    found: tuple[Tensor, Tensor] = jvp(function, (dict(reference),), (moved,))  # type: ignore[assignment]
+    return found
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -60,6 +60,7 @@ def censored(claim: Claim, used: pd.DataFrame, ended: pd.DataFrame | None, axes:
     return [_in_words(cell) for cell, key in named if key not in there]
 
 
-def _in_words(cell: dict[str, Any]) -> dict[str, Any]:
+def _in_words(cell: Mapping[Any, Any]) -> dict[str, Any]:
     """With the kind of a pair's network as its config has it."""
-    return cell | {LINEARIZE: "false" if cell[LINEARIZE] else "true"} if LINEARIZE in cell else cell
+    kind = {LINEARIZE: "false" if cell[LINEARIZE] else "true"} if LINEARIZE in cell else {}
+    return {**cell, **kind}

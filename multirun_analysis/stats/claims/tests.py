@@ -168,7 +168,7 @@ def _adjusted(cells: Sequence[_Tested]) -> dict[int, tuple[float, float]]:
     tested = [item for item in cells if item.p_for is not None]
     adjusted_for = holm([item.p_for for item in tested if item.p_for is not None])
     adjusted_against = holm([item.p_against for item in tested if item.p_against is not None])
-    return {id(item): both for item, *both in zip(tested, adjusted_for, adjusted_against, strict=True)}
+    return {id(item): (p, q) for item, p, q in zip(tested, adjusted_for, adjusted_against, strict=True)}
 
 
 def _undecided(claim: Claim, frame: pd.DataFrame, why: str) -> ClaimResult:
@@ -184,7 +184,7 @@ def _key(effect: CellEffect) -> tuple[str, ...]:
 def _tested(claim: Claim, quantity: str, effect: CellEffect, second: Blocked | None) -> _Tested:
     found = effect.found
     if effect.note or found is None:
-        note = kinds.unpaired(claim, effect.levels) or effect.note
+        note = kinds.unpaired(claim, effect.levels.tolist()) or effect.note
         return _Tested(effect, quantity, second=second, note=note)
     margin = claim.margin / claim.scale
     parts = []  # p that each part of the claim holds, and that it does not

@@ -14,17 +14,18 @@ from multirun_analysis.stats.claims.paper_claims import BELOW, CLAIMS, LOG_LINEA
 
 CELLS = "Holm over cells of all parts"
 FIGURE = "distance_over_twin"
+GROWS = "The twin's distance from initialization grows with the"
 _OF_TWINS = {
-    "C1b": {"statement": "The twin's distance from initialization shrinks with width."},
-    "C3": {
-        "statement": "The twin's distance from initialization grows with the number of training samples.",
-        "figure": "distance_against_train_size",
-    },
-    "C4": {
-        "statement": "The twin's distance from initialization grows with the fraction of corrupted labels.",
-        "figure": "distance_against_noise",
-    },
+    "C1b": ("The twin's distance from initialization shrinks with width.", "distance_against_width"),
+    "C3": (f"{GROWS} number of training samples.", "distance_against_train_size"),
+    "C4": (f"{GROWS} fraction of corrupted labels.", "distance_against_noise"),
 }
+
+
+def _of_twins(claim: Claim) -> Claim:
+    statement, figure = _OF_TWINS[claim.id]
+    return replace(claim, id=f"O1a {claim.id}", statement=statement, correction=CELLS, about=TWINS, figure=figure)
+
 
 TWIN_CLAIMS = (
     Claim(
@@ -39,11 +40,7 @@ TWIN_CLAIMS = (
         unit="",
         correction=CELLS,
         about=TWINS,
-        parts=tuple(
-            replace(claim, id=f"O1a {claim.id}", correction=CELLS, about=TWINS, **_OF_TWINS[claim.id])
-            for claim in CLAIMS
-            if claim.id in _OF_TWINS
-        ),
+        parts=tuple(_of_twins(claim) for claim in CLAIMS if claim.id in _OF_TWINS),
     ),
     Claim(
         "O1b",

@@ -18,6 +18,7 @@ SHORT = {
     "model.width": "width",
     "model.depth": "depth",
     "model.name": "model",
+    "model.linearize": "linearized",
     "dataset.name": "dataset",
     "dataset.train_size": "n",
     "noise.level": "p",

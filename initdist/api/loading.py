@@ -29,9 +29,9 @@ def load_network(run_id: str, tracking_uri: str | None = None) -> tuple[nn.Modul
 
     They compute the function that was trained and logged, in float32, of inputs as `load_data` gives them. Their shapes
     come from the run: no dataset is needed. Where the function is that of the plain module, that is what is returned.
-    For `model.init=ntk`, which multiplies each weight by sqrt(2 / fan_in), and for `model.output_scale`, which computes
-    alpha (f_theta - f_theta0), it is a `function.Function`. Its `theta` is the plain module, with the trained
-    parameters under their own names; `parameters()` gives these alone, so that training can go on.
+    For `model.init=ntk`, which multiplies each weight by sqrt(2 / fan_in), for `model.output_scale`, which computes
+    alpha (f_theta - f_theta0), and for `model.linearize`, it is a `function.Function`. Its `theta` is the plain module,
+    with the trained parameters under their own names; `parameters()` gives these alone, so that training can go on.
 
     Raises UserError for a run that is not there or has no weights, for weights that do not match its config, and where
     the initial parameters drawn here are not those that the run began with.

@@ -65,6 +65,11 @@ def matches(params: Mapping[str, str], wanted: Mapping[str, list[Any]]) -> bool:
     return all(meets(_param(params, key), values) for key, values in wanted.items())
 
 
-def _param(params: Mapping[str, str], key: str) -> str:
+def before(key: str) -> str:
+    """The text of a config key's value in runs that are older than the key; `None` or nothing where it has none."""
     section, _, leaf = key.rpartition(".")
-    return params.get(key, _keys().get(section, {}).get(leaf, ""))
+    return _keys().get(section, {}).get(leaf, "")
+
+
+def _param(params: Mapping[str, str], key: str) -> str:
+    return params.get(key, before(key))

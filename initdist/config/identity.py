@@ -48,7 +48,6 @@ def identity(config: Config, fingerprint: str) -> str:
 
 
 def run_name(config: Config) -> str:
-    """Short name for people: `mlp w64 n1280 p0.5 s3`."""
-    return (
-        f"{config.model.name} w{config.model.width} n{config.dataset.train_size} p{config.noise.level:g} s{config.seed}"
-    )
+    """Short name for people: `mlp w64 n1280 p0.5 s3`, or `linearized mlp w64 ...`."""
+    name = f"linearized {config.model.name}" if config.model.linearize else config.model.name
+    return f"{name} w{config.model.width} n{config.dataset.train_size} p{config.noise.level:g} s{config.seed}"

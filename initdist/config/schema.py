@@ -35,6 +35,8 @@ class ModelConfig:
     init_scale: float = option(1.0, above(0))
     # alpha of f = alpha (f_theta - f_theta0); null = plain f_theta, which alpha = 1 is not.
     output_scale: float | None = option(None, unset_or(above(0)), neutral=None)
+    # The network's linearized twin: f_theta0 + J(theta_0) (theta - theta_0) in place of f_theta.
+    linearize: bool = option(False, neutral=False)
 
 
 @dataclass
@@ -134,6 +136,7 @@ class MeasuresConfig:
     capacity_starts: int = option(2, at_least(1), identity=False)  # of the ascent, for each draw
     capacity_steps: int = option(16, at_least(1), identity=False)  # of the ascent
     capacity_subset: int = option(256, at_least(2), identity=False)  # training samples
+    lazy_outputs: int = option(5000, at_least(2), identity=False)  # samples times classes at most, of lazy_distance
 
 
 @dataclass

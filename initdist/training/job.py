@@ -47,11 +47,14 @@ def check_options() -> None:
 
 
 def check_results(config: Config, module: nn.Module, about: Description) -> None:
-    """Raises ConfigError where a model's module does not give logits, or a loss no value for each sample."""
+    """Raises ConfigError where a model's module does not give logits, or cannot be linearized where it is to be, or a
+    loss no value for each sample."""
     one, classes = (1, *about.input_shape), about.classes
     logits = outline.logits(module, about.input_shape)
     if (shape := _shape(logits)) != (1, classes):
         raise ConfigError(f"model {config.model.name}: images {one} must become logits {(1, classes)}, got {shape}")
+    if config.model.linearize:
+        _check_linearized(config, module, about)
     size, loss = classes + 1, LOSSES[config.loss.name].loss  # neither a value a class nor a single one is one a sample
     given = torch.zeros(size, classes), torch.arange(size) % classes
     if (shape := _shape(loss(*given))) != (size,):
@@ -60,6 +63,16 @@ def check_results(config: Config, module: nn.Module, about: Description) -> None
             f"got {shape}"
         )
     torch.vmap(loss)(*(tensor[None] for tensor in given))  # what torch cannot do for a stack it says here
+
+
+def _check_linearized(config: Config, module: nn.Module, about: Description) -> None:
+    try:
+        outline.linearize(module, about.input_shape)
+    except RuntimeError as error:
+        why = next(iter(str(error).splitlines()), "")
+        raise ConfigError(
+            f"model.linearize must be false for model.name={config.model.name}, which cannot be linearized: {why}"
+        ) from error
 
 
 def _shape(result: object) -> tuple[int, ...] | str:

@@ -26,7 +26,7 @@ from initdist.config.schema import Config
 from initdist.data import datasets
 from initdist.errors import ConfigError, DatasetError, DeviceError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task, ToTrain
-from initdist.stacks import memory, optim, outline, stack, weights
+from initdist.stacks import linearized, memory, optim, outline, stack, weights
 from initdist.training import checkpoint, epochs, job, measuring, observer
 from initdist.training.checkpoint import State
 
@@ -113,11 +113,12 @@ def capacity(config: Config, device: torch.device) -> int:
     module = outline.module(config.model, about.input_shape, about.classes)
     job.check_results(config, module, about)
     parameters, activations = outline.parameters(module), outline.activations(module, about.input_shape)
+    activations *= linearized.passes(config.model)
     batch = config.optimizer.batch_size or config.dataset.train_size
     if stack.separate(module, device):
         return SEPARATE_STACK
     if device.type == "cpu":
-        return max(1, CPU_STACK_VALUES // max(parameters, batch * activations))
+        return max(1, CPU_STACK_VALUES // max(parameters * linearized.passes(config.model), batch * activations))
     free, _ = torch.cuda.mem_get_info(device)
     room = int(free * CUDA_MEMORY_SHARE) // cuda_bytes(config, parameters, activations, about.input_shape)
     return max(1, min(room, CUDA_CONVOLUTIONS) if stack.convolves(module) else room)
@@ -128,12 +129,14 @@ def cuda_bytes(config: Config, parameters: int, activations: int, input_shape: t
 
     Its initial and its current parameters; what the optimizer keeps; two copies of both, where a captured step is held
     against the launched one; and twice what a step needs for a while, since a graph has memory of its own: gradients
-    with their transients, a batch, and what each layer leaves behind on the ways there and back.
+    with their transients, a batch, and what each layer leaves behind on the ways there and back. A linearized one also
+    needs how far it is from its initial parameters.
     """
     slots = len(optim.OPTIMIZERS[config.optimizer.name].slots)
     batch = min(config.optimizer.batch_size or config.dataset.train_size, epochs.ROWS)
     kept = (2 + slots) + 2 * (1 + slots)
-    return 4 * (kept * parameters + 2 * (2 * parameters + batch * (math.prod(input_shape) + 3 * activations)))
+    transients = 1 + linearized.passes(config.model)
+    return 4 * (kept * parameters + 2 * (transients * parameters + batch * (math.prod(input_shape) + 3 * activations)))
 
 
 def _train(connection: Connection, task: Task, name: str) -> None:

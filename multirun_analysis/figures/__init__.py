@@ -15,7 +15,9 @@ from multirun_analysis.figures.layers import movement_by_layer
 from multirun_analysis.figures.league import league
 from multirun_analysis.figures.measures import gap_against_measures
 from multirun_analysis.figures.style import Drawing, theme
+from multirun_analysis.figures.twins import distance_over_twin
 from multirun_analysis.figures.width import errors_against_width, norm_against_width
+from multirun_analysis.runs.params import LINEARIZE
 from multirun_analysis.stats import Results, derived
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "distance_against_step",
     "distance_against_train_size",
     "distance_against_width",
+    "distance_over_twin",
     "draw",
     "drawings",
     "errors_against_width",
@@ -54,6 +57,7 @@ def drawings(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> 
         norm_against_width,
         distance_against_train_size,
         distance_against_noise,
+        *([distance_over_twin] if LINEARIZE in design.axes else []),
         errors_against_width,
         capacity_against_width,
         movement_by_layer,

@@ -144,10 +144,11 @@ def _left_out(material: Material) -> list[Block]:
 
 def _changed(results: Results) -> list[str]:
     """What including the networks that missed the threshold changes in claims and league table."""
+    others = {item.claim.id: item.verdict for item in results.claims_sensitivity}
     items = [
-        f"{one.claim.id} would be {other.verdict}, not {one.verdict}."
-        for one, other in zip(results.claims, results.claims_sensitivity, strict=False)
-        if one.verdict != other.verdict
+        f"{one.claim.id} would be {others[one.claim.id]}, not {one.verdict}."
+        for one in results.claims
+        if others.get(one.claim.id, one.verdict) != one.verdict
     ] or ["With them no claim's verdict changes."]
     if results.league and results.league_sensitivity:
         before, after = (

@@ -16,7 +16,7 @@ from initdist import names, tracking
 from initdist.secrets import cause
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import listing
-from multirun_analysis.runs.params import NUMERIC, is_seed, typed, unparsable
+from multirun_analysis.runs.params import NUMERIC, completed, is_seed, typed, unparsable
 from multirun_analysis.runs.records import TAGS, Records, Tell, records_of
 from multirun_analysis.runs.store import (
     check_sqlite,
@@ -198,7 +198,7 @@ def _frame(records: Records, rows: np.ndarray, source: Source) -> Networks:
 
     info = {name: values[rows] for name, values in records.info.items()}
     params = {name: values[rows] for name, values in records.params.items()}
-    params = {name: values for name, values in params.items() if any(value is not None for value in values)}
+    params = {n: completed(n, values) for n, values in params.items() if any(value is not None for value in values)}
     metrics = {name: values[rows] for name, values in records.metrics.items() if name not in params}
     metrics = {name: values for name, values in metrics.items() if not np.isnan(values).all()}
     tags = {name: records.tags[name][rows] for name in TAGS if name != "kind"}

@@ -84,7 +84,7 @@ def analyze(
         _associations(rows, design, target, seeds),
         tuple(result for axis, name in quantities for result in scalings(rows, design, axis, name, seeds)),
         league=table(rows),
-        claims=claims(rows, params=params),
+        claims=claims(rows, params=params, ended=including_unconverged),
     )
     if including_unconverged is None or len(including_unconverged) <= len(frame):
         return found

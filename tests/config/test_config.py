@@ -107,6 +107,7 @@ BROKEN = [
     ("measures.capacity_starts", 0, "measures.capacity_starts must be at least 1, got 0"),
     ("measures.capacity_steps", 0, "measures.capacity_steps must be at least 1, got 0"),
     ("measures.capacity_subset", 1, "measures.capacity_subset must be at least 2, got 1"),
+    ("measures.lazy_outputs", 1, "measures.lazy_outputs must be at least 2, got 1"),
     ("history", -1, "history must be at least 0, got -1"),
     ("workers", -1, "workers must be at least 0, got -1"),
     ("device", "gpu", "device must be auto, cpu, cuda or cuda:<index>, got 'gpu'"),

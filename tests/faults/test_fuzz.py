@@ -56,6 +56,7 @@ VALUES = {
     "model.init": st.sampled_from(["xavier", "he", "ntk", "torch", "zero"]),
     "model.init_scale": NUMBERS,
     "model.output_scale": st.none() | NUMBERS,
+    "model.linearize": st.booleans(),
     "dataset.train_size": st.sampled_from([0, 1, 2, 3, 17, 40, 1281]),
     "dataset.balanced": st.booleans(),
     "dataset.image_size": st.sampled_from([0, 8]),

@@ -82,6 +82,7 @@ KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "mlp, tanh": ({"model.activation": "tanh"}, ("model=mlp",)),
     "mlp, ntk": ({"model.init": "ntk", "model.depth": 2}, ("model=mlp",)),
     "mlp, output_scale": ({"model.output_scale": 2.0}, ("model=mlp",)),
+    "mlp, linearized": ({"model.linearize": True}, ("model=mlp",)),
     "linear": ({}, ("model=linear",)),
     "linear, no hidden layer": ({"model.depth": 0}, ("model=linear",)),
     "cnn": ({"model.width": 6, "model.depth": 2}, ("model=cnn",)),

@@ -75,6 +75,8 @@ def test_steps_are_captured(monkeypatch):
     {"numerics.precision": "tf32"},
     {"numerics.precision": "bfloat16"},
     {"model.init": "ntk", "model.output_scale": 2.0},
+    {"model.linearize": True},
+    {"model.linearize": True, "optimizer.name": "adam"},
 ], ids=str)  # fmt: skip
 def test_other_steps_are_captured_too(changes):
     plain = {"stop.train_loss": 0.0, "stop.max_epochs": 4} | changes

@@ -18,6 +18,9 @@ LOG_LOG, LOG_LINEAR, ENDS = "exponent", "log slope", "difference of ends"
 LEVEL = 0.05
 DEPTHS, START, THRESHOLD = "depths", "start", "threshold"
 GRID = "this grid: seeds are replicates, levels fixed"
+# What a claim is about.
+NETWORKS, TWINS = "networks that are not linearized", "linearized networks"
+PAIRS = "pairs of a network and its linearized twin"
 BOUNDS = "bounds"  # the catalogue's group: a claim is tested for each logged one with a distance in its formula
 
 
@@ -32,7 +35,8 @@ class Claim:
     while_growing: one whose exponent must lie above 0.
     margin and effects are in `unit`: the quantity times `scale`. clause: what the statement says of the data it was
     tested on (words.py): the depths, what the initialization's norm does, the threshold. existential: the claim
-    says that it can be so, for some quantity in some cell.
+    says that it can be so, for some quantity in some cell. about: which networks it is tested on. parts: claims that
+    must all hold for it to hold; it has no axis, effect, side, margin and unit of its own then.
     """
 
     id: str
@@ -52,6 +56,8 @@ class Claim:
     correction: str = "Holm over cells"
     source: str = "arXiv 1901.01672"
     figure: str = ""
+    about: str = NETWORKS
+    parts: tuple[Claim, ...] = ()
 
 
 CLAIMS = (

@@ -68,7 +68,9 @@ class ClaimResult:
     tested: how many of `cells` were. overall: mean effect over the tested cells (over all if none is), seeds the
     replicates, blocked across cells, with its two-sided 95% interval and its one-sided 95% limit towards the margin;
     smallest, largest: over the same cells; all in the claim's unit. strays: cells with neither two levels of the axis
-    nor three seeds, so networks outside of the grid; they count for nothing.
+    nor three seeds, so networks outside of the grid; they count for nothing. censored, of a claim on twins: cells whose
+    networks are left out, since too few met their stopping rule; with one of them the claim is not supported. parts: of
+    a claim that has some; it is supported if all of them are, contradicted if one is.
     """
 
     claim: Claim
@@ -86,6 +88,13 @@ class ClaimResult:
     bounds: tuple[BoundResult, ...] = ()
     strays: tuple[dict[str, Any], ...] = ()
     note: str = ""
+    censored: tuple[dict[str, Any], ...] = ()
+    parts: tuple[ClaimResult, ...] = ()
+
+    @property
+    def whole(self) -> int:
+        """How many cells there are."""
+        return sum(self.counts.values())
 
 
 def other_side(claim: Claim, effect: float | None) -> bool:

@@ -70,8 +70,17 @@ def sentence(result: ClaimResult) -> str:
         _untested(result),
         _set_aside(result),
         _strays(result),
+        _censored(result),
     ]
     return " ".join(part for part in parts if part)
+
+
+def together(result: ClaimResult) -> str:
+    """The verdict on a claim with parts, and then theirs."""
+    said = labels.together([f"{part.claim.id} {part.verdict}" for part in result.parts])
+    return " ".join(
+        [f"{result.claim.id} {result.verdict} ({scope(result)}): {said}.", *(p.sentence for p in result.parts)]
+    )
 
 
 def limited(limit: float, effect: float) -> str:
@@ -86,7 +95,7 @@ def sign(claim: Claim) -> str:
 
 def scope(result: ClaimResult) -> str:
     """`1 of 4 cells tested`."""
-    return f"{result.tested} of {labels.count(len(result.cells), 'cell')} tested"
+    return f"{result.tested} of {labels.count(result.whole, 'cell')} tested"
 
 
 def _counts(result: ClaimResult) -> str:
@@ -228,6 +237,14 @@ def _strays(result: ClaimResult) -> str:
     more = ", ..." if len(result.strays) > NAMED else ""
     number, axis = labels.count(len(result.strays), "cell"), labels.short(result.claim.axis)
     return f"Not counted: {number} with one level of {axis} and fewer than {MINIMUM_SEEDS} seeds ({named}{more})."
+
+
+def _censored(result: ClaimResult) -> str:
+    if not result.censored:
+        return ""
+    named = "; ".join(labels.cell(cell) for cell in result.censored[:NAMED])
+    more = ", ..." if len(result.censored) > NAMED else ""
+    return f"Censored, since too few seeds met their stopping rule: {named}{more}."
 
 
 def _bounds(result: ClaimResult) -> str:

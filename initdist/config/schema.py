@@ -35,6 +35,8 @@ class ModelConfig:
     init_scale: float = option(1.0, above(0))
     # alpha of f = alpha (f_theta - f_theta0); null = plain f_theta, which alpha = 1 is not.
     output_scale: float | None = option(None, unset_or(above(0)), neutral=None)
+    # rho: training starts at theta_0 + rho u, u uniform on the sphere. Distances are measured from theta_0.
+    init_offset: float = option(0.0, at_least(0), neutral=0.0)
 
 
 @dataclass
@@ -82,6 +84,17 @@ class LossConfig:
     threshold: float = option(MISSING, at_least(0), identity=False)  # the default of stop.train_loss
     sgd_lr: float = option(MISSING, above(0), identity=False)  # the default of optimizer.lr for sgd
     momentum_lr: float = option(MISSING, above(0), identity=False)  # the same for momentum
+
+
+@dataclass
+class ConstraintConfig:
+    """An intervention on the distance. `of_free` is resolved to a radius before a network has an identity."""
+
+    name: str = option("none", member_of("constraints"), neutral="none")
+    radius: float | None = option(None, unset_or(above(0)), neutral=None)
+    # The radius as a multiple of how far the same network moves without constraint.
+    of_free: float | None = option(None, unset_or(above(0)), identity=False, shown=True, neutral=None)
+    decay: float | None = option(None, unset_or(above(0)), neutral=None)
 
 
 @dataclass
@@ -169,6 +182,10 @@ STACKABLE: dict[str, type] = {
     "optimizer.schedule_epochs": int,
     "optimizer.schedule_factor": float,
     "model.init_scale": float,
+    "model.init_offset": float,
+    "constraint.radius": float,
+    "constraint.of_free": float,
+    "constraint.decay": float,
     **stops.axes(),
 }
 
@@ -209,6 +226,7 @@ class Config:
     noise: NoiseConfig = MISSING
     loss: LossConfig = MISSING
     optimizer: OptimizerConfig = MISSING
+    constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
     stop: StopConfig = field(default_factory=StopConfig)
     seed: int = option(0, at_least(0))
     seeds: SeedsConfig = field(default_factory=SeedsConfig)
@@ -228,4 +246,4 @@ class Config:
 
 
 # The sections whose leaves decide a network's result.
-RESULT_SECTIONS = ("model", "dataset", "noise", "loss", "optimizer", "stop", "seeds", "numerics")
+RESULT_SECTIONS = ("model", "dataset", "noise", "loss", "optimizer", "constraint", "stop", "seeds", "numerics")

@@ -8,7 +8,7 @@ from multirun_analysis import labels
 from multirun_analysis.report.blocks import Badge, Block, Bullets, Cell, Folded, Link, Table
 from multirun_analysis.stats import ClaimResult
 from multirun_analysis.stats.claims.results import VERDICTS
-from multirun_analysis.stats.claims.words import limited, scope, sign
+from multirun_analysis.stats.claims.words import bound, limited, scope
 
 FIGURES = {"C3": "distance_against_train_size", "C4": "distance_against_noise"}
 
@@ -26,7 +26,7 @@ def blocks(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
                 labels.interval(item.overall, item.overall_interval),
                 _limit(item.overall_limit, item.overall),
                 "–" if item.smallest is None or item.largest is None else labels.span((item.smallest, item.largest)),
-                f"{sign(item.claim)} {labels.value(item.claim.margin)}",
+                bound(item.claim),
                 " / ".join(str(item.counts.get(verdict, 0)) for verdict in VERDICTS),
                 Link("figure", f"#{figure}") if figure else "",
                 item.note or (scope(item) if item.tested < len(item.cells) else ""),
@@ -92,14 +92,16 @@ def _limit(value: float | None, effect: float | None) -> str:
 
 def compared(results: Mapping[str, tuple[ClaimResult, ...]]) -> Table:
     """The verdicts on each claim and its mean effect, experiment by experiment."""
-    first = next(iter(results.values()))
+    by_id = [{item.claim.id: item for item in each} for each in results.values()]
     rows: list[list[Cell]] = []
-    for place, item in enumerate(first):
-        statements = dict.fromkeys(each[place].statement for each in results.values())
-        line: list[Cell] = [item.claim.id, next(iter(statements)) if len(statements) == 1 else item.claim.statement]
-        for each in results.values():
-            other = each[place]
-            line += [_badge(other.verdict), labels.interval(other.overall, other.overall_interval)]
+    for name, item in {name: item for each in by_id for name, item in each.items()}.items():
+        found = [each.get(name) for each in by_id]
+        statements = dict.fromkeys(one.statement for one in found if one is not None)
+        line: list[Cell] = [name, next(iter(statements)) if len(statements) == 1 else item.claim.statement]
+        for one in found:
+            line += (
+                ["–", "–"] if one is None else [_badge(one.verdict), labels.interval(one.overall, one.overall_interval)]
+            )
         rows.append(line)
     head = ["", "claim", *(f"{name}: {what}" for name in results for what in ("verdict", "mean effect"))]
     return Table(head, rows, "Claims side by side.", 2)

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.labels import NORM
+from multirun_analysis.runs.arms import intervened, observed
 from multirun_analysis.runs.params import params_of
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
+from multirun_analysis.stats.claims import interventions
+from multirun_analysis.stats.claims.intervention_claims import INTERVENTION_CLAIMS
 from multirun_analysis.stats.claims.paper_claims import (
     ABOVE,
     BELOW,
@@ -70,18 +73,26 @@ def claims(
     *,
     params: Sequence[str] | None = None,
     catalogue: Mapping[str, Entry] | None = None,
-    stated: Sequence[Claim] = CLAIMS,
+    stated: Sequence[Claim] = (*CLAIMS, *INTERVENTION_CLAIMS),
+    attempted: pd.DataFrame | None = None,
 ) -> tuple[ClaimResult, ...]:
     """Tests the pre-stated claims on `frame` (one row a network, as load_runs returns it), in their order.
 
-    A claim whose axis does not vary, or whose quantity was not logged, is undecided and says so.
+    A claim whose axis does not vary, or whose quantity was not logged, is undecided and says so. The paper's claims are
+    about networks that were left alone. Those on interventions are there where there are any; attempted: with the
+    networks that missed the threshold, by which radii are censored.
     """
     params = params_of(frame) if params is None else params
     catalogue = read_catalogue() if catalogue is None else catalogue
+    moved = with_own_gap(frame if attempted is None else attempted)
+    frame = observed(frame)
     design = find_design(frame, params)
     seeds = find_seeds(frame, params)
     frame = with_capacity_ratio(with_own_gap(with_norm(single(frame))))
-    return tuple(_test(claim, frame, design, seeds, catalogue) for claim in stated)
+    results = [_test(claim, frame, design, seeds, catalogue) for claim in stated if claim not in INTERVENTION_CLAIMS]
+    if intervened(moved):
+        results += [interventions.test(claim, moved, params) for claim in stated if claim in INTERVENTION_CLAIMS]
+    return tuple(results)
 
 
 def _test(

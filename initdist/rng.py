@@ -13,6 +13,7 @@ INITIALIZATION = "initialization"
 SUBSET = "subset"
 NOISE = "noise"
 ORDER = "order"
+OFFSET = "offset"  # of the start from theta_0
 PERTURBATION = "perturbation"  # of trained parameters, by measures
 PROBE = "probe"  # of curvature, by measures
 CAPACITY = "capacity"  # random signs against which a ball's functions are set, by measures

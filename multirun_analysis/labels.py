@@ -27,6 +27,7 @@ SHORT = {
     "optimizer.name": "optimizer",
     "optimizer.lr": "lr",
     "optimizer.batch_size": "batch",
+    "constraint.name": "constraint",
 }
 LONG = {
     "model.width": "width (units per hidden layer)",

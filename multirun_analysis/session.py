@@ -106,7 +106,8 @@ def _part(
     """One experiment; and the runs whose histories are drawn, with these."""
     from multirun_analysis import report, stats
     from multirun_analysis.figures import drawings, sampled_runs
-    from multirun_analysis.runs.exclusions import default_target, with_unconverged
+    from multirun_analysis.runs.arms import observed
+    from multirun_analysis.runs.exclusions import attempted, default_target, with_unconverged
 
     tell(f"statistics of {len(networks.used):,} networks")
     results = stats.analyze(
@@ -114,11 +115,12 @@ def _part(
         networks.params,
         config.target or default_target(networks),
         with_unconverged(networks),
+        attempted(networks),
         measures=config.measures,
         group_axes=config.group,
     )
     tell("reading histories")
-    runs = sampled_runs(networks.used, results.design)
+    runs = sampled_runs(observed(networks.used), results.design)
     histories = read_histories(uri, runs, HISTORIES)
     tasks, drawn = drawings(networks.used, results, histories), []
     for number, image in enumerate(report.render(tasks, helper), start=1):

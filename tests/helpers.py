@@ -48,6 +48,9 @@ AROUND: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "optimizer.eps": ({}, ("optimizer=adam",)),
     "optimizer.schedule_epochs": ({"optimizer.schedule": "step"}, ()),
     "optimizer.schedule_factor": ({"optimizer.schedule": "step", "optimizer.schedule_epochs": 1}, ()),
+    "constraint.radius": ({}, ("constraint=init_ball",)),
+    "constraint.of_free": ({}, ("constraint=init_ball",)),
+    "constraint.decay": ({}, ("constraint=init_decay",)),
     "stop.margin": ({"stop.fraction": 0.5}, ()),
     "stop.fraction": ({"stop.margin": 0.5}, ()),
 }

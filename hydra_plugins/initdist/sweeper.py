@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ ConfigStore.instance().store(
         "_target_": "hydra_plugins.initdist.sweeper.FusedSweeper",
         "max_batch_size": None,
         "params": {},
+        "arms": [],
         "fuse": True,
     },
     provider="initdist",
@@ -41,12 +42,21 @@ SUBDIR = "${hydra.job.num}"
 
 
 class FusedSweeper(BasicSweeper):
-    """Grid sweeper whose jobs are stacks of networks of one shape."""
+    """Grid sweeper whose jobs are stacks of networks of one shape.
+
+    arms: sweeps like params, each of which joins it to a grid of its own. What the command line says of a group counts
+    instead of all that an arm says of it: with `constraint=none` the arms of an experiment are one.
+    """
 
     def __init__(
-        self, max_batch_size: int | None = None, params: dict[str, str] | None = None, fuse: bool = True
+        self,
+        max_batch_size: int | None = None,
+        params: dict[str, str] | None = None,
+        arms: Sequence[Mapping[str, str]] = (),
+        fuse: bool = True,
     ) -> None:
         super().__init__(max_batch_size, params)
+        self.arms = arms
         self.fuse = fuse
         self._hidden: list[str] = []  # an override of what a file of the config says of the store
 
@@ -155,17 +165,18 @@ class FusedSweeper(BasicSweeper):
         from initdist.sweeps import planning
         from initdist.sweeps.planning import Job, fused
 
-        return [
-            Job(overrides, tuple(planning.networks(self._compose(overrides))))
-            for overrides in fused(self._parse(arguments), self.fuse)
-        ]
+        jobs = [each for arm in self.arms or [{}] for each in fused(self._parse(arm, arguments), self.fuse)]
+        return [Job(overrides, tuple(planning.networks(self._compose(overrides)))) for overrides in dict.fromkeys(jobs)]
 
-    def _parse(self, arguments: Sequence[str]) -> list[Override]:
+    def _parse(self, arm: Mapping[str, str], arguments: Sequence[str]) -> list[Override]:
         from initdist.sweeps import planning
 
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        given = {o.get_key_element(): o for o in parser.parse_overrides([*self._parse_config(), *arguments])}
+        asked = parser.parse_overrides(list(arguments))
+        groups = {o.get_key_element() for o in asked}
+        own = [f"{key}={value}" for key, value in arm.items() if key.partition(".")[0] not in groups]
+        given = {o.get_key_element(): o for o in [*parser.parse_overrides([*self._parse_config(), *own]), *asked]}
         planning.check(given)
         return list(given.values())
 

@@ -27,6 +27,7 @@ GROUPS = {
     "noise": schema.NoiseConfig,
     "loss": schema.LossConfig,
     "optimizer": schema.OptimizerConfig,
+    "constraint": schema.ConstraintConfig,
     "measures": schema.MeasuresConfig,
 }
 

@@ -28,7 +28,7 @@ def _keys() -> dict[str, dict[str, str]]:
             spec.name: str(spec.metadata.get("neutral"))
             for node in sections[section]
             for spec in fields(node)
-            if spec.metadata.get("identity", True)
+            if spec.metadata.get("shown", True)
         }
         for section in schema.RESULT_SECTIONS
     }

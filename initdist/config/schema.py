@@ -37,6 +37,8 @@ class ModelConfig:
     output_scale: float | None = option(None, unset_or(above(0)), neutral=None)
     # The network's linearized twin: f_theta0 + J(theta_0) (theta - theta_0) in place of f_theta.
     linearize: bool = option(False, neutral=False)
+    # rho: training starts at theta_0 + rho u, u uniform on the sphere. Distances are measured from theta_0.
+    init_offset: float = option(0.0, at_least(0), neutral=0.0)
 
 
 @dataclass
@@ -84,6 +86,17 @@ class LossConfig:
     threshold: float = option(MISSING, at_least(0), identity=False)  # the default of stop.train_loss
     sgd_lr: float = option(MISSING, above(0), identity=False)  # the default of optimizer.lr for sgd
     momentum_lr: float = option(MISSING, above(0), identity=False)  # the same for momentum
+
+
+@dataclass
+class ConstraintConfig:
+    """An intervention on the distance. `of_free` is resolved to a radius before a network has an identity."""
+
+    name: str = option("none", member_of("constraints"), neutral="none")
+    radius: float | None = option(None, unset_or(above(0)), neutral=None)
+    # The radius as a multiple of how far the same network moves without constraint.
+    of_free: float | None = option(None, unset_or(above(0)), identity=False, shown=True, neutral=None)
+    decay: float | None = option(None, unset_or(above(0)), neutral=None)
 
 
 @dataclass
@@ -172,6 +185,10 @@ STACKABLE: dict[str, type] = {
     "optimizer.schedule_epochs": int,
     "optimizer.schedule_factor": float,
     "model.init_scale": float,
+    "model.init_offset": float,
+    "constraint.radius": float,
+    "constraint.of_free": float,
+    "constraint.decay": float,
     **stops.axes(),
 }
 
@@ -212,6 +229,7 @@ class Config:
     noise: NoiseConfig = MISSING
     loss: LossConfig = MISSING
     optimizer: OptimizerConfig = MISSING
+    constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
     stop: StopConfig = field(default_factory=StopConfig)
     seed: int = option(0, at_least(0))
     seeds: SeedsConfig = field(default_factory=SeedsConfig)
@@ -231,4 +249,4 @@ class Config:
 
 
 # The sections whose leaves decide a network's result.
-RESULT_SECTIONS = ("model", "dataset", "noise", "loss", "optimizer", "stop", "seeds", "numerics")
+RESULT_SECTIONS = ("model", "dataset", "noise", "loss", "optimizer", "constraint", "stop", "seeds", "numerics")

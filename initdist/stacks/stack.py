@@ -248,6 +248,17 @@ def build(configs: Sequence[Config], input_shape: tuple[int, ...], classes: int,
     return Stack(model, parameters, parameters if model.anchored else {})
 
 
+def started(initial: Stack, configs: Sequence[Config]) -> Stack:
+    """A stack to train, where its networks begin: at theta_0, or at `model.init_offset` from it."""
+    stacked = initial.clone()
+    for i, config in enumerate(configs):
+        if config.model.init_offset > 0:
+            shapes = {name: tuple(p.shape[1:]) for name, p in stacked.parameters.items()}
+            for name, values in initialization.offset(config, shapes).items():
+                stacked.parameters[name][i] += values.to(initial.device)
+    return stacked
+
+
 def _drawn(configs: Sequence[Config], shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> list[Parameters]:
     """Every network's initial parameters. Where a GPU waits for them all cores draw; else each has a process of its
     own."""

@@ -97,6 +97,11 @@ def open_sweep(
     return run_id
 
 
+def metrics(store: Store, run_id: str) -> dict[str, float]:
+    """The final metrics of a run."""
+    return dict(client(store.uri).get_run(run_id).data.metrics)
+
+
 def sweep_identities(store: Store, sweep: str) -> set[str] | None:
     """The identities of all networks of a sweep, those that had finished before too; None where there is no such sweep.
 

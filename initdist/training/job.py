@@ -108,7 +108,7 @@ def train(
         waiting=tuple(state.waiting for state in states) or None,
     )
     observer = Observer(configs, initial, about.classes)
-    stacked, optimizer = initial.clone(), optim.build(configs, device)
+    stacked, optimizer = stack.started(initial, configs), optim.build(configs, device, initial.parameters)
     if states:
         _restore(stacked, optimizer, states)
         observer.records = [Record.of(state.record) for state in states]

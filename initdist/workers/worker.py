@@ -26,7 +26,7 @@ from initdist.config.schema import Config
 from initdist.data import datasets
 from initdist.errors import ConfigError, DatasetError, DeviceError, UserError
 from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task, ToTrain
-from initdist.stacks import linearized, memory, optim, outline, stack, weights
+from initdist.stacks import constraints, linearized, memory, optim, outline, stack, weights
 from initdist.training import checkpoint, epochs, job, measuring, observer
 from initdist.training.checkpoint import State
 
@@ -127,14 +127,16 @@ def capacity(config: Config, device: torch.device) -> int:
 def cuda_bytes(config: Config, parameters: int, activations: int, input_shape: tuple[int, ...]) -> int:
     """What a network of a stack takes of a CUDA device's memory, beside its training inputs.
 
-    Its initial and its current parameters; what the optimizer keeps; two copies of both, where a captured step is held
+    Its initial and its current parameters; the initial ones of those that are left, for a constraint on the way from
+    them; what the optimizer keeps; two copies of both, where a captured step is held
     against the launched one; and twice what a step needs for a while, since a graph has memory of its own: gradients
     with their transients, a batch, and what each layer leaves behind on the ways there and back. A linearized one also
     needs how far it is from its initial parameters.
     """
     slots = len(optim.OPTIMIZERS[config.optimizer.name].slots)
     batch = min(config.optimizer.batch_size or config.dataset.train_size, epochs.ROWS)
-    kept = (2 + slots) + 2 * (1 + slots)
+    centre = constraints.CONSTRAINTS[config.constraint.name].centre == constraints.INIT
+    kept = (2 + centre + slots) + 2 * (1 + slots)
     transients = 1 + linearized.passes(config.model)
     return 4 * (kept * parameters + 2 * (transients * parameters + batch * (math.prod(input_shape) + 3 * activations)))
 

@@ -8,7 +8,7 @@ from multirun_analysis import labels
 from multirun_analysis.report.blocks import Badge, Block, Bullets, Cell, Folded, Link, Table
 from multirun_analysis.stats import ClaimResult
 from multirun_analysis.stats.claims.results import VERDICTS
-from multirun_analysis.stats.claims.words import limited, scope, sign
+from multirun_analysis.stats.claims.words import bound, limited, scope
 
 FIGURES = {"C3": "distance_against_train_size", "C4": "distance_against_noise"}
 
@@ -27,7 +27,7 @@ def blocks(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
                 labels.interval(item.overall, item.overall_interval),
                 _limit(item.overall_limit, item.overall),
                 "–" if item.smallest is None or item.largest is None else labels.span((item.smallest, item.largest)),
-                "–" if item.parts else f"{sign(item.claim)} {labels.value(item.claim.margin)}",
+                "–" if item.parts else bound(item.claim),
                 " / ".join(str(item.counts.get(verdict, 0)) for verdict in VERDICTS),
                 Link("figure", f"#{figure}") if figure else "",
                 _note(item),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from initdist import names
 from initdist.secrets import masked
 from multirun_analysis import labels
-from multirun_analysis.report import claim_tables, league_tables, runs_table, tables
+from multirun_analysis.report import claim_tables, intervention_tables, league_tables, runs_table, tables
 from multirun_analysis.report.blocks import Block, Bullets, Code, Folded, Heading, Picture, Text
 from multirun_analysis.report.inputs import Material, Report, summary
 from multirun_analysis.report.sentences import answer, judged, remarks, target_note, verdict
@@ -65,6 +65,8 @@ def _experiment(material: Material, report: Report, suffix: str) -> list[Block]:
     parts: list[Block] = [Heading(f"Claims{suffix}"), *claim_tables.blocks(results.claims, _drawn(material))]
     if results.league:
         parts += [Heading(f"League table{suffix}"), *league_tables.blocks(results.league)]
+    if results.interventions:
+        parts += [Heading(f"Interventions on the distance{suffix}"), *intervention_tables.blocks(results.interventions)]
     parts += [Heading(f"Figures{suffix}"), *_figures(material)]
     parts += [Heading(f"Regressions on the distance{suffix}")]
     if remarks(results):

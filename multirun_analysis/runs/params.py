@@ -43,6 +43,10 @@ NUMERIC = (
     "stop.max_epochs",
     "model.init_scale",
     "model.output_scale",
+    "model.init_offset",
+    "constraint.radius",
+    "constraint.of_free",
+    "constraint.decay",
 )
 
 

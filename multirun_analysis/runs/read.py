@@ -16,6 +16,7 @@ from initdist import names, tracking
 from initdist.secrets import cause
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import listing
+from multirun_analysis.runs.arms import settled
 from multirun_analysis.runs.params import NUMERIC, completed, is_seed, typed, unparsable
 from multirun_analysis.runs.records import TAGS, Records, Tell, records_of
 from multirun_analysis.runs.store import (
@@ -215,7 +216,7 @@ def _frame(records: Records, rows: np.ndarray, source: Source) -> Networks:
     )
     columns = {name: typed(values, base.index, name in NUMERIC) for name, values in params.items()}
     columns |= {name: pd.Series(values, index=base.index) for name, values in metrics.items()}
-    frame = pd.concat([base, pd.DataFrame(columns)], axis=1)
+    frame = settled(pd.concat([base, pd.DataFrame(columns)], axis=1))
     order = [*(p for p in params if not is_seed(p)), *(p for p in params if is_seed(p)), RUN_ID]
     frame = frame.sort_values(order, kind="stable", na_position="last").reset_index(drop=True)
     return Networks(frame, tuple(params), tuple(metrics), source)

@@ -111,7 +111,7 @@ TOTALS = {
 # What is of theta as a whole, or has constants between the norms: it moves, and by no such factor.
 OTHERS = {
     *("distance_over_sqrt_n", "distance_relative", "cosine_to_init", "share_of_movement", "param_norm"),
-    *("bartlett_full", "neyshabur_2019_full"),
+    *("bartlett_full", "neyshabur_2019_full", "rescaled_distance", "permuted_distance"),
 }
 
 

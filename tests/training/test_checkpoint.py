@@ -22,6 +22,9 @@ VARIANTS = [
     ("sgd", {"optimizer.clip_norm": 0.5, "optimizer.schedule": "cosine"}),
     ("momentum", {"optimizer.nesterov": True, "optimizer.weight_decay": 1e-3}),
     ("adamw", {"optimizer.weight_decay": 0.1}),
+    ("momentum", {"constraint.name": "init_ball", "constraint.radius": 0.2}),
+    ("sgd", {"constraint.name": "init_shell", "constraint.radius": 0.5, "model.init_offset": 0.3}),
+    ("adam", {"constraint.name": "init_decay", "constraint.decay": 0.1}),
 ]
 EPOCHS = 9
 

@@ -13,7 +13,7 @@ from initdist import names
 from multirun_analysis.labels import CAPACITY_RATIO, NORM, OWN_GAP
 from multirun_analysis.runs.params import NOISE_LEVEL, TRAIN_SIZE, WIDTH
 
-BELOW, ABOVE, WITHIN = "below", "above", "within"
+BELOW, ABOVE, WITHIN = "below", "above", "within"  # within the margin around the centre
 LOG_LOG, LOG_LINEAR, ENDS = "exponent", "log slope", "difference of ends"
 LEVEL = 0.05
 DEPTHS, START, THRESHOLD = "depths", "start", "threshold"
@@ -33,7 +33,8 @@ class Claim:
     `difference of ends` = quantity at the axis' largest level less that at its smallest. while_falling: a second
     quantity whose own effect must lie below 0 in the same cell (intersection-union: the larger p counts);
     while_growing: one whose exponent must lie above 0.
-    margin and effects are in `unit`: the quantity times `scale`. clause: what the statement says of the data it was
+    margin and effects are in `unit`: the quantity times `scale`. centre: what a claim that says `within` has its margin
+    around. clause: what the statement says of the data it was
     tested on (words.py): the depths, what the initialization's norm does, the threshold. existential: the claim
     says that it can be so, for some quantity in some cell. about: which networks it is tested on. parts: claims that
     must all hold for it to hold; it has no axis, effect, side, margin and unit of its own then.
@@ -52,6 +53,7 @@ class Claim:
     clause: str = ""
     existential: bool = False
     scale: float = 1.0
+    centre: float = 0.0
     estimand: str = GRID
     correction: str = "Holm over cells"
     source: str = "arXiv 1901.01672"

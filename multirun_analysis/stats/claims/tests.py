@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from multirun_analysis.labels import NORM
+from multirun_analysis.runs.arms import intervened, observed
 from multirun_analysis.runs.params import params_of
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
-from multirun_analysis.stats.claims import kinds
+from multirun_analysis.stats.claims import interventions, kinds
+from multirun_analysis.stats.claims.intervention_claims import INTERVENTION_CLAIMS
 from multirun_analysis.stats.claims.paper_claims import (
     ABOVE,
     BELOW,
@@ -93,22 +95,32 @@ def claims(
     catalogue: Mapping[str, Entry] | None = None,
     stated: Sequence[Claim] | None = None,
     ended: pd.DataFrame | None = None,
+    attempted: pd.DataFrame | None = None,
 ) -> tuple[ClaimResult, ...]:
     """Tests the pre-stated claims on `frame` (one row a network, as load_runs returns it), in their order.
 
-    A claim whose axis does not vary, or whose quantity was not logged, is undecided and says so. stated: default all
-    that these networks can say something of. ended: the same networks and those that met no stopping rule, so that what
-    is censored is known.
+    A claim whose axis does not vary, or whose quantity was not logged, is undecided and says so. The paper's claims,
+    and those on twins, are about networks that were left alone. stated: default all that these networks can say
+    something of. ended: the same networks and those that met no stopping rule, so that what is censored is known;
+    attempted: these and those that diverged, by which radii are censored.
     """
     params = params_of(frame) if params is None else params
     catalogue = read_catalogue() if catalogue is None else catalogue
-    stated = kinds.stated(frame if ended is None else ended) if stated is None else stated
+    moved = with_own_gap(frame if attempted is None else attempted)
+    frame, ended = observed(frame), None if ended is None else observed(ended)
+    if stated is None:
+        stated = (*kinds.stated(frame if ended is None else ended), *INTERVENTION_CLAIMS)
     frame = with_capacity_ratio(with_own_gap(with_norm(single(frame))))
     views: dict[str, _View] = {}
+    results = []
     for claim in stated:
+        if claim in INTERVENTION_CLAIMS:
+            results += [interventions.test(claim, moved, params)] if intervened(moved) else []
+            continue
         if claim.about not in views:
             views[claim.about] = _view(claim, frame, params, ended)
-    return tuple(_test(claim, views[claim.about], catalogue) for claim in stated)
+        results.append(_test(claim, views[claim.about], catalogue))
+    return tuple(results)
 
 
 def _view(claim: Claim, frame: pd.DataFrame, params: Sequence[str], ended: pd.DataFrame | None) -> _View:

@@ -88,9 +88,13 @@ def limited(limit: float, effect: float) -> str:
     return f"{'<' if effect <= limit else '>'} {labels.number(limit)}"
 
 
-def sign(claim: Claim) -> str:
-    """`<` for a claim that the effect lies below its margin, `within ±` for one that it lies between both."""
-    return {BELOW: "<", ABOVE: ">", WITHIN: "within ±"}[claim.side]
+def bound(claim: Claim) -> str:
+    """`< 0.05` for a claim that the effect lies below its margin; `within ± 0.05`, or `0.5 to 1.5` around another
+    centre than 0, for one that it lies within."""
+    if claim.side == WITHIN and claim.centre:
+        return " to ".join(labels.value(claim.centre + side * claim.margin) for side in (-1, 1))
+    sign = {BELOW: "<", ABOVE: ">", WITHIN: "within ±"}[claim.side]
+    return f"{sign} {labels.value(claim.margin)}"
 
 
 def scope(result: ClaimResult) -> str:

@@ -6,7 +6,8 @@ Writer, a Reader (which the analysis uses too), and which process a run belongs 
 """
 
 from initdist.tracking.filesystems import network
-from initdist.tracking.lookup import Finished, finished, finished_among, finished_runs
+from initdist.tracking.lookup import Finished, Selectable, finished, finished_among, runs_of, selectable
+from initdist.tracking.parent import close_sweep, open_sweep
 from initdist.tracking.places import folder
 from initdist.tracking.process import described, is_here, is_process, lives, this_process
 from initdist.tracking.reader import Reader, Row, Rows, reading
@@ -15,10 +16,8 @@ from initdist.tracking.records import DatasetInfo, NetworkFacts, Outcome, Store,
 from initdist.tracking.runs import (
     artifact,
     close_stale,
-    close_sweep,
     code_tags,
     has_artifact,
-    open_sweep,
     repository,
     stale,
     sweep_id,
@@ -37,6 +36,7 @@ __all__ = [
     "Reader",
     "Row",
     "Rows",
+    "Selectable",
     "Store",
     "TrackingError",
     "Writer",
@@ -49,7 +49,6 @@ __all__ = [
     "existing",
     "finished",
     "finished_among",
-    "finished_runs",
     "folder",
     "has_artifact",
     "is_here",
@@ -62,6 +61,8 @@ __all__ = [
     "read_only",
     "reading",
     "repository",
+    "runs_of",
+    "selectable",
     "sqlite_path",
     "stale",
     "sweep_id",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,8 @@ def postgres() -> Iterator[str]:
     data = str(folder / "data")
     try:
         run("initdb", "-D", data, "-A", "trust", "-U", "initdist", "-E", "UTF8")
+        rules = Path(data, "pg_hba.conf")
+        rules.write_text("local all stranger scram-sha-256\n" + rules.read_text())  # it has no password
         run(
             "pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", f"-F -k {folder} -c listen_addresses=", "start"
         )
@@ -39,3 +42,13 @@ def postgres() -> Iterator[str]:
             run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def fresh_postgres(postgres: str) -> str:
+    """The URI of a database that nobody has used."""
+    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("CREATE DATABASE fresh"))
+    engine.dispose()
+    return postgres.replace("/postgres?", "/fresh?")

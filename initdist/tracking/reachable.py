@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 SECONDS = 10  # to connect
-LOCK_SECONDS = 120  # for another command that makes the tables
+LOCK_SECONDS = 300  # for another command that makes the tables
 LOCK = 0x696E6974  # of ours alone, in each database: "init"
 # How a driver is told to give up; others wait for as long as the system does.
 _GIVE_UP = {
@@ -80,14 +80,14 @@ def connected(uri: str, **options: Any) -> Iterator[sa.Connection]:
 
 @contextlib.contextmanager
 def alone(uri: str) -> Iterator[None]:
-    """One command at a time, of those that share a PostgreSQL database: MLflow makes its tables without a lock.
+    """One command at a time where a PostgreSQL database has no tables yet: MLflow makes them without a lock.
 
     Raises TrackingError, also where the database cannot be reached.
     """
     import sqlalchemy as sa
 
     with connected(uri) as connection:
-        if connection.dialect.name == "postgresql":
+        if connection.dialect.name == "postgresql" and not _is_made(connection):
             try:  # of the transaction, which ends with the connection: a pool of connections may be in between
                 connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({LOCK})"))
@@ -96,7 +96,17 @@ def alone(uri: str) -> Iterator[None]:
                     f"tracking.uri must be a database that takes writes, got one that another process prepares: "
                     f"{_said(error)}; try again, or end that process"
                 ) from cause(error)
+            if _is_made(connection):  # by the one that was waited for
+                connection.rollback()
         yield
+
+
+def _is_made(connection: sa.Connection) -> bool:
+    """The last thing that MLflow makes in a new database is an experiment of its own."""
+    import sqlalchemy as sa
+
+    has_table = sa.inspect(connection).has_table("experiments")
+    return has_table and connection.scalar(sa.text("SELECT 1 FROM experiments LIMIT 1")) is not None
 
 
 def of_server(message: str) -> str:

@@ -9,7 +9,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +18,14 @@ from initdist.secrets import cause
 from initdist.tracking import artifacts
 from initdist.tracking.records import NetworkFacts, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags
-from initdist.tracking.store import amending, is_database, may_pass
+from initdist.tracking.store import amending, is_database, may_pass, sqlite_path
 from initdist.tracking.through_client import ThroughClient
 
 if TYPE_CHECKING:
     from initdist.tracking.in_database import InDatabase
 
 WAITING = 64  # outcomes that may wait to be written before training has to
-LANES = 4  # networks that are written to a server at the same time: most of that time is its own
+LANES = {"sqlite": 1, "database": 2, "server": 4}  # networks that are written at the same time: a server takes its own
 PARAM_LENGTH = 6000  # MLflow cuts longer values silently
 REMEDY = (
     "Nothing that was trained is lost: once the store can be written to, the same command writes it without training "
@@ -36,7 +35,7 @@ NONFINITE = "initdist.nonfinite"  # tag: metrics left out because they are not f
 
 
 class Writer:
-    """Owns every write of a job: a context manager around background threads, one for a database, LANES for a server.
+    """Owns every write of a job: a context manager around background threads, as many as LANES says.
 
     All that is written of a network is written by one of them, in the order in which it was given. An error in a
     thread is raised as TrackingError by the next call. On leaving, what was given is written first; then runs that have
@@ -61,14 +60,15 @@ class Writer:
         self.parent = parent
         self.sweep = sweep
         self.runs: dict[Any, Run] = {}
-        lanes = 1 if is_database(store.uri) else LANES
-        self._lanes = [queue.Queue[Callable[[], None] | None](WAITING) for _ in range(lanes)]
+        kind = "sqlite" if sqlite_path(store.uri) else "database" if is_database(store.uri) else "server"
+        self._lanes = [queue.Queue[Callable[[], None] | None](WAITING) for _ in range(LANES[kind])]
         self._lane: dict[Any, int] = {}  # which of them a network is in
         self._error: BaseException | None = None
         self._patience, self._remedy = patience, remedy
         self._opened_ms = opened_ms
         self._leaving = threading.Event()  # an exception is on its way: what fails now is not tried again
-        self._recovering, self._telling = threading.Lock(), threading.Lock()
+        self._recovering, self._telling, self._opening = threading.Lock(), threading.Lock(), threading.Lock()
+        self._direct: InDatabase | ThroughClient | None = None
         self._threads = [threading.Thread(target=self._work, args=(lane,), daemon=True) for lane in self._lanes]
 
     def __enter__(self) -> Writer:
@@ -104,14 +104,17 @@ class Writer:
         for thread in self._threads:
             thread.join()
 
-    @cached_property
+    @property
     def _writing(self) -> InDatabase | ThroughClient:
-        """The fastest way. Opened in the thread, while others import and train."""
+        """The fastest way. Opened in a thread, while others import and train."""
         if not is_database(self.store.uri):
             return self._client
-        from initdist.tracking.in_database import InDatabase  # with it come MLflow's tables
+        with self._opening:
+            if self._direct is None:
+                from initdist.tracking.in_database import InDatabase  # with it come MLflow's tables
 
-        return InDatabase.of(self.store, self._client) or self._client
+                self._direct = InDatabase.of(self.store, self._client) or self._client
+            return self._direct
 
     def start(self, key: Any, network: NetworkFacts) -> None:
         """Create a network's run, RUNNING, with its params, tags and datasets."""

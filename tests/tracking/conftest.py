@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +53,7 @@ def fresh_postgres(postgres: str) -> str:
     """The URI of a database that nobody has used."""
     engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.text("CREATE DATABASE fresh"))
+        name = f"fresh_{next(_NUMBERS)}"
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
     engine.dispose()
-    return postgres.replace("/postgres?", "/fresh?")
+    return postgres.replace("/postgres?", f"/{name}?")

@@ -6,7 +6,6 @@ import http.server
 import socket
 import sys
 import threading
-import time
 
 import pytest
 
@@ -58,23 +57,30 @@ def test_who_a_database_does_not_know_is_told_so(postgres):
         pass
 
 
-def test_a_database_is_prepared_by_one_command_at_a_time(postgres):
+def test_a_new_database_is_prepared_by_one_command_at_a_time(fresh_postgres):
+    """And one that is not new by many."""
     entered, held = threading.Event(), threading.Event()
     seen = []
 
     def second():
         entered.wait()
-        with reachable.alone(postgres):
+        with reachable.alone(fresh_postgres):
             seen.append(held.is_set())
 
-    thread = threading.Thread(target=second)
-    thread.start()
-    with reachable.alone(postgres):
-        entered.set()
-        time.sleep(0.5)
-        held.set()
-    thread.join()
-    assert seen == [True]
+    def both():
+        thread = threading.Thread(target=second)
+        thread.start()
+        with reachable.alone(fresh_postgres):
+            entered.set()
+            thread.join(0.5)
+            held.set()
+        thread.join()
+
+    both()
+    tracking.prepare(fresh_postgres, "x")
+    held.clear()
+    both()
+    assert seen == [True, False]
 
 
 class Answer(http.server.BaseHTTPRequestHandler):

@@ -78,8 +78,8 @@ def _check_store(uri: str) -> None:
 
 
 def _check_port(port: int) -> None:
-    if not 0 < port < 2**16:
-        sys.exit(f"initdist: --port must be from 1 to 65535, got {port}")
+    if not 0 <= port < 2**16:
+        sys.exit(f"initdist: --port must be from 0 to 65535 (0: one that is free), got {port}")
     if wrong := _wrong(port):
         free = next((other for other in range(port + 1, min(port + PORTS, 2**16)) if not _wrong(other)), None)
         advice = f"use --port {free}, which is free" if free else "give another"

@@ -46,11 +46,11 @@ def test_a_port_that_is_taken_is_told_with_one_that_is_free(monkeypatch, capsys,
     assert os.environ["MLFLOW_BACKEND_STORE_URI"] == store[1]
 
 
-@pytest.mark.parametrize("port", ["0", "65536"])
+@pytest.mark.parametrize("port", ["-1", "65536"])
 def test_a_port_is_a_number_of_a_port(monkeypatch, capsys, tmp_path, port):
     (tmp_path / "mlflow.db").touch()
     said, _ = told(monkeypatch, capsys, "--uri", f"sqlite:///{tmp_path}/mlflow.db", "--port", port)
-    assert said == f"initdist: --port must be from 1 to 65535, got {port}"
+    assert said == f"initdist: --port must be from 0 to 65535 (0: one that is free), got {port}"
 
 
 def test_a_store_that_is_not_there_is_told(monkeypatch, capsys):

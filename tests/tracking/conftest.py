@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-
 _NUMBERS = itertools.count()
 
 

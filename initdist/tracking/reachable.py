@@ -27,7 +27,7 @@ _GIVE_UP = {
     "mysqldb": "connect_timeout",
 }
 _INSTALL = {"psycopg2": "'initdist[postgres]'", "psycopg": "'initdist[postgres]'", "MySQLdb": "mysqlclient"}
-_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for @, %3A for : and %2F for / in a password"
+_FORM = "after the login it reads HOST:PORT/DATABASE, and a password has %40 for @, %3A for : and %2F for /"
 # What a database says, and what to do.
 _DATABASE = (
     ("password|authentication|denied|pg_hba", "give a user and a password that it takes, in the URI or in ~/.pgpass"),
@@ -121,7 +121,8 @@ def _url(uri: str) -> sa.URL:
     try:
         return sa.make_url(uri)
     except (sa.exc.ArgumentError, ValueError) as error:
-        raise TrackingError(f"tracking.uri must be the URI of a database: {_FORM}") from cause(error)
+        why = f"tracking.uri must be the URI of a database, got {uri}: {_said(error)}; {_FORM}"
+        raise TrackingError(why) from cause(error)
 
 
 def _unsupported(url: sa.URL, error: Exception) -> str:

@@ -313,7 +313,7 @@ def test_what_a_database_raises_is_told_without_its_secret():
     with pytest.raises(TrackingError) as refused:
         prepare(uri, "initdist")
     assert str(refused.value).startswith(
-        f"tracking.uri must be reachable, got {masked(uri)}: invalid literal for int()"
+        f"tracking.uri must be the URI of a database, got {masked(uri)}: invalid literal for int()"
     )
     assert SECRET not in "".join(traceback.format_exception(refused.value))
 

@@ -171,13 +171,14 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
         """A server that is away is said at once; another program's lock on a file is soon given up."""
         return tracking.asked(store, call, settings.patience, tracking.is_locked)
 
-    leases = Workspace.of(networks[0].config.checkpoint.dir, store).leases
-    gone = leases.gone()
+    workspace = Workspace.of(networks[0].config.checkpoint.dir, store)
+    gone = workspace.leases.gone()
     asked(lambda: tracking.close_stale(store, gone))
-    known = asked(lambda: tracking.finished(store))
-    finished = known if resume else {}
-    leases.clear(finished, gone)  # what a crash has left of them
     identities = [network.identity for network in networks]
+    left = {folder.name for folder in workspace.folders()}
+    known = asked(lambda: tracking.finished_among(store, left.union(identities)))
+    finished = known if resume else {}
+    workspace.leases.clear(finished, gone)  # what a crash has left of them
     before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
     _warn_of_codes(
         {provenance.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were, trained"
@@ -220,7 +221,7 @@ def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> se
         return set()
     with alone(settings.uri):
         store = tracking.prepare(settings.uri, settings.experiment)
-        return {network.identity for network in networks} & tracking.finished(store).keys()
+        return {*tracking.finished_among(store, [network.identity for network in networks])}
 
 
 def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int) -> str:

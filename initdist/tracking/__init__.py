@@ -6,7 +6,8 @@ Writer, a Reader (which the analysis uses too), and which process a run belongs 
 """
 
 from initdist.tracking.filesystems import network
-from initdist.tracking.lookup import Finished, finished, finished_among, finished_runs
+from initdist.tracking.lookup import Finished, Selectable, finished, finished_among, runs_of, selectable
+from initdist.tracking.parent import close_sweep, open_sweep
 from initdist.tracking.places import folder
 from initdist.tracking.process import described, is_here, is_process, lives, this_process
 from initdist.tracking.reader import Reader, Row, Rows, reading
@@ -15,11 +16,9 @@ from initdist.tracking.records import DatasetInfo, NetworkFacts, Outcome, Store,
 from initdist.tracking.runs import (
     artifact,
     close_stale,
-    close_sweep,
     code_tags,
     has_artifact,
     metrics,
-    open_sweep,
     repository,
     stale,
     sweep_id,
@@ -38,6 +37,7 @@ __all__ = [
     "Reader",
     "Row",
     "Rows",
+    "Selectable",
     "Store",
     "TrackingError",
     "Writer",
@@ -50,7 +50,6 @@ __all__ = [
     "existing",
     "finished",
     "finished_among",
-    "finished_runs",
     "folder",
     "has_artifact",
     "is_here",
@@ -64,6 +63,8 @@ __all__ = [
     "read_only",
     "reading",
     "repository",
+    "runs_of",
+    "selectable",
     "sqlite_path",
     "stale",
     "sweep_id",

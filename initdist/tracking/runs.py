@@ -1,16 +1,16 @@
-"""Finding runs, and the sweep's parent run."""
+"""Finding runs, and what lies beside them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from initdist import names, provenance
-from initdist.secrets import cause, masked
+from initdist.secrets import cause
 from initdist.tracking import places
 from initdist.tracking.process import lives, this_process
 from initdist.tracking.records import Store, TrackingError
@@ -74,29 +74,6 @@ def code_tags() -> dict[str, str]:
     return {names.VERSION: provenance.VERSION} | ({names.GIT_COMMIT: commit} if commit else {})
 
 
-def open_sweep(
-    store: Store, sweep: str, name: str, networks: Sequence[Mapping[str, str]], command: str | None = None
-) -> str:
-    """Find or create the sweep's parent run, RUNNING, with the list of its networks; returns its run id.
-
-    Where the same sweep runs in another living process, the run stays that one's.
-    """
-    tags = run_tags(names.KIND_SWEEP, sweep)
-    if command is not None:
-        tags["initdist.command"] = masked(command)
-    mlflow = client(store.uri)
-    for run in _parents(store, sweep):
-        run_id: str = run.info.run_id
-        if not _is_anothers(run):
-            for key, value in tags.items():  # the owner first: a run of a dead one may be closed at any time
-                mlflow.set_tag(run_id, key, value)
-            mlflow.update_run(run_id, status="RUNNING")
-        return run_id
-    run_id = mlflow.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id
-    mlflow.log_dict(run_id, {"sweep": sweep, "networks": [dict(network) for network in networks]}, names.NETWORKS_FILE)
-    return run_id
-
-
 def metrics(store: Store, run_id: str) -> dict[str, float]:
     """The final metrics of a run."""
     return dict(client(store.uri).get_run(run_id).data.metrics)
@@ -107,7 +84,7 @@ def sweep_identities(store: Store, sweep: str) -> set[str] | None:
 
     Raises TrackingError where its list cannot be read.
     """
-    for run in _parents(store, sweep):
+    for run in parents(store, sweep):
         with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
             try:
                 file = artifact(store, run, names.NETWORKS_FILE, Path(folder))
@@ -117,7 +94,8 @@ def sweep_identities(store: Store, sweep: str) -> set[str] | None:
     return None
 
 
-def _parents(store: Store, sweep: str) -> Iterator[Any]:
+def parents(store: Store, sweep: str) -> Iterator[Any]:
+    """The parent runs of a sweep, the newest first: one, but for what earlier versions left."""
     return search(store, f"{tagged(names.KIND, names.KIND_SWEEP)} and {tagged(names.SWEEP, sweep)}")
 
 
@@ -163,19 +141,3 @@ def repository(store: Store, run: Any) -> Any:
     here = _folder(store, run)
     uri = run.info.artifact_uri if here is None else here.as_uri()
     return get_artifact_repository(uri, tracking_uri=store.uri)
-
-
-def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, float]) -> None:
-    """End the parent run with its summary as metrics; left to another living process that trains the same sweep."""
-    mlflow = client(store.uri)
-    if _is_anothers(mlflow.get_run(run_id)):
-        return
-    for key, value in summary.items():
-        step = len(mlflow.get_metric_history(run_id, key))  # MLflow shows the last step, not what was written last
-        mlflow.log_metric(run_id, key, value, step=step)
-    mlflow.set_terminated(run_id, status)
-
-
-def _is_anothers(run: Any) -> bool:
-    owner = run.data.tags.get(names.PROCESS, "")
-    return run.info.status == "RUNNING" and owner != this_process() and lives(owner) is True

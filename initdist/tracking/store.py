@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from initdist.paths import SQLITE, sqlite_file, sqlite_uri
 from initdist.retry import patiently
 from initdist.secrets import cause, masked
-from initdist.tracking import filesystems, places
+from initdist.tracking import artifacts, filesystems, places, reachable
 from initdist.tracking.records import Store, TrackingError
 from initdist.tracking.uri import checked, wait_of
 
@@ -30,7 +30,7 @@ DATABASES, SERVERS = (SQLITE, "postgresql", "mysql", "mssql"), ("http://", "http
 MLFLOW = frozenset({"alembic_version", "experiments", "runs", "metrics"})  # tables of any of its stores
 LOCK_SECONDS, QUIET_SECONDS, BUSY_SECONDS = 120.0, 3.0, 30.0
 # A server that does not answer must be reported in seconds, not after MLflow's minutes of retries.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+_QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
 class _Masking(logging.Filter):
@@ -48,6 +48,8 @@ def client(uri: str) -> Any:
 
     logging.getLogger("urllib3.connectionpool").addFilter(_MASKING)  # it tells of what it tries again, with its options
     _quieten()
+    # It tells of every run that ends, in two lines, for which it asks the server once more.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     return MlflowClient(tracking_uri=uri)
 
 
@@ -75,10 +77,10 @@ def asked(
     from mlflow.exceptions import MlflowException
 
     try:
-        with _patience():
+        with quickly():
             return patiently(call, patience, store.uri, worth or may_pass)
     except MlflowException as error:
-        raise TrackingError(_explain(store.uri, str(error))) from cause(error)
+        raise TrackingError(explained(store.uri, str(error))) from cause(error)
 
 
 def may_pass(error: Exception) -> bool:
@@ -117,7 +119,7 @@ def prepare(uri: str, experiment: str, create: bool = True) -> Store:
         raise TrackingError(
             f"tracking.uri must be a database or a server (sqlite:////path/mlflow.db, http://host:port), got {uri!r}"
         )
-    with _patience():
+    with quickly(), reachable.alone(uri) if is_database(uri) else contextlib.nullcontext():
         return _experiment(uri, experiment, None, create)
 
 
@@ -273,7 +275,7 @@ def _refused(uri: str) -> Iterator[None]:
         raise TrackingError(f"tracking.uri must be {rule}, got {uri}: {error}") from error
 
 
-def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> Store:
+def _experiment(uri: str, name: str, files: Path | None, create: bool) -> Store:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -282,19 +284,32 @@ def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> St
         if found is None and not create:
             raise TrackingError(f"tracking.experiment must be in {uri}, got {name!r}, which is not")
         if found is None:
-            location = None if artifacts is None else artifacts.as_uri()
-            return Store(uri, name, client(uri).create_experiment(name, artifact_location=location))
+            found = _created(uri, name, files)
     except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:  # no driver, no number as a port
-        raise TrackingError(_explain(uri, str(error))) from cause(error)
+        raise TrackingError(explained(uri, str(error))) from cause(error)
     if found.lifecycle_stage == "deleted":
         raise TrackingError(
             f"tracking.experiment must not be deleted, got {name!r}: "
             f"restore it with `mlflow experiments restore -x {found.experiment_id}`, or name another"
         )
+    artifacts.check(found.artifact_location or "")
     return Store(uri, name, found.experiment_id)
 
 
-def _explain(uri: str, message: str) -> str:
+def _created(uri: str, name: str, files: Path | None) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    location = None if files is None else files.as_uri()
+    try:
+        return client(uri).get_experiment(client(uri).create_experiment(name, artifact_location=location))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return client(uri).get_experiment_by_name(name)  # another command was faster
+
+
+def explained(uri: str, message: str) -> str:
+    """What is wrong with a store, and what to do, from what MLflow says."""
     if "schema" in message and "upgrade" in message:
         return (
             f"tracking.uri must have this MLflow's schema, got {uri}: run `mlflow db upgrade {uri}` (back it up first)"
@@ -306,9 +321,8 @@ def _explain(uri: str, message: str) -> str:
             f"tracking.uri must be an undamaged SQLite database of MLflow, got {uri}: {_first_line(message)}; "
             "bring back a copy of it, or name another"
         )
-    if "Max retries exceeded" in message:
-        return f"tracking.uri must be reachable, got {uri}: no server answers there; start it, or name another store"
-    return f"tracking.uri must be reachable, got {uri}: {_first_line(message)}"
+    told = "" if is_database(uri) else reachable.of_server(message)
+    return f"tracking.uri must be reachable, got {uri}: {told or _first_line(message)}"
 
 
 def _locked(uri: str) -> str:
@@ -320,9 +334,10 @@ def _first_line(message: str) -> str:
 
 
 @contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    kept = {key: os.environ.get(key) for key in _PATIENCE}
-    for key, value in _PATIENCE.items():
+def quickly() -> Iterator[None]:
+    """What is asked of a server in here it answers in seconds, or not at all."""
+    kept = {key: os.environ.get(key) for key in _QUICK}
+    for key, value in _QUICK.items():
         os.environ.setdefault(key, value)
     try:
         yield

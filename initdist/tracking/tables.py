@@ -1,6 +1,6 @@
 """A database's tables by plain SELECTs: several times faster than through MLflow's client, and nothing is written.
 
-SQLite is read by Python's own module, which starts at once; PostgreSQL through MLflow's engine. Names of values in a
+SQLite is read by Python's own module, which starts at once; PostgreSQL by SQLAlchemy. Names of values in a
 SELECT begin with a colon.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from initdist.secrets import cause
+from initdist.tracking import reachable
 from initdist.tracking.readonly import BUSY_SECONDS, read_only
 from initdist.tracking.records import TrackingError
 from initdist.tracking.store import SQLITE, sqlite_path
@@ -56,21 +57,13 @@ def _sqlite(uri: str) -> Iterator[tuple[Select, Columns]]:
 @contextlib.contextmanager
 def _postgresql(uri: str) -> Iterator[tuple[Select, Columns]]:
     import sqlalchemy as sa
-    from mlflow.store.db.utils import create_sqlalchemy_engine
 
     try:
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        engine = create_sqlalchemy_engine(uri).execution_options(**options)
-        try:
-            with engine.connect() as database:
-                tables = sa.inspect(database)
-                yield (
-                    lambda sql, values: database.execute(sa.text(sql), dict(values)),
-                    lambda table: (
-                        {one["name"] for one in tables.get_columns(table)} if tables.has_table(table) else set()
-                    ),
-                )
-        finally:
-            engine.dispose()
-    except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:  # no driver, no number as a port
+        with reachable.connected(uri, isolation_level="REPEATABLE READ", postgresql_readonly=True) as database:
+            tables = sa.inspect(database)
+            yield (
+                lambda sql, values: database.execute(sa.text(sql), dict(values)),
+                lambda table: {one["name"] for one in tables.get_columns(table)} if tables.has_table(table) else set(),
+            )
+    except sa.exc.SQLAlchemyError as error:
         raise TrackingError(str(error)) from cause(error)

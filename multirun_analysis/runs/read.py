@@ -129,7 +129,10 @@ def _reading(uri: str) -> Iterator[tracking.Reader]:
         with tracking.reading(uri) as reader:
             yield reader
     except tracking.TrackingError as error:
-        raise AnalysisError(f"tracking.uri={uri} cannot be read: {one_line(error)}") from cause(error)
+        known = str(error).startswith("tracking.uri ")  # it says what to do
+        raise AnalysisError(
+            str(error) if known else f"tracking.uri={uri} cannot be read: {one_line(error)}"
+        ) from cause(error)
 
 
 def _with_lists(records: Records, uri: str) -> Records:

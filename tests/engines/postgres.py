@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tests.command import wait_for
@@ -91,14 +91,16 @@ def obstacle() -> str:
     return "" if drivers else "no driver of PostgreSQL: pip install 'initdist[postgres]'"
 
 
-def rows(folder: Path, expected: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
-    """By itself, and behind MLflow's server."""
+def rows(
+    engine: str, folder: Path, expected: Mapping[str, Mapping[str, float]], only: Collection[str] = ()
+) -> Iterator[Row]:
+    """Each disturbance in a database of its own."""
     home = Path(tempfile.mkdtemp(prefix="initdist-postgres-"))  # a folder of root's may be closed to others
     postgres = Postgres(home)
     postgres.up()
     try:
-        for engine in ("PostgreSQL", "MLflow server"):
-            for what in ("sweep", "kill", "SIGTERM", "outage"):
+        for what in ("sweep", "kill", "SIGTERM", "outage"):
+            if not only or what in only:
                 yield from _row(engine, what, folder / f"{engine} {what}", postgres, expected)
     finally:
         postgres.down()

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tests.engines.sweeps import OFTEN, RARELY, Row, Sweep, analysis, disturbed
@@ -18,7 +18,7 @@ def obstacle() -> str:
     return f"no {', '.join(lacking)}: pip install 'initdist[ray]'" if lacking else ""
 
 
-def rows(folder: Path, expected: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+def rows(folder: Path, expected: Mapping[str, Mapping[str, float]], only: Collection[str] = ()) -> Iterator[Row]:
     """Each disturbance in a folder of its own."""
 
     def killed(sweep: Sweep, process: subprocess.Popen[str]) -> str:
@@ -34,6 +34,8 @@ def rows(folder: Path, expected: Mapping[str, Mapping[str, float]]) -> Iterator[
         return f"SIGTERM to {len(jobs)} jobs"
 
     for what, disturb in {"sweep": (), "kill": (killed,), "requeue": (ended,)}.items():
+        if only and what not in only:
+            continue
         often = RARELY if what == "requeue" else OFTEN
         sweep = Sweep(folder / f"ray {what}", ("hydra/launcher=ray", *often))
         yield disturbed("Ray", what, sweep, expected, *disturb)

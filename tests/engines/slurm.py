@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from initdist import cores
@@ -108,7 +108,7 @@ def obstacle() -> str:
     return f"no {', '.join(lacking)}: apt-get install slurm-wlm munge" if lacking else ""
 
 
-def rows(folder: Path, expected: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+def rows(folder: Path, expected: Mapping[str, Mapping[str, float]], only: Collection[str] = ()) -> Iterator[Row]:
     """Each disturbance in a folder of its own."""
     slurm = Slurm(folder / "slurm")
     slurm.up()
@@ -154,6 +154,8 @@ def rows(folder: Path, expected: Mapping[str, Mapping[str, float]]) -> Iterator[
     }
     try:
         for what, disturb in disturbances.items():
+            if only and what not in only:
+                continue
             often = OFTEN if what in ("sweep", "kill", "outage") else RARELY
             sweep = Sweep(folder / f"slurm {what}", (*launcher, *often), slurm.variables)
             yield disturbed("SLURM", what, sweep, expected, *disturb)

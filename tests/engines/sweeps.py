@@ -66,7 +66,7 @@ class Sweep:
         self.uri = self.uri or f"sqlite:///{self.folder / 'mlflow.db'}"
 
     def start(self) -> subprocess.Popen[str]:
-        own = f"stop.max_epochs={self.epochs}", f"tracking.uri={self.uri}"
+        own = f"stop.max_epochs={self.epochs}", f"tracking.uri='{self.uri}'"
         command = [sys.executable, "-m", "initdist.train", *GRID, *EACH, *own, *self.overrides]
         with (self.folder / "log").open("a") as log:
             print("$", *command, file=log, flush=True)
@@ -120,14 +120,14 @@ def disturbed(
     what: str,
     sweep: Sweep,
     expected: Mapping[str, Mapping[str, float]],
-    disturb: Callable[[Sweep, subprocess.Popen[str]], str] = lambda sweep, process: "",
+    disturb: Callable[[Sweep, subprocess.Popen[str]], str] | None = None,
 ) -> Row:
     """Start a sweep, disturb it while it trains, and give the command again until nothing is missing."""
     row, began = Row(engine, what, len(expected)), time.monotonic()
     while row.commands < COMMANDS:
         process = sweep.start()
         row.commands += 1
-        if row.commands == 1:
+        if disturb and row.commands == 1:
             while process.poll() is None and not sweep.trains():
                 time.sleep(0.2)
             assert process.poll() is None, sweep.log()

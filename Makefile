@@ -98,7 +98,8 @@ faults: setup
 	$(BIN)/python -m tests.faults.kills --kills 200 --a-sweep 50 --seed $(SEED)
 	INITDIST_FAULTS=10 $(BIN)/python -m pytest tests/faults/test_fuzz.py tests/faults/test_survival.py -k "any or away"
 
-# What cannot be installed here is skipped, with the reason.
+# What cannot be installed here is skipped, with the reason. Ray's launcher takes an older cloudpickle, and with it an
+# older joblib: the next `make setup` after `rm .venv/.ready` puts them back.
 engines: setup
 	-[ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || apt-get install -y -qq slurm-wlm munge postgresql
 	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,postgres]"

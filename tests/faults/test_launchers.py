@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 from initdist import cores, names, tracking
 from initdist.cli import launchers
 from initdist.sweeps import planning, session, tracked_training
-from initdist.sweeps.jobs import Jobs
 from initdist.sweeps.leases import FILE
 from initdist.sweeps.workspace import Workspace
 from tests.command import LONG, OTHER, TINY, by_identity, kept, runs, start, wait_for, with_store
@@ -97,11 +96,11 @@ def test_a_job_that_is_started_again_takes_over_what_its_earlier_process_had(ope
     lease.write_text(OTHER)
     tracked_training.train([network], sweep, 3)
     assert by_identity(tmp_path) == {}  # in training by another command, as far as one can see
-    (tmp_path / "sweep" / "processes" / "3").write_text(OTHER)
+    (sweep.processes.folder / "3").write_text(OTHER)
     workspace.keep(network.identity, tracking.Outcome({"epochs": 77.0}, [], 0, {}), 0.0)
     tracked_training.train([network], sweep, 3)
     assert {one.data.metrics["epochs"] for one in by_identity(tmp_path).values()} == {77.0}
-    assert Jobs(tmp_path / "sweep").earlier(3) == [OTHER, tracking.this_process()]
+    assert sweep.processes.earlier(3) == [OTHER, tracking.this_process()]
     tracked_training.train([network], sweep, 3)
     assert len(runs(tmp_path)) == 1
 
@@ -113,8 +112,8 @@ def test_a_command_knows_its_own_jobs(opened, tmp_path):
     lease.write_text(OTHER)
     counts, _, whose = session._count([network], sweep, complete=False)
     assert "1 in training by another command (host other-host" in counts.sentence(1.0, "", whose)
-    (tmp_path / "sweep" / "processes").mkdir(parents=True)
-    (tmp_path / "sweep" / "processes" / "0").write_text(OTHER)
+    sweep.processes.folder.mkdir(parents=True)
+    (sweep.processes.folder / "0").write_text(OTHER)
     counts, _, whose = session._count([network], sweep, complete=False)
     said = counts.sentence(1.0, "", whose)
     assert "0 failed, 1 still in training by jobs of this command (host other-host, process 1, " in said

@@ -38,8 +38,7 @@ def main() -> None:
     else:
         arguments.hide("initdist", arguments.override)
         try:
-            signals.heed()
-            with messages.in_one_line("initdist", compose.keys):
+            with signals.heeded(), messages.in_one_line("initdist", compose.keys):
                 _main()
         except KeyboardInterrupt:  # before there was a sweep to end
             sys.exit(130)
@@ -65,15 +64,19 @@ def run(cfg: DictConfig) -> float | None:
 
     Gives another sweeper the job's objective, by which it may search.
     """
+    with signals.heeded():  # maybe in a launcher's own process
+        return _run(cfg)
+
+
+def _run(cfg: DictConfig) -> float | None:
     from initdist.sweeps import hosts, objective, planning, run_records, session, tracked_training
 
     multirun = HydraConfig.get().mode == RunMode.MULTIRUN
-    if multirun:  # maybe in a launcher's own process
-        signals.heed()
+    if multirun:
         surroundings.settle_streams()
     given = HydraConfig.get().overrides.task
     planning.refuse_set_and_varied({entry.split("=", 1)[0].lstrip("+"): entry for entry in given})
-    if not cfg.dry_run:
+    if not multirun and not cfg.dry_run:
         pool.warm()
     networks = planning.networks(cfg)
     settings = networks[0].config.tracking

@@ -35,6 +35,7 @@ LONGEST = (
     "test_analysis_claims.py",
     "test_wheel.py",
     "test_interrupts.py",
+    "test_launchers.py",
     "test_numerics_promise.py",
 )
 

@@ -83,7 +83,8 @@ class FusedSweeper(BasicSweeper):
                 check_folder("hydra.sweep.dir", str(self.config.hydra.sweep.dir))
                 hosts.check_launcher(config.tracking.uri, str(self.config.hydra.launcher._target_))
                 pool.warm()
-                with session.running(networks, config.tracking, config.resume) as opened:
+                directory = Path(str(self.config.hydra.sweep.dir))
+                with session.running(networks, config.tracking, config.resume, directory) as opened:
                     print(_announce(jobs, opened), flush=True)
                     returns, whole = self._run(jobs, opened)
         except (UserError, TrackingError) as error:
@@ -94,6 +95,7 @@ class FusedSweeper(BasicSweeper):
 
     def _run(self, jobs: Sequence[Job], opened: Sweep) -> tuple[Sequence[JobReturn], bool]:
         """Launch the jobs that have something to train; what they returned, and whether all did."""
+        from initdist.cli import launchers
         from initdist.secrets import masked
         from initdist.sweeps import run_records
 
@@ -104,10 +106,12 @@ class FusedSweeper(BasicSweeper):
         OmegaConf.save(self.config, directory / "multirun.yaml")
         returns: list[JobReturn] = []
         folders: list[Path] = []
+        for note in launchers.notes(self.config.hydra.launcher) if opened.todo else ():
+            print(f"initdist: {note}", file=sys.stderr, flush=True)
         for batch in self._batches(jobs, opened):
             first, launched = len(returns), []
             for number, job in enumerate(batch, first):
-                overrides, folder = self._in_full(job, number, own, len(batch))
+                overrides, folder = self._in_full(job, number, own)
                 launched.append(overrides)
                 folders.append(directory / folder)
                 title = run_records.title(job.networks[0].config, number)
@@ -128,7 +132,7 @@ class FusedSweeper(BasicSweeper):
         for start in range(0, len(needed), size):
             yield needed[start : start + size]
 
-    def _in_full(self, job: Job, number: int, own: str, at_once: int) -> tuple[list[str], str]:
+    def _in_full(self, job: Job, number: int, own: str) -> tuple[list[str], str]:
         """The overrides that a job is launched with, and the folder of its log below hydra.sweep.dir.
 
         That is named by hydra.sweep.subdir, in which a fused grid may be too long for the name of a file.
@@ -138,7 +142,7 @@ class FusedSweeper(BasicSweeper):
 
         assert self.config is not None
         assert self.hydra_context is not None
-        overrides = [*job.overrides, f"tracking.sweep='{own}'", *self._hidden, *self._worker_share(at_once)]
+        overrides = [*job.overrides, f"tracking.sweep='{own}'", *self._hidden]
         sweep: Any = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
         if sweep["subdir"] == SUBDIR:
             return overrides, str(number)
@@ -148,17 +152,6 @@ class FusedSweeper(BasicSweeper):
         wanted = str(config.hydra.sweep.subdir)
         fits = fitting(wanted)
         return [*overrides, *([] if fits == wanted else [f"hydra.sweep.subdir={quoted(fits)}"])], fits
-
-    def _worker_share(self, jobs: int) -> list[str]:
-        """Launchers that run jobs side by side on this machine share its cores among them."""
-        assert self.config is not None
-        at_once = OmegaConf.select(self.config, "hydra.launcher.n_jobs")
-        if not at_once or self.config.workers:
-            return []
-        from initdist import cores
-
-        at_once = min(jobs, at_once if at_once > 0 else cores.usable())
-        return [f"workers={max(1, cores.usable() // at_once)}"]
 
     def _jobs(self, arguments: Sequence[str]) -> list[Job]:
         """Parse the sweep, fuse its stackable axes, and compose and check every job. Raises UserError."""

@@ -155,6 +155,7 @@ class MeasuresConfig:
 @dataclass
 class CheckpointConfig:
     every_minutes: float = option(10.0, at_least(0), identity=False)  # 0 = never
+    grace: float = option(20.0, at_least(0), identity=False)  # seconds that a command which is to end waits for them
     dir: str = option("checkpoints", matching("the path of a folder", lambda v: bool(v.strip())), identity=False)
 
 

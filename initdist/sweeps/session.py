@@ -24,6 +24,7 @@ from initdist.files import read_checked, write_checked
 from initdist.secrets import masked, passed_on, unmasked
 from initdist.sweeps import lacking
 from initdist.sweeps.hosts import alone
+from initdist.sweeps.jobs import Jobs
 from initdist.sweeps.planning import Network
 from initdist.sweeps.summary import Counts
 from initdist.sweeps.workspace import Workspace, check_folder
@@ -46,6 +47,8 @@ class Sweep:
     opened_ms: int
     resume: bool
     before: frozenset[str]  # with resume=false: finished runs of these networks from before
+    directory: str = ""  # of the command; empty for a single job
+    opener: str = ""  # the process that started the command
     logs: dict[str, str] = field(default_factory=dict)  # identity -> its job and where that one's log is
 
     def save(self, directory: Path) -> str:
@@ -59,6 +62,16 @@ class Sweep:
         write_checked(file_of(directory, own), asdict(self) | sets | {"store": store})
         return own
 
+    @property
+    def processes(self) -> Jobs:
+        """What is known of the command's jobs. Others may have the same directory."""
+        return Jobs(Path(self.directory, f"processes-{self.id}-{self.opened_ms}"))
+
+    @property
+    def jobs(self) -> Jobs | None:
+        """The same, where this process is one of them and did not start the command itself."""
+        return self.processes if self.directory and self.opener != tracking.this_process() else None
+
 
 def file_of(directory: Path, own: str) -> Path:
     """Where that is which a job with this `tracking.sweep` needs to join."""
@@ -66,8 +79,12 @@ def file_of(directory: Path, own: str) -> Path:
 
 
 @contextlib.contextmanager
-def running(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Iterator[Sweep]:
+def running(
+    networks: Sequence[Network], settings: TrackingConfig, resume: bool, directory: Path | None = None
+) -> Iterator[Sweep]:
     """A command's sweep from its opening to its closing line, whatever happens in between.
+
+    Jobs in other processes find it in the directory.
 
     Raises TrackingError before anything is trained; ends the process with 1 if a network failed or is left to another
     command, with 130 or 143 after Ctrl-C or SIGTERM.
@@ -75,7 +92,7 @@ def running(networks: Sequence[Network], settings: TrackingConfig, resume: bool)
     started, status = time.monotonic(), "FAILED"
     check_folder("checkpoint.dir", networks[0].config.checkpoint.dir)
     with alone(settings.uri):
-        sweep, advice = _begin(networks, settings, resume)
+        sweep, advice = _begin(networks, settings, resume, directory)
         try:
             yield sweep
             status = "FINISHED"
@@ -101,7 +118,7 @@ def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float)
             sweep.store, lambda: _count(networks, sweep, status == "FINISHED"), patience
         )
         summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
-        whole = not counts.failed and not counts.elsewhere
+        whole = not counts.failed and not counts.elsewhere and not counts.going_on
         final = "FAILED" if status == "FINISHED" and not whole else status
         tracking.asked(sweep.store, lambda: tracking.close_sweep(sweep.store, sweep.run_id, final, summary), patience)
     except Exception as error:  # the store went away; why the sweep ends is the news, not this
@@ -127,6 +144,8 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[C
         rest -= finished.keys()
     _warn_of_codes({one.code for one in finished.values()}, "were trained")
     others = {identity: lease for identity, lease in elsewhere.items() if identity not in finished}
+    jobs = sweep.processes.all() if sweep.directory else set()
+    ours = sum(lease.owner in jobs for lease in others.values())
     counts = Counts(
         finished=len(finished),
         skipped=len(networks) - len(sweep.todo),
@@ -134,7 +153,8 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[C
         unconverged=_unconverged(networks, finished),
         failed=len(rest) if complete else 0,
         untrained=0 if complete else len(rest),
-        elsewhere=len(others),
+        elsewhere=len(others) - ours,
+        going_on=ours,
     )
     where = dict.fromkeys(sweep.logs[one] for one in sorted(rest) if one in sweep.logs)
     return counts, ", ".join(where), "; ".join({lease.owner: str(lease) for lease in others.values()}.values())
@@ -161,7 +181,9 @@ def _warn_of_codes(codes: Iterable[str], what: str) -> None:
         )
 
 
-def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> tuple[Sweep, str]:
+def _begin(
+    networks: Sequence[Network], settings: TrackingConfig, resume: bool, directory: Path | None
+) -> tuple[Sweep, str]:
     """Prepare the store, look up what has finished, and open the parent run; also what to do for finished networks
     that lack measures, if any do. Raises TrackingError."""
     opened_ms = int(time.time() * 1000)
@@ -194,7 +216,8 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
         ),
     )
     todo = frozenset(identities) - finished.keys()
-    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before)
+    where = str(directory.resolve()) if directory else ""
+    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, where, tracking.this_process())
     advice = lacking.advice([finished[one] for one in identities if one in finished], networks[0].config, sweep, store)
     return opened, advice
 

@@ -6,7 +6,7 @@ Yields an `Epoch` after every epoch and one `Trained` a network. Both name netwo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -81,12 +81,17 @@ def _shape(result: object) -> tuple[int, ...] | str:
 
 
 def train(
-    configs: Sequence[Config], device: torch.device, states: Sequence[State] = (), every: float = 0.0
+    configs: Sequence[Config],
+    device: torch.device,
+    states: Sequence[State] = (),
+    every: float = 0.0,
+    leave: Callable[[], bool] = lambda: False,
 ) -> Iterator[Epoch | Trained | Kept]:
     """Train networks whose configs differ only in stackable axes, as one stack on a device.
 
     From their beginning, or from states that they were in at the end of one and the same epoch. With `every`, yields
-    the state of each running network every so many seconds.
+    the state of each running network every so many seconds. Ends with these states after an epoch in which `leave` has
+    become true.
 
     Raises ValueError where `optim.descends` holds for some of them alone: these are not to share a stack. Raises
     ConfigError where a schema allows what is not implemented.
@@ -126,9 +131,12 @@ def train(
         losses = snapshot.batch_loss[running].tolist()
         yield Epoch(snapshot.epoch, dict(zip((snapshot.members[k] for k in running), losses, strict=True)))
         yield from observer.observe(snapshot)
-        if every and time.perf_counter() - kept >= every:
+        leaving = leave()
+        if snapshot.epoch and (leaving or (every and time.perf_counter() - kept >= every)):
             yield from (observer.state(snapshot, k) for k in running if k not in snapshot.ended)
             kept = time.perf_counter()
+        if leaving:
+            return
 
 
 def _restore(stacked: Stack, optimizer: Optimizer, states: Sequence[State]) -> None:

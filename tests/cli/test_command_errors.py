@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import TINY, by_identity, client, in_process, run, runs, train, with_store
+from initdist import names
+from tests.command import TINY, by_identity, client, in_process, kept, run, runs, train, with_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -216,7 +217,7 @@ def test_help_and_config_read_well(tmp_path):
     assert "model: mlp" in run(tmp_path, "initdist.train", "--info", "defaults-tree").stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
 def test_a_signal_ends_the_running_as_killed_and_keeps_the_finished(tmp_path, number):
     quick, endless = "stop.train_loss=0.5", "stop.max_epochs=1000000"
     overrides = ("-m", "model.width=4,5", "optimizer.lr=0.1,1e-9", quick, endless, "device=cpu", "workers=2")
@@ -240,3 +241,4 @@ def test_a_signal_ends_the_running_as_killed_and_keeps_the_finished(tmp_path, nu
     assert [one.info.status for one in runs(tmp_path, "sweep")] == ["KILLED"]
     assert "4 networks: 1 finished (0 diverged), 0 skipped (finished before), 0 failed, 3 not trained" in printed
     assert len(by_identity(tmp_path)) == 1
+    assert len(kept(tmp_path, names.CHECKPOINT_FILE)) == 1  # written down now: ten minutes are not over

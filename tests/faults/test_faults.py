@@ -22,7 +22,7 @@ from initdist.tracking import process
 from initdist.workers import worker
 from tests import command
 from tests.command import AWHILE, LONG, OTHER, TINY, by_identity, in_process, kept, runs, start, wait_for, with_store
-from tests.helpers import CPU, composed, tiny
+from tests.helpers import CPU, Heard, composed, tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -263,9 +263,6 @@ def test_data_that_is_replaced_after_the_command_began_is_named(tmp_path):
     before = images.describe(config.dataset).fingerprint
     Image.new("L", (4, 4), 255).save(file)
     images._recent.cache_clear()
-
-    class Heard(list):
-        send = list.append
 
     heard = Heard()
     worker._train(heard, Task((ToTrain("0", config),), before), CPU)

@@ -28,7 +28,7 @@ from initdist.sweeps.leases import Leases
 from initdist.tracking import Outcome, TrackingError
 from initdist.training import checkpoint
 from initdist.workers import worker
-from tests.helpers import CPU, unresolved
+from tests.helpers import CPU, Heard, unresolved
 
 BUDGET = float(os.environ.get("INITDIST_FAULTS", "1"))
 
@@ -112,10 +112,6 @@ def attempt(call, refusal):
         return call(), None
     except refusal as error:
         return None, str(error)
-
-
-class Heard(list):
-    send = list.append
 
 
 def outcome_of(given: dict[str, object], choices: tuple[str, ...]) -> str:

@@ -58,28 +58,26 @@ def _explained(command: str, keys: Callable[[], Iterable[str]], status: int) -> 
         yield
     except Exception as error:
         known = isinstance(error, HydraException | OmegaConfBaseException)
-        line = explained(error, keys) if known else config_files.fault(error) or _refused(error)
+        line = explained(error, keys) if known else config_files.fault(error) or _folder(error) or _refused(error)
         if not line:
             raise
         print(f"{command}: {masked(line.removeprefix(f'{command}: '))}", file=sys.stderr)
-        sys.exit(status)
-    except OSError as error:
-        if not _of_hydra(error):
-            raise
-        print(
-            f"{command}: hydra.run.dir must be a folder that can be written to, got {error.filename}: "
-            f"{error.strerror}; name another (hydra.run.dir=DIR), or start in another folder",
-            file=sys.stderr,
-        )
         sys.exit(status)
     finally:
         os.environ.pop(FULL) if before is None else os.environ.update({FULL: before})
 
 
-def _of_hydra(error: OSError) -> bool:
-    """Whether Hydra met it, on the way to a command: it makes a folder for each call."""
+def _folder(error: Exception) -> str:
+    """What is wrong with the folder that Hydra makes for each call, on the way to a command; or nothing."""
+    if not isinstance(error, OSError) or not error.filename:
+        return ""
     modules = [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(error.filename) and [name for name in modules if name in ("hydra", *_OURS)][-1:] == ["hydra"]
+    if [name for name in modules if name in ("hydra", *_OURS)][-1:] != ["hydra"]:
+        return ""
+    return (
+        f"hydra.run.dir must be a folder that can be written to, got {error.filename}: {error.strerror}; name another "
+        f"(hydra.run.dir=DIR), or start in another folder"
+    )
 
 
 def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:

@@ -82,6 +82,7 @@ BROKEN = [
     ("tracking.patience", -1.0, "tracking.patience must be at least 0, got -1.0"),
     ("checkpoint.dir", "", "checkpoint.dir must be the path of a folder, got ''"),
     ("checkpoint.every_minutes", -1.0, "checkpoint.every_minutes must be at least 0, got -1.0"),
+    ("checkpoint.grace", -1.0, "checkpoint.grace must be at least 0, got -1.0"),
     ("loss.threshold", -1.0, "loss.threshold must be at least 0, got -1.0"),
     ("loss.sgd_lr", 0.0, "loss.sgd_lr must be a finite number above 0, got 0.0"),
     ("loss.momentum_lr", 0.0, "loss.momentum_lr must be a finite number above 0, got 0.0"),
@@ -118,7 +119,12 @@ BROKEN = [
     ("device", "gpu", "device must be auto, cpu, cuda or cuda:<index>, got 'gpu'"),
     ("device", "cuda:", "device must be auto, cpu, cuda or cuda:<index>, got 'cuda:'"),
     ("tracking.experiment", " ", "tracking.experiment must be a non-empty name, got ' '"),
-    ("objective", "error", "objective must be one of test_error, test_loss, generalization_gap, train_error, "),
+    (
+        "objective",
+        "error",
+        "objective must be one of test_error, test_loss, generalization_gap, train_error, train_loss, "
+        "distance_from_init, epochs, steps, got 'error'; did you mean test_error?",
+    ),
 ]
 
 
@@ -262,7 +268,7 @@ def test_every_field_of_names_is_among_those_that_are_checked() -> None:
     """Written out once, so that a field that the walk misses is missed by a test."""
     assert {key for _, key, _ in _choices()} == {
         "model.activation", "model.init", "model.downsample", "model.head", "model.norm",
-        "optimizer.schedule", "numerics.precision", "measures.margin",
+        "optimizer.schedule", "numerics.precision", "measures.margin", "objective",
     }  # fmt: skip
 
 

@@ -68,6 +68,7 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "numerics.compile": (True, True),
     "numerics.cuda_graphs": ("false", False),
     "checkpoint.every_minutes": (1.0, False),
+    "checkpoint.grace": (1.0, False),
     "checkpoint.dir": ("elsewhere", False),
     "tracking.patience": (1.0, False),
     "seed": (5, False),  # a default of seeds.*

@@ -73,7 +73,7 @@ def test_a_job_of_a_launcher_that_is_killed_is_trained_by_the_next_command(tmp_p
         "hydra.launcher.n_jobs=2",
     )
     process = start(with_store(tmp_path), *grid)
-    wait_for(lambda: len(kept(tmp_path, names.CHECKPOINT_FILE)) == 4)
+    wait_for(lambda: kept(tmp_path, names.CHECKPOINT_FILE))  # the jobs share the cores: one may wait for the other
     owner = kept(tmp_path, "claim")[0].read_text().split(":")[-2]
     assert int(owner) != process.pid
     subprocess.run(["kill", "-9", owner], check=True)

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,10 +123,15 @@ def project(tmp_path):
     return folder, outcome
 
 
+def finished_runs(store: tracking.Store) -> dict[str, Any]:
+    networks = tracking.selectable(store)
+    return {one.identity: run for one, run in zip(networks, tracking.runs_of(store, networks), strict=True)}
+
+
 def found(folder: Path) -> dict[str, object]:
     """First letter of the identity -> where the weights of its run are, or why there are none."""
     there = tracking.Store(uri(folder), "mine", client(uri(folder)).get_experiment_by_name("mine").experiment_id)
-    runs = tracking.finished_runs(there)
+    runs = finished_runs(there)
     return {
         identity[0]: tracking.artifact(there, run, names.WEIGHTS_FILE, folder) or tracking.why_no_weights(there, run)
         for identity, run in runs.items()
@@ -159,7 +165,7 @@ def test_the_ui_is_told_where_files_are_now(project, tmp_path, capsys):
     moved = project[0].rename(tmp_path / "moved")
     ui._prepare(moved / "mlflow.db", uri(moved))
     assert "was moved or copied" in capsys.readouterr().out
-    for run in tracking.finished_runs(tracking.prepare(uri(moved), "mine")).values():
+    for run in finished_runs(tracking.prepare(uri(moved), "mine")).values():
         assert run.info.artifact_uri.startswith(f"file://{moved}/mlartifacts/")
     with pytest.raises(SystemExit, match="the tracking store must exist, got sqlite:///"):
         ui._prepare(project[0] / "mlflow.db", uri(project[0]))

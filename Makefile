@@ -37,7 +37,7 @@ $(READY): pyproject.toml constraints.txt
 run: setup
 	$(BIN)/python -m initdist.train $(MAIN_JOB)
 	$(BIN)/python -m multirun_analysis
-	@echo "Report:  $(CURDIR)/reports/report.html"
+	@echo "Report:  $(CURDIR)/reports/initdist/report.html"
 	@echo "Runs:    make ui"
 
 # Tests that start hardly a command.

@@ -15,6 +15,19 @@ FIGURES = {"C3": "distance_against_train_size", "C4": "distance_against_noise"}
 
 def blocks(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None]) -> list[Block]:
     """The claims and, folded, their cells. drawn: figure name -> its place in the report, None if it is left out."""
+    parts: list[Block] = [table(results, drawn)]
+    if any(item.cells for item in results):
+        units = [f"{item.claim.id}: effect = {item.claim.unit}." for item in results if item.cells]
+        if any(cell.falling is not None for item in results for cell in item.cells):
+            units.append("Gap: percentage points per doubling of n, with its two-sided 95% interval.")
+        said = [item.sentence for item in results if item.cells]
+        parts.append(Folded("Claims in words", [Bullets(said)]))
+        parts.append(Folded("Claims cell by cell", [_cells(results), Bullets(units)]))
+    return parts
+
+
+def table(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None] = lambda name: None) -> Table:
+    """One row a claim."""
     rows: list[list[Cell]] = []
     for item in results:
         figure = drawn(item.claim.figure or FIGURES.get(item.claim.id, ""))
@@ -39,15 +52,7 @@ def blocks(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
         "side. A claim that says “can” needs one cell. Mean, with its two-sided 95% interval and its one-sided 95% "
         "limit, and range are over the cells tested, or over all cells if none is."
     )
-    parts: list[Block] = [Table([*head, "note"], rows, caption, 3).without("note").without("figure")]
-    if any(item.cells for item in results):
-        units = [f"{item.claim.id}: effect = {item.claim.unit}." for item in results if item.cells]
-        if any(cell.falling is not None for item in results for cell in item.cells):
-            units.append("Gap: percentage points per doubling of n, with its two-sided 95% interval.")
-        said = [item.sentence for item in results if item.cells]
-        parts.append(Folded("Claims in words", [Bullets(said)]))
-        parts.append(Folded("Claims cell by cell", [_cells(results), Bullets(units)]))
-    return parts
+    return Table([*head, "note"], rows, caption, 3).without("note").without("figure")
 
 
 def _badge(verdict: str) -> Badge:

@@ -9,7 +9,7 @@ READY := .venv/.ready
 MAIN_JOB := -m model.width=64,256,1024 dataset.train_size=160,1280 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: help setup run test check lint format bench gpu-bundle gpu-check results coverage faults analyze ui clean
+.PHONY: help setup run test check lint format bench gpu-bundle gpu-check results docs coverage faults analyze ui clean
 
 help:
 	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
@@ -21,6 +21,7 @@ help:
 	@echo "make gpu-check   all that has to be run on a GPU, in eight minutes: benchmarks/results/gpu_check.json"
 	@echo "make results  train and judge what docs/results.md says (a quarter of an hour; needs INITDIST_DATA)"
 	@echo "make faults   200 kills of a sweep, and ten times the drawn configs and files: docs/faults.md (an hour)"
+	@echo "make docs     the documentation as a site: site/index.html (its notebooks are run: a minute)"
 	@echo "make coverage how often the intervals of the analysis hold the truth (minutes)"
 	@echo "make analyze  analyze what is in the tracking store: report under reports/"
 	@echo "make ui       open the MLflow UI on that store, at 127.0.0.1:5000 (PORT=... for another)"
@@ -99,6 +100,10 @@ faults: setup
 
 coverage: setup
 	$(BIN)/python tests/analysis/coverage.py
+
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "Site: $(CURDIR)/site/index.html"
 
 analyze: setup
 	$(BIN)/python -m multirun_analysis

@@ -193,7 +193,7 @@ def mlflow() -> str:
     parts = [
         "# Names in MLflow",
         "One run a network, under one parent run a sweep. A run in SQLite or PostgreSQL is begun in one transaction "
-        "and ended in another: each is written completely or not at all. Params are all config keys that affect the result.",
+        "and ended in another: each is written completely or not at all. Params are config keys that affect a result.",
         "Errors are fractions. An infinite value is stored as 1.8e308. A measure that is undefined for a network is "
         "absent.",
     ]

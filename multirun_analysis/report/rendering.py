@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -18,6 +19,7 @@ from multirun_analysis.figures import Drawing, theme
 from multirun_analysis.second import Second, result
 
 DPI = 160
+DARK_PAPER, DARK_INK = 21, 231  # of 255
 
 Task = Callable[[], Drawing]  # that can be pickled
 
@@ -76,4 +78,16 @@ def _images(figure: Figure) -> tuple[bytes, bytes, bytes]:
     FigureCanvasPdf(figure).print_pdf(page, metadata={"CreationDate": None})
     figure.set_dpi(DPI)
     FigureCanvasAgg(figure).print_png(pixels)
-    return vector.getvalue(), pixels.getvalue(), page.getvalue()
+    return with_dark_palette(vector.getvalue()), pixels.getvalue(), page.getvalue()
+
+
+def with_dark_palette(svg: bytes) -> bytes:
+    """An SVG whose greys, from paper to ink, turn round where a reader's system is dark. Colours stay."""
+    rules = []
+    for grey in sorted(set(re.findall(rb"(fill|stroke): #(([0-9a-f]{2})\3{2})", svg))):
+        kind, colour = grey[0].decode(), grey[1].decode()
+        light = round(DARK_INK + (DARK_PAPER - DARK_INK) * int(colour[:2], 16) / 255)
+        rules.append(f'[style*="{kind}: #{colour}"]{{{kind}:rgb({light},{light},{light})!important}}')
+    style = f"<style>@media (prefers-color-scheme: dark){{{''.join(rules)}}}</style>".encode()
+    start = svg.index(b">", svg.index(b"<svg")) + 1
+    return svg[:start] + style + svg[start:]

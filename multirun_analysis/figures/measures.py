@@ -28,7 +28,7 @@ TITLE_CHARACTERS = 26  # that fit the width of a panel
 
 def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     """frame: the networks that the table ranks measures on. Best first, the distance always."""
-    means = _means(frame, table)
+    means = means_of(frame, table)
     rows = [row for row in table.rows if row.measure in means and np.isfinite(means[row.measure]).any()]
     rows = [row for row in rows if not row.same_as] or rows
     shown = rows[:MAXIMUM]
@@ -68,7 +68,7 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     return Drawing(NAME, TITLE, figure, caption)
 
 
-def _means(frame: pd.DataFrame, table: LeagueTable) -> pd.DataFrame:
+def means_of(frame: pd.DataFrame, table: LeagueTable) -> pd.DataFrame:
     """One row a configuration; each measure as the table compares it, normalized and oriented, under its name."""
     found = candidates(frame, read_catalogue(), [row.measure for row in table.rows if row.column in frame])
     columns = {entry.name: found.values[:, place] for place, entry in enumerate(found.entries)}

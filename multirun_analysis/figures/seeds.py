@@ -41,7 +41,7 @@ def spread_over_seeds(frame: pd.DataFrame, design: Design, target: str) -> Drawi
     keys(figure, role, colours, None, {})
     caption = (
         "Each point is a network: how much farther it moved than the mean of its configuration, and how much larger "
-        f"its {labels.long(target)} is. No hyperparameter differs between the seeds of a configuration, so an association "
-        f"here is none of theirs.{panels.note}"
+        f"its {labels.long(target)} is. No hyperparameter differs between the seeds of a configuration, so an "
+        f"association here is none of theirs.{panels.note}"
     )
     return Drawing(NAME, TITLE, figure, caption)

@@ -39,8 +39,8 @@ def correlations(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     _coloured(figure, axis, found[np.ix_(order, order)], shown, shown, "Spearman's ρ")
     caption = (
         "Spearman's correlation of each pair of measures over configuration means, each measure normalized and "
-        "oriented as in the league table. Measures are ordered by average linkage on 1 − |ρ|: what ranks networks alike "
-        f"stands together.{_some(len(shown), table)}"
+        "oriented as in the league table. Measures are ordered by average linkage on 1 − |ρ|: what ranks networks "
+        f"alike stands together.{_some(len(shown), table)}"
     )
     return Drawing(name, title, figure, caption)
 

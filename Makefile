@@ -9,7 +9,7 @@ READY := .venv/.ready
 MAIN_JOB := -m model.width=64,256,1024 dataset.train_size=160,1280 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: help setup run test check lint format bench gpu-bundle gpu-check results docs coverage faults analyze ui clean
+.PHONY: help setup run test check lint format bench gpu-bundle gpu-check results docs coverage faults engines analyze ui clean
 
 help:
 	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
@@ -19,9 +19,10 @@ help:
 	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (an hour and a half; needs INITDIST_DATA)"
 	@echo "make gpu-bundle  what a bare GPU machine without a network lacks, as one folder (needs INITDIST_DATA)"
 	@echo "make gpu-check   all that has to be run on a GPU, in eight minutes: benchmarks/results/gpu_check.json"
-	@echo "make results  train and judge what docs/results.md says (a quarter of an hour; needs INITDIST_DATA)"
+	@echo "make results  train and judge what docs/results.md says (half an hour; needs INITDIST_DATA)"
 	@echo "make faults   200 kills of a sweep, and ten times the drawn configs and files: docs/faults.md (an hour)"
 	@echo "make docs     the documentation as a site: site/index.html (its notebooks are run: a minute)"
+	@echo "make engines  sweeps on a real SLURM, PostgreSQL, MLflow server and Ray, disturbed (Debian, root; half an hour)"
 	@echo "make coverage how often the intervals of the analysis hold the truth (minutes)"
 	@echo "make analyze  analyze what is in the tracking store: report under reports/"
 	@echo "make ui       open the MLflow UI on that store, at 127.0.0.1:5000 (PORT=... for another)"
@@ -81,22 +82,30 @@ gpu-check:
 	else $(MAKE) --no-print-directory setup && $(BIN)/python benchmarks/gpu_check.py; fi
 
 # The networks behind docs/results.md, and what is said of them. It can be stopped and goes on where it was.
-STUDY := tracking.uri=sqlite:///$(CURDIR)/results/mlflow.db
+STUDY := MLFLOW_TRACKING_URI="sqlite:///$$PWD/results/mlflow.db"
 STUDIED := MNIST (60 networks: widths 64, 256, 1024, n = 1024 and 4096, noise 0 and 0.5, 5 seeds) and digits \
 	(45: the same widths, n = 1280, noise 0, 0.25 and 0.5, 5 seeds)
 results: setup
 	@mkdir -p results
-	$(BIN)/python -m initdist.train -m $(STUDY) tracking.experiment=mnist dataset=mnist model.width=64,256,1024 \
+	$(STUDY) $(BIN)/python -m initdist.train -m tracking.experiment=mnist dataset=mnist model.width=64,256,1024 \
 		noise.level=0,0.5 dataset.train_size=1024,4096 'seed=range(0,5)' measures=all
-	$(BIN)/python -m initdist.train -m $(STUDY) tracking.experiment=digits model.width=64,256,1024 \
+	$(STUDY) $(BIN)/python -m initdist.train -m tracking.experiment=digits model.width=64,256,1024 \
 		noise.level=0,0.25,0.5 'seed=range(0,5)' measures=all
-	$(BIN)/python -m multirun_analysis $(STUDY) tracking.experiment=mnist,digits out=results/report
+	$(STUDY) $(BIN)/python -m multirun_analysis tracking.experiment=mnist,digits out=results/report
 	$(BIN)/python benchmarks/findings.py results/report --grids '$(STUDIED)'
 
 SEED ?= 1
 faults: setup
 	$(BIN)/python -m tests.faults.kills --kills 200 --a-sweep 50 --seed $(SEED)
 	INITDIST_FAULTS=10 $(BIN)/python -m pytest tests/faults/test_fuzz.py tests/faults/test_survival.py -k "any or away"
+
+# What cannot be installed here is skipped, with the reason. Ray's launcher takes an older cloudpickle, and with it an
+# older joblib: the next `make setup` after `rm .venv/.ready` puts them back.
+engines: setup
+	-[ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || apt-get install -y -qq slurm-wlm munge postgresql
+	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,postgres]"
+	-$(BIN)/python -m pip install --quiet --editable ".[ray]"
+	PATH="$$PATH:$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1)" $(BIN)/python -m tests.engines $(ENGINES)
 
 coverage: setup
 	$(BIN)/python tests/analysis/coverage.py

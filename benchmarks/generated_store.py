@@ -20,22 +20,26 @@ LEVELS = {
     "noise.level": (0.0, 0.1, 0.2, 0.35, 0.5),
     "optimizer.lr": (0.03, 0.1),
 }
-SEEDS = 10  # 10,000 networks in all; fewer take the first levels
+SEEDS = 10  # 10,000 networks in all; fewer take part of the configurations
 STEPS = sorted({round(1.45**k) for k in range(25)})
 LAYERS = ("layer1", "layer2", "layer3")
 LAYERED = ("distance_from_init", "spectral_norm", "spectral_distance", "frobenius_norm")
 
 
-def make(folder: Path, networks: int, measures: int = 60) -> str:
-    """The URI of a new store with one sweep of so many networks, each with 40 params, histories and measures."""
+def make(folder: Path, networks: int, measures: int = 60, seeds: int = SEEDS, most: int = 0) -> str:
+    """The URI of a new store with one sweep of so many networks, each with 40 params, histories and measures.
+
+    `seeds` of each configuration; of one configuration, `most`.
+    """
     folder.mkdir(parents=True)
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(uri)
     experiment = client.create_experiment("initdist", artifact_location=(folder / "mlartifacts").as_uri())
     rng = np.random.default_rng(0)
     cells = list(itertools.product(*LEVELS.values()))
-    cells = [cells[i] for i in np.linspace(0, len(cells) - 1, math.ceil(networks / SEEDS)).round().astype(int)]
-    grid = [(*cell, seed) for cell in cells for seed in range(SEEDS)][:networks]
+    places = np.linspace(0, len(cells) - 1, math.ceil((networks - most) / seeds)).round().astype(int)
+    grid = [(*cells[i], seed) for i in places for seed in range(seeds)][: networks - most]
+    grid += [(*cells[0], seeds + seed) for seed in range(most)]
     parent = client.create_run(experiment, tags={names.KIND: names.KIND_SWEEP, names.SWEEP: "generated"})
     identities = [{"identity": f"{i:064x}", "name": f"network {i}"} for i in range(networks)]
     client.log_dict(parent.info.run_id, {"sweep": "generated", "networks": identities}, names.NETWORKS_FILE)

@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--experiment", default="initdist")
     chosen = parser.parse_args()
     store = tracking.existing(chosen.uri, chosen.experiment)
-    grid = cells(list(tracking.finished_runs(store).values()))
+    grid = cells(list(tracking.runs_of(store, tracking.selectable(store))))
     counts = {axis: sorted({cell[k] for cell in grid}) for k, axis in enumerate(AXES)}
     about = ", ".join(f"{axis} {' '.join(f'{value:g}' for value in values)}" for axis, values in counts.items())
     runs = [run for members in grid.values() for run in members]

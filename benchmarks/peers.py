@@ -5,8 +5,9 @@
 
 Start-up and tracking included, each into a fresh store. `loops` trains 128 networks of width 64 on 4,096 samples of
 MNIST (INITDIST_DATA) for at most 20 epochs, against plain PyTorch loops, one single-threaded process a core, which
-track nothing. `main job` and `narrow` train 27 and 18 networks on digits (widths 64, 256, 1024, or the first two; noise
-0, 0.25, 0.5; three seeds) to the threshold, against a sweep of Lightning, Hydra's joblib launcher and MLflow's logger.
+track nothing; `loops, tracked` against the same loops with initdist's history, measures and runs. `main job` and
+`narrow` train 27 and 18 networks on digits (widths 64, 256, 1024, or the first two; noise 0, 0.25, 0.5; three seeds) to
+the threshold, against a sweep of Lightning, Hydra's joblib launcher and MLflow's logger.
 """
 
 from __future__ import annotations
@@ -31,15 +32,16 @@ HERE = Path(__file__).resolve().parent
 SEEDS = 128
 
 
-def loops(folder: Path) -> dict[str, float]:
-    """Seconds of both, and what both found."""
+def loops(folder: Path, tracked: bool) -> dict[str, float]:
+    """Seconds of both, and the mean distances."""
     root = Path(os.environ["INITDIST_DATA"]).resolve()
     data = ("dataset=mnist", f"dataset.root={root}", "dataset.download=false", "dataset.train_size=4096")
     settings = (*data, "stop.max_epochs=20")
     store = folder / "loops.db"
     ours = command(store, "-m", "model.width=64", f"seed=range(0,{SEEDS})", *settings)
     started = time.perf_counter()
-    found = plain_grid.train(settings, cases=[(64, 0.0, seed) for seed in range(SEEDS)])
+    own = folder / "plain.db" if tracked else None
+    found = plain_grid.train(settings, own, [(64, 0.0, seed) for seed in range(SEEDS)])
     theirs = time.perf_counter() - started
     return {
         "initdist": ours,
@@ -86,7 +88,8 @@ def distance(store: Path, noise: str | None = None) -> float:
 
 
 PARTS: dict[str, Callable[[Path], dict[str, float]]] = {
-    "loops": loops,
+    "loops": lambda folder: loops(folder, tracked=False),
+    "loops, tracked": lambda folder: loops(folder, tracked=True),
     "main job": lambda folder: sweep(folder, "64,256,1024"),
     "narrow": lambda folder: sweep(folder, "64,256"),
 }
@@ -108,13 +111,13 @@ def line(part: str, turns: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--only", default=";".join(PARTS), help=f"of {'; '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures here")
     chosen = parser.parse_args()
     results: dict[str, Any] = {"machine": machine("cpu"), "parts": {}}
     print(HEAD, flush=True)
-    for part in chosen.only.split(","):
+    for part in chosen.only.split(";"):
         turns = results["parts"][part] = []
         for _ in range(chosen.rounds):
             with tempfile.TemporaryDirectory() as folder:

@@ -32,6 +32,12 @@ SHAPES = {
     "mlp 256, n 1024": ("model.width=256", "seed=range(0,32)", "dataset.train_size=1024", "stop.max_epochs=80"),
     "mlp 1024, n 1024": ("model.width=1024", "seed=range(0,8)", "dataset.train_size=1024", "stop.max_epochs=40"),
     "cnn 16, n 1024": ("model=cnn", "model.width=16", "seed=range(0,16)", "dataset.train_size=1024"),
+    "reference grid": (
+        "model.width=64,128,256",
+        "seed=range(0,10)",
+        "noise.level=0,0.1,0.25,0.5,1.0",
+        "dataset.train_size=1024",
+    ),
     "27 networks": ("dataset=digits", "model.width=64,256,1024", "seed=range(0,3)", "noise.level=0,0.25,0.5"),
 }
 

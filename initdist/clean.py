@@ -15,11 +15,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from initdist import tracking
+from initdist import surroundings, tracking
+from initdist.cli import arguments
 from initdist.config.schema import DatasetConfig
 from initdist.data.datasets import images
 from initdist.errors import StorageError
 from initdist.paths import store_uri
+from initdist.secrets import masked
+from initdist.sweeps.hosts import alone
 from initdist.sweeps.summary import counted
 from initdist.sweeps.workspace import Workspace
 from initdist.tracking.store import sqlite_path
@@ -36,13 +39,15 @@ class Leftover:
 
 def main() -> None:
     """Console entry."""
+    surroundings.settle()
+    arguments.hide("initdist", arguments.option)
     parser = argparse.ArgumentParser(
         prog="python -m initdist.clean",
         description="Show what sweeps have left behind, and remove it when told. Never touches a finished run, a "
         "network that is trained but not in the store yet, what a living process trains, or a file that initdist "
         "has not made.",
     )
-    parser.add_argument("--uri", default=store_uri(), help="the tracking store (default: %(default)s)")
+    parser.add_argument("--uri", default=masked(store_uri()), help="the tracking store (default: %(default)s)")
     parser.add_argument("--experiment", default="initdist", help="the experiment in it (default: %(default)s)")
     parser.add_argument("--checkpoints", default="checkpoints", help="checkpoint.dir of the sweeps (%(default)s)")
     parser.add_argument(
@@ -61,7 +66,7 @@ def main() -> None:
         parser.error(f"no such argument: {unknown[0]}{options}")
     path = sqlite_path(chosen.uri)
     if path is not None and not path.exists():
-        parser.error(f"the tracking store must exist, got {chosen.uri}")
+        parser.error(f"the tracking store must exist, got {masked(chosen.uri)}")
     for option, default in (("checkpoints", "checkpoints"), ("cache", DatasetConfig.cache)):
         folder = getattr(chosen, option)
         if folder not in (None, default) and not Path(folder).expanduser().is_dir():
@@ -69,7 +74,8 @@ def main() -> None:
     if not chosen.days >= 0:
         parser.error(f"--days must be at least 0, got {chosen.days}")
     try:
-        show(chosen)
+        with alone(chosen.uri):
+            show(chosen)
     except (tracking.TrackingError, StorageError) as error:
         parser.error(str(error))
 

@@ -1,4 +1,4 @@
-"""The machine's processor: how many cores there are to share among processes, and how it multiplies matrices.
+"""The machine's processor: how many cores there are for this process, and how it multiplies matrices.
 
 MKL's products must not depend on where in memory a network lies: a stack would change the networks in it.
 
@@ -9,11 +9,17 @@ On Intel's none differ without it, and it is slower for narrow products.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 MODE = "AVX2,STRICT"
+
+# What SLURM says of a job's allotment. Where it binds no processes to cores, nothing else tells of it.
+_ALLOTTED = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
+_PROC = Path("/proc/self")
 
 
 def settle_products() -> None:
@@ -32,5 +38,41 @@ def processor() -> str:
 
 
 def usable() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: the least of its affinity, of SLURM's allotment, and of what its cgroups grant
+    (`docker --cpus`, a limit of Kubernetes), rounded up."""
+    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allotted = [int(value) for value in map(os.environ.get, _ALLOTTED) if value and value.isdecimal()]
+    return max(1, min([seen, *allotted, *(math.ceil(cores) for cores in _granted(_PROC))]))
+
+
+def _granted(proc: Path) -> Iterator[float]:
+    """How many cores' time each cgroup around a process grants it, where one has a limit; of both versions."""
+    try:
+        groups, mounts = (proc / "cgroup").read_text(), (proc / "mountinfo").read_text()
+    except OSError:  # no Linux
+        return
+    own = {}
+    for line in groups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers or "cpu" in controllers.split(","):
+            own["cgroup" if controllers else "cgroup2"] = PurePosixPath(path)
+    for line in mounts.splitlines():
+        place, _, system = line.partition(" - ")
+        root, mounted = place.split()[3:5]
+        kind, _, options = system.split(maxsplit=2)
+        if kind in own and (kind == "cgroup2" or "cpu" in options.split(",")):
+            group = own[kind]  # in a container it need not be below the root: what is mounted is its own then
+            innermost = Path(mounted, group.relative_to(root) if group.is_relative_to(root) else "")
+            for folder in (innermost, *innermost.parents):
+                if folder.is_relative_to(mounted) and (limit := _limit(folder)):
+                    yield limit
+
+
+def _limit(folder: Path) -> float | None:
+    for files in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        try:
+            quota, period = " ".join((folder / file).read_text() for file in files).split()
+            return int(quota) / int(period) if int(quota) > 0 else None
+        except (OSError, ValueError, ZeroDivisionError):  # not of this version; `max`
+            continue
+    return None

@@ -3,11 +3,15 @@
 Events name networks by their identities.
 """
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from initdist.config.schema import Config
+
+# Signals by which a terminal, a user or SLURM asks a command to end.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ class MeasureTask:
     """One stack to measure after its training."""
 
     networks: tuple[ToMeasure, ...]
+
+
+@dataclass(frozen=True)
+class Leave:
+    """To a training process: write down what trains, at the end of the running epoch, and train no more."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+NAME_BYTES, KEPT_BYTES = 255, 160  # the longest name that file systems take
 
 
 @contextlib.contextmanager
@@ -21,6 +24,18 @@ def replaced(file: Path) -> Iterator[Path]:
         beside.replace(file)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def fitting(path: str) -> str:
+    """A path each of whose names a file system takes: of one that is too long, its beginning and a hash of it."""
+    return "/".join(map(_fitting, path.split("/")))
+
+
+def _fitting(name: str) -> str:
+    written = os.fsencode(name)
+    if len(written) <= NAME_BYTES:
+        return name
+    return f"{written[:KEPT_BYTES].decode(errors='ignore')}~{hashlib.sha256(written).hexdigest()[:12]}"
 
 
 def write_checked(file: Path, plain: Any) -> None:

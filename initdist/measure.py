@@ -14,13 +14,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from initdist import cores, provenance, tracking
-from initdist.cli import measure_config, messages, signals
+from initdist import cores, provenance, surroundings, tracking
+from initdist.cli import arguments, measure_config, messages, signals
+from initdist.cli.called import where_called
 from initdist.cli.measure_config import MeasureConfig
 from initdist.cli.overrides import in_full
 from initdist.errors import UserError
 from initdist.paths import conf_dir
-from initdist.sweeps import backfill, lacking
+from initdist.sweeps import backfill, hosts, lacking
 from initdist.sweeps.summary import Measurements
 from initdist.workers import pool
 
@@ -29,9 +30,11 @@ measure_config.register()
 
 def main() -> None:
     """Console entry."""
+    surroundings.settle()
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {provenance.VERSION}")
         return
+    arguments.hide("initdist", arguments.override)
     sys.argv[1:] = [in_full(argument) for argument in sys.argv[1:]]
     with messages.in_one_line("initdist", partial(messages.keys, MeasureConfig)):
         _main()
@@ -42,7 +45,10 @@ def _main(cfg: DictConfig) -> None:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         sys.exit("initdist: --multirun has no meaning here: one command measures networks of all shapes")
     try:
-        run(measure_config.resolved(cfg))
+        with where_called():
+            settings = measure_config.resolved(cfg)
+            with hosts.alone(settings.tracking.uri):
+                run(settings)
     except (UserError, tracking.TrackingError) as error:
         sys.exit(f"initdist: {error}")
 

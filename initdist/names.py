@@ -15,7 +15,12 @@ GAP_NOISY = "generalization_gap_noisy"  # the same with test labels under the tr
 EPOCHS = "epochs"  # when training ended
 STEPS = "steps"  # gradient steps when training ended
 
-DISTANCE_AT_LOSS = "distance_at_loss/"  # distance_at_loss/0.1: the distance when the training loss was first 0.1 or below
+# Those that a job can tell a sweeper which searches.
+OBJECTIVES = (TEST_ERROR, TEST_LOSS, GAP, TRAIN_ERROR, TRAIN_LOSS, DISTANCE, EPOCHS, STEPS)
+
+DISTANCE_AT_LOSS = (
+    "distance_at_loss/"  # distance_at_loss/0.1: the distance when the training loss was first 0.1 or below
+)
 STEPS_AT_LOSS = "steps_at_loss/"  # steps_at_loss/0.1: gradient steps until then
 MEASURE = "measure/"  # a measure under its name, or name/layer: measure/spectral_norm/layer1
 
@@ -65,7 +70,7 @@ CONVERGED_NO = "false"  # none of those asked for is: the epoch limit came first
 CONVERGED_FIXED = "fixed"  # none was asked for: trained for stop.max_epochs on purpose
 
 # Groups of measures, of which a command can name one or all; a test holds them against the registry.
-MEASURE_GROUPS = ("core", "norms", "margins", "bounds", "pacbayes", "curvature", "ntk", "optimization")
+MEASURE_GROUPS = ("core", "norms", "margins", "bounds", "pacbayes", "curvature", "ntk", "optimization", "capacity")
 ALL_MEASURES = "all"
 
 # Artifacts.

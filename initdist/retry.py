@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from initdist.errors import StorageError
+from initdist.secrets import masked
 
 T = TypeVar("T")
 
@@ -34,9 +35,9 @@ def patiently(
             if left <= 0 or not may_pass(error):
                 raise
             if delay == FIRST_PAUSE:
-                text = " ".join(str(error).split())[:200]
+                text = " ".join(masked(error, str(place)).split())[:200]
                 print(
-                    f"initdist: {place} cannot be written to, trying again for {left:.0f} s: {text}",
+                    f"initdist: {masked(place)} cannot be written to, trying again for {left:.0f} s: {text}",
                     file=sys.stderr,
                     flush=True,
                 )

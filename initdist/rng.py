@@ -13,8 +13,11 @@ INITIALIZATION = "initialization"
 SUBSET = "subset"
 NOISE = "noise"
 ORDER = "order"
+OFFSET = "offset"  # of the start from theta_0
 PERTURBATION = "perturbation"  # of trained parameters, by measures
 PROBE = "probe"  # of curvature, by measures
+CAPACITY = "capacity"  # random signs against which a ball's functions are set, by measures
+ASCENT = "ascent"  # where the search for the best of them begins
 
 _WORD = (1 << 64) - 1
 _shared = np.random.Generator(np.random.Philox(key=0))

@@ -48,12 +48,12 @@ def load_runs(
     excluded: also return the runs that the analysis leaves out, with the reason in column `excluded`.
     Raises AnalysisError if the store, the experiment or the sweep cannot be read, or a condition is met by no network.
     """
-    from initdist.paths import store_uri
     from multirun_analysis.runs.exclusions import default_target, exclude
     from multirun_analysis.runs.read import read_networks
+    from multirun_analysis.runs.store import named
     from multirun_analysis.runs.where import flat, select
 
-    networks = select(read_networks(store_uri(tracking_uri), experiment, sweep), flat(where or {}))
+    networks = select(read_networks(named(tracking_uri), experiment, sweep), flat(where or {}))
     networks = exclude(networks, target or default_target(networks), asked=target is not None)
     frame = networks.frame if excluded else networks.used
     return frame.reset_index(drop=True)

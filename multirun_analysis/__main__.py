@@ -14,6 +14,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from initdist import surroundings
+from initdist.cli import arguments
 from initdist.cli import messages as mistakes
 from initdist.paths import conf_dir
 from multirun_analysis.config import FOLDER, AnalysisConfig, register, unswept, validate
@@ -27,11 +29,13 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 def main() -> None:
     """Console entry."""
+    surroundings.settle("initdist-analyze", status=2)
     for name in THREADS:
         os.environ.setdefault(name, "1")
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {version('initdist')}")
     else:
+        arguments.hide("initdist-analyze", arguments.override, status=2)
         sys.argv[1:] = unswept(sys.argv[1:])
         try:
             with mistakes.in_one_line("initdist-analyze", partial(mistakes.keys, AnalysisConfig), status=2):

@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 from initdist import names
 from initdist.cli.overrides import in_full, quoted
 from initdist.errors import nearest
+from initdist.secrets import MASK, masked
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.runs.store import masked
 
 FOLDER = "analysis"  # under conf/, a root of its own: beside conf/measures, `measures=` would choose a file there
 LISTS = r"measures|group|where\..*"  # keys whose value may be a list
@@ -114,8 +114,9 @@ def validate(config: AnalysisConfig) -> None:
 
 
 def ui_url(config: AnalysisConfig, uri: str) -> str:
-    """Where the MLflow UI of the store is, without a slash at its end or a password."""
-    return masked(config.tracking.ui_url or (uri if uri.startswith("http") else LOCAL_UI)).rstrip("/")
+    """Where the MLflow UI of the store is, without a slash at its end or a login: a browser asks for that."""
+    shown = masked(config.tracking.ui_url or (uri if uri.startswith("http") else LOCAL_UI))
+    return shown.replace(f"{MASK}@", "").rstrip("/")
 
 
 def command(config: AnalysisConfig, uri: str) -> str:
@@ -126,7 +127,7 @@ def command(config: AnalysisConfig, uri: str) -> str:
     values: dict[str, Any] = {
         "tracking.uri": masked(uri),
         "tracking.experiment": experiments[0] if len(experiments) == 1 else experiments,
-        "tracking.ui_url": config.tracking.ui_url,
+        "tracking.ui_url": config.tracking.ui_url and masked(config.tracking.ui_url),
         "sweep": config.sweep,
         "measures": config.measures,
         "group": config.group,

@@ -10,6 +10,7 @@ from initdist import names
 
 OVER_SQRT_N = names.measure("distance_over_sqrt_n")
 NORM = "distance_from_origin"  # sqrt(measure/param_norm)
+CAPACITY_RATIO = "capacity_origin_over_init"  # measure/capacity_origin_ball over measure/capacity_init_ball
 OWN_GAP = "own_generalization_gap"  # under noise where the labels trained on are noisy, else the clean one
 HISTORIES = (names.DISTANCE, names.TRAIN_LOSS)
 
@@ -17,6 +18,7 @@ SHORT = {
     "model.width": "width",
     "model.depth": "depth",
     "model.name": "model",
+    "model.linearize": "linearized",
     "dataset.name": "dataset",
     "dataset.train_size": "n",
     "noise.level": "p",
@@ -25,6 +27,7 @@ SHORT = {
     "optimizer.name": "optimizer",
     "optimizer.lr": "lr",
     "optimizer.batch_size": "batch",
+    "constraint.name": "constraint",
 }
 LONG = {
     "model.width": "width (units per hidden layer)",
@@ -34,6 +37,9 @@ LONG = {
     names.DISTANCE: "distance from initialization (ℓ2)",
     OVER_SQRT_N: "distance from initialization / √n (ℓ2)",
     NORM: "distance from the origin (ℓ2)",
+    names.measure("capacity_init_ball"): "capacity of the ball around the initialization",
+    names.measure("capacity_origin_ball"): "capacity of the ball around the origin",
+    CAPACITY_RATIO: "capacity of the ball around the origin over that around the initialization",
     names.GAP: "generalization gap",
     names.GAP_NOISY: "generalization gap under noise",
     names.TEST_ERROR: "test error",

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from initdist.paths import store_uri
+from initdist.secrets import masked
 from multirun_analysis import uptodate
 from multirun_analysis.config import AnalysisConfig, command, ui_url
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import HISTORIES
-from multirun_analysis.runs.read import Networks, Source, networks_of, quiet, read_histories, read_records
+from multirun_analysis.runs.read import Networks, Source, folder_of, networks_of, quiet, read_histories, read_records
 from multirun_analysis.runs.records import Records, Tell
-from multirun_analysis.runs.store import one_line, open_client
+from multirun_analysis.runs.store import named, one_line, open_client
 from multirun_analysis.runs.where import flat, require_known, select
 from multirun_analysis.second import Second
 
@@ -40,7 +42,7 @@ class Outcome:
 
 def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -> Outcome:
     """directory: where relative paths and the default store lie. Raises AnalysisError."""
-    uri = store_uri(config.tracking.uri, directory)
+    uri = named(config.tracking.uri, directory)
     out = Path(directory) / config.folder
     before = uptodate.load(out)
     manifest = None if config.refresh else before
@@ -48,7 +50,7 @@ def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -
         if manifest is None:  # there is no report that could still be current
             helper.start()
         records = {name: read_records(uri, name, tell) for name in config.experiments}
-        settings = {"command": command(config, uri), "uri": uri, "ui_url": ui_url(config, uri)}
+        settings = {"command": command(config, uri), "uri": masked(uri), "ui_url": ui_url(config, uri)}
         key = uptodate.key(settings, [found.digest() for found in records.values()])
         if manifest is not None and _current(manifest, key, uri, out):
             files = [out / name for name in manifest.files]
@@ -73,8 +75,8 @@ def _anew(
 
     chosen = [_networks(config, uri, name, found) for name, found in records.items()]
     sources = [networks.source for networks in chosen]
-    unlogged = _unlogged(sources)
-    if not unlogged:
+    unlogged = _unlogged(sources, uri)
+    if not unlogged and folder_of(uri, sources[0].parent_files) is None:
         helper.submit(_opened, uri)
     report.prepare(out, own)
     parts, histories = [], []
@@ -104,7 +106,8 @@ def _part(
     """One experiment; and the runs whose histories are drawn, with these."""
     from multirun_analysis import report, stats
     from multirun_analysis.figures import drawings, sampled_runs
-    from multirun_analysis.runs.exclusions import default_target, with_unconverged
+    from multirun_analysis.runs.arms import observed
+    from multirun_analysis.runs.exclusions import attempted, default_target, with_unconverged
 
     tell(f"statistics of {len(networks.used):,} networks")
     results = stats.analyze(
@@ -112,11 +115,12 @@ def _part(
         networks.params,
         config.target or default_target(networks),
         with_unconverged(networks),
+        attempted(networks),
         measures=config.measures,
         group_axes=config.group,
     )
     tell("reading histories")
-    runs = sampled_runs(networks.used, results.design)
+    runs = sampled_runs(observed(networks.used), results.design)
     histories = read_histories(uri, runs, HISTORIES)
     tasks, drawn = drawings(networks.used, results, histories), []
     for number, image in enumerate(report.render(tasks, helper, config.figures.width), start=1):
@@ -182,11 +186,17 @@ def _lines(whole: Report) -> list[str]:
     return lines
 
 
-def _unlogged(sources: Sequence[Source]) -> str:
-    """Why a report of these belongs to no run in MLflow; empty where it belongs to the sweep's."""
+def _unlogged(sources: Sequence[Source], uri: str) -> str:
+    """Why a report of these is logged to no run in MLflow; empty where it is logged to the sweep's."""
     if len(sources) > 1 or sources[0].parent_run is None:
         return "Not logged to MLflow: the networks are not those of exactly one sweep"
-    return "Not logged to MLflow: a filter leaves part of the sweep out" if sources[0].filtered else ""
+    if sources[0].filtered:
+        return "Not logged to MLflow: a filter leaves part of the sweep out"
+    folder = folder_of(uri, sources[0].parent_files)
+    if folder is None or os.access(folder, os.W_OK):
+        return ""
+    why = "this user may not write to" if folder.is_dir() else "the files of the sweep are not in"
+    return f"Not logged to MLflow: {why} {folder}"
 
 
 def _opened(uri: str) -> None:
@@ -197,14 +207,25 @@ def _opened(uri: str) -> None:
 
 def _log(source: Source, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
     """Logs the files to the run of the sweep. False if that failed; and what to tell of it."""
-    from mlflow.exceptions import MlflowException
-
-    client = open_client(uri)
+    put = _putting(source, uri)
     try:
         for file in files:
-            folder = file.relative_to(out).parent.as_posix()
-            place = ARTIFACTS if folder == "." else f"{ARTIFACTS}/{folder}"
-            client.log_artifact(str(source.parent_run), str(file), place)
-    except (MlflowException, OSError) as error:
+            put(file, Path(ARTIFACTS, file.relative_to(out).parent))
+    except Exception as error:  # each kind of artifact store has errors of its own
         return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
     return True, f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"
+
+
+def _putting(source: Source, uri: str) -> Callable[[Path, Path], object]:
+    """What puts a file into a folder of those of the sweep's run. On this machine without MLflow, which would look for
+    them where they were before their store was moved."""
+    here = folder_of(uri, source.parent_files)
+    if here is None:
+        client = open_client(uri)
+        return lambda file, folder: client.log_artifact(str(source.parent_run), str(file), folder.as_posix())
+
+    def copied(file: Path, folder: Path) -> None:
+        (here / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, here / folder)
+
+    return copied

@@ -21,6 +21,8 @@ from unittest import mock
 
 from mlflow.tracking import MlflowClient
 
+from initdist.events import ENDING
+from initdist.paths import default_tracking_uri
 from initdist.tracking import store
 
 # Networks that train for longer than another command takes to start, written down many times a second.
@@ -82,8 +84,7 @@ def in_process(
 @contextlib.contextmanager
 def _as_a_command(folder: Path, argv: list[str]) -> Iterator[None]:
     """What a command changes in its process is as it was before, after it."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    heeded, handlers, level = list(map(signal.getsignal, numbers)), logging.root.handlers[:], logging.root.level
+    heeded, handlers, level = list(map(signal.getsignal, ENDING)), logging.root.handlers[:], logging.root.level
     try:
         with contextlib.chdir(folder), mock.patch.object(sys, "argv", argv), mock.patch.dict(os.environ):
             yield
@@ -92,7 +93,7 @@ def _as_a_command(folder: Path, argv: list[str]) -> Iterator[None]:
             if handler not in handlers:
                 handler.close()  # Hydra's, of the command's log
         logging.root.handlers[:], logging.root.level = handlers, level
-        for number, heeding in zip(numbers, heeded, strict=True):
+        for number, heeding in zip(ENDING, heeded, strict=True):
             signal.signal(number, heeding)
 
 
@@ -137,7 +138,7 @@ def environment() -> dict[str, str]:
 
 
 def client(folder: Path) -> MlflowClient:
-    return MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    return MlflowClient(tracking_uri=default_tracking_uri(folder))
 
 
 def runs(folder: Path, kind: str = "network", experiment: str = "initdist") -> list[Any]:

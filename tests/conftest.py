@@ -24,6 +24,7 @@ LONGEST = (
     "test_kills.py",
     "test_ladder.py",
     "test_command_errors.py",
+    "test_secrets.py",
     "test_models.py",
     "test_tracking.py",
     "test_analysis_figures.py",
@@ -34,6 +35,7 @@ LONGEST = (
     "test_analysis_claims.py",
     "test_wheel.py",
     "test_interrupts.py",
+    "test_launchers.py",
     "test_numerics_promise.py",
 )
 

@@ -17,7 +17,7 @@ from initdist.config import expansion, families, schema, stops
 from initdist.config.schema import Config
 from initdist.data import stack_data
 from initdist.data.datasets import DATASETS, Arrays, Description
-from initdist.events import ToTrain
+from initdist.events import Leave, Progress, ToTrain
 from initdist.testing import CPU, assert_same, facts, train  # noqa: F401 - shared too
 
 
@@ -48,6 +48,9 @@ AROUND: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "optimizer.eps": ({}, ("optimizer=adam",)),
     "optimizer.schedule_epochs": ({"optimizer.schedule": "step"}, ()),
     "optimizer.schedule_factor": ({"optimizer.schedule": "step", "optimizer.schedule_epochs": 1}, ()),
+    "constraint.radius": ({}, ("constraint=init_ball",)),
+    "constraint.of_free": ({}, ("constraint=init_ball",)),
+    "constraint.decay": ({}, ("constraint=init_decay",)),
     "stop.margin": ({"stop.fraction": 0.5}, ()),
     "stop.fraction": ({"stop.margin": 0.5}, ()),
 }
@@ -79,6 +82,22 @@ def to_train(configs: Sequence[Config], weights: Sequence[object] = ()) -> list[
     """As a training process is told of them: named by their positions, with files for their weights."""
     files = map(str, weights or [""] * len(configs))
     return [ToTrain(str(i), config, file) for i, (config, file) in enumerate(zip(configs, files, strict=True))]
+
+
+class Heard(list[Any]):
+    """The connection of a training process: what it sends, in order. Its parent says nothing, or once to leave."""
+
+    send = list.append
+
+    def __init__(self, leave_after: int | None = None) -> None:
+        super().__init__()
+        self.leave_after = leave_after  # epochs
+
+    def poll(self) -> bool:
+        return len([event for event in self if isinstance(event, Progress)]) == self.leave_after
+
+    def recv(self) -> Leave:
+        return Leave()
 
 
 def blobs(name: str, shape: tuple[int, int, int], pool: int, test: int, classes: int = 10) -> ModuleType:

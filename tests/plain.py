@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from initdist import rng
-from initdist.config.schema import Config
+from initdist.config.schema import Config, ConstraintConfig
 from initdist.data import datasets
 from initdist.stacks.optimizers import OPTIMIZERS
 
@@ -96,6 +96,38 @@ def stop_reason(config: Config, run: Run, logits: torch.Tensor, labels: torch.Te
     return "error" if stop.train_error is not None and errors / len(labels) <= stop.train_error else ""
 
 
+def displace(module: nn.Module, config: Config) -> None:
+    """Start at theta_0 + rho u."""
+    if config.model.init_offset > 0:
+        draws = rng.stream(config.seeds.init, "offset")
+        drawn = [torch.from_numpy(draws.standard_normal(tuple(p.shape))) for p in module.parameters()]
+        length = torch.cat([part.flatten() for part in drawn]).norm()
+        with torch.no_grad():
+            for p, part in zip(module.parameters(), drawn, strict=True):
+                p += (config.model.init_offset * part / length).float()
+
+
+def pull(module: nn.Module, start: nn.Module, own: ConstraintConfig) -> None:
+    """The gradient of decay/2 ||theta - centre||^2."""
+    if own.name in ("init_decay", "origin_decay"):
+        for p, q in zip(module.parameters(), start.parameters(), strict=True):
+            assert p.grad is not None
+            p.grad += own.decay * (p - q if own.name == "init_decay" else p).detach()
+
+
+def constrain(module: nn.Module, start: nn.Module, own: ConstraintConfig) -> None:
+    """Onto the ball, or out of it, in float64."""
+    if own.radius is None:
+        return
+    with torch.no_grad():
+        centres = [torch.zeros_like(q) if own.name == "origin_ball" else q for q in start.parameters()]
+        ways = [p.double() - q.double() for p, q in zip(module.parameters(), centres, strict=True)]
+        distance = torch.cat([way.flatten() for way in ways]).norm().item()
+        if (distance > own.radius) is (own.name != "init_shell"):
+            for p, q, way in zip(module.parameters(), centres, ways, strict=True):
+                p.copy_(q + way * (own.radius / distance))
+
+
 def train(config: Config) -> Run:
     arrays = datasets.load(config.dataset)
     m = config.dataset.train_size
@@ -112,6 +144,7 @@ def train(config: Config) -> Run:
 
     module = network(config, x.shape[1], 10)
     start = copy.deepcopy(module)
+    displace(module, config)
     descent = optimizer(module.parameters(), config)
     schedule = scheduler(descent, config)
     run = Run(module=module)
@@ -124,7 +157,9 @@ def train(config: Config) -> Run:
             loss.backward()
             if config.optimizer.clip_norm > 0:
                 nn.utils.clip_grad_norm_(module.parameters(), config.optimizer.clip_norm)
+            pull(module, start, config.constraint)
             descent.step()
+            constrain(module, start, config.constraint)
             total += loss.item() * len(batch)
             run.steps += 1
         schedule.step()

@@ -35,4 +35,4 @@ frame.groupby("width").mean().round(3)
 
 # %%
 axis = sns.lineplot(frame.melt(["width", "test error"], var_name="distance"), x="width", y="value", hue="distance")
-axis.set(xscale="log", yscale="log", ylabel="distance (l2)");
+axis.set(xscale="log", yscale="log", ylabel="distance (l2)")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,30 +31,46 @@ ConfigStore.instance().store(
         "_target_": "hydra_plugins.initdist.sweeper.FusedSweeper",
         "max_batch_size": None,
         "params": {},
+        "arms": [],
         "fuse": True,
     },
     provider="initdist",
 )
 
 
+SUBDIR = "${hydra.job.num}"
+
+
 class FusedSweeper(BasicSweeper):
-    """Grid sweeper whose jobs are stacks of networks of one shape."""
+    """Grid sweeper whose jobs are stacks of networks of one shape.
+
+    arms: sweeps like params, each of which joins it to a grid of its own. What the command line says of a group counts
+    instead of all that an arm says of it: with `constraint=none` the arms of an experiment are one.
+    """
 
     def __init__(
-        self, max_batch_size: int | None = None, params: dict[str, str] | None = None, fuse: bool = True
+        self,
+        max_batch_size: int | None = None,
+        params: dict[str, str] | None = None,
+        arms: Sequence[Mapping[str, str]] = (),
+        fuse: bool = True,
     ) -> None:
         super().__init__(max_batch_size, params)
+        self.arms = arms
         self.fuse = fuse
+        self._hidden: list[str] = []  # an override of what a file of the config says of the store
 
     def sweep(self, arguments: list[str]) -> Any:
         """Compose and check every job, then train what the store lacks. Exits non-zero if anything failed."""
         from initdist import retry
         from initdist.errors import UserError
-        from initdist.sweeps import session
+        from initdist.sweeps import hosts, session
         from initdist.sweeps.planning import describe, unique
+        from initdist.sweeps.workspace import check_folder
         from initdist.tracking import TrackingError
         from initdist.workers import pool
 
+        assert self.config is not None
         try:
             with retry.full_disk_named():
                 jobs = self._jobs(arguments)
@@ -64,8 +80,11 @@ class FusedSweeper(BasicSweeper):
                     print(describe(jobs))
                     print(session.dry_run(networks, config.tracking, config.workers))
                     return []
+                check_folder("hydra.sweep.dir", str(self.config.hydra.sweep.dir))
+                hosts.check_launcher(config.tracking.uri, str(self.config.hydra.launcher._target_))
                 pool.warm()
-                with session.running(networks, config.tracking, config.resume) as opened:
+                directory = Path(str(self.config.hydra.sweep.dir))
+                with session.running(networks, config.tracking, config.resume, directory) as opened:
                     print(_announce(jobs, opened), flush=True)
                     returns, whole = self._run(jobs, opened)
         except (UserError, TrackingError) as error:
@@ -76,26 +95,35 @@ class FusedSweeper(BasicSweeper):
 
     def _run(self, jobs: Sequence[Job], opened: Sweep) -> tuple[Sequence[JobReturn], bool]:
         """Launch the jobs that have something to train; what they returned, and whether all did."""
+        from initdist.cli import launchers
+        from initdist.secrets import masked
         from initdist.sweeps import run_records
 
         assert self.config is not None
+        assert self.launcher is not None
         directory = Path(str(self.config.hydra.sweep.dir))
-        opened.save(directory)
+        own = opened.save(directory)
         OmegaConf.save(self.config, directory / "multirun.yaml")
         returns: list[JobReturn] = []
+        folders: list[Path] = []
+        for note in launchers.notes(self.config.hydra.launcher) if opened.todo else ():
+            print(f"initdist: {note}", file=sys.stderr, flush=True)
         for batch in self._batches(jobs, opened):
-            first = len(returns)
+            first, launched = len(returns), []
             for number, job in enumerate(batch, first):
+                overrides, folder = self._in_full(job, number, own)
+                launched.append(overrides)
+                folders.append(directory / folder)
                 title = run_records.title(job.networks[0].config, number)
-                log = directory / str(number) / f"{self.config.hydra.job.name}.log"
+                log = folders[-1] / f"{self.config.hydra.job.name}.log"
                 opened.logs.update((network.identity, f"{title}: {log}") for network in job.networks)
             try:
-                returns += self._launch(batch, opened, first)
+                returns += self.launcher.launch(launched, initial_job_idx=first)
             except Exception as error:  # a job's process was killed: what it was to train is counted from the store
-                why = " ".join(str(error).split())[:300]
+                why = " ".join(masked(error).split())[:300]
                 print(f"initdist: the launcher ended with {type(error).__name__}: {why}", file=sys.stderr, flush=True)
                 return returns, False
-        _report_failures(returns, directory)
+        _report_failures(returns, folders)
         return returns, True
 
     def _batches(self, jobs: Sequence[Job], opened: Sweep) -> Iterator[Sequence[Job]]:
@@ -104,47 +132,58 @@ class FusedSweeper(BasicSweeper):
         for start in range(0, len(needed), size):
             yield needed[start : start + size]
 
-    def _launch(self, batch: Sequence[Job], opened: Sweep, first: int) -> Sequence[JobReturn]:
-        assert self.launcher is not None
-        extra = [f"tracking.sweep='{opened.id}'", *self._worker_share(len(batch))]
-        return self.launcher.launch([[*job.overrides, *extra] for job in batch], initial_job_idx=first)
+    def _in_full(self, job: Job, number: int, own: str) -> tuple[list[str], str]:
+        """The overrides that a job is launched with, and the folder of its log below hydra.sweep.dir.
 
-    def _worker_share(self, jobs: int) -> list[str]:
-        """Launchers that run jobs side by side on this machine share its cores among them."""
+        That is named by hydra.sweep.subdir, in which a fused grid may be too long for the name of a file.
+        """
+        from initdist.cli.overrides import quoted
+        from initdist.files import fitting
+
         assert self.config is not None
-        at_once = OmegaConf.select(self.config, "hydra.launcher.n_jobs")
-        if not at_once or self.config.workers:
-            return []
-        from initdist import cores
-
-        at_once = min(jobs, at_once if at_once > 0 else cores.usable())
-        return [f"workers={max(1, cores.usable() // at_once)}"]
+        assert self.hydra_context is not None
+        overrides = [*job.overrides, f"tracking.sweep='{own}'", *self._hidden]
+        sweep: Any = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
+        if sweep["subdir"] == SUBDIR:
+            return overrides, str(number)
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(config):
+            config.hydra.job.num = config.hydra.job.id = number  # as a launcher does
+        wanted = str(config.hydra.sweep.subdir)
+        fits = fitting(wanted)
+        return [*overrides, *([] if fits == wanted else [f"hydra.sweep.subdir={quoted(fits)}"])], fits
 
     def _jobs(self, arguments: Sequence[str]) -> list[Job]:
         """Parse the sweep, fuse its stackable axes, and compose and check every job. Raises UserError."""
         from initdist.sweeps import planning
         from initdist.sweeps.planning import Job, fused
 
-        return [
-            Job(overrides, tuple(planning.networks(self._compose(overrides))))
-            for overrides in fused(self._parse(arguments), self.fuse)
-        ]
+        jobs = [each for arm in self.arms or [{}] for each in fused(self._parse(arm, arguments), self.fuse)]
+        return [Job(overrides, tuple(planning.networks(self._compose(overrides)))) for overrides in dict.fromkeys(jobs)]
 
-    def _parse(self, arguments: Sequence[str]) -> list[Override]:
+    def _parse(self, arm: Mapping[str, str], arguments: Sequence[str]) -> list[Override]:
         from initdist.sweeps import planning
 
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        given = {o.get_key_element(): o for o in parser.parse_overrides([*self._parse_config(), *arguments])}
+        asked = parser.parse_overrides(list(arguments))
+        groups = {o.get_key_element() for o in asked}
+        own = [f"{key}={value}" for key, value in arm.items() if key.partition(".")[0] not in groups]
+        given = {o.get_key_element(): o for o in [*parser.parse_overrides([*self._parse_config(), *own]), *asked]}
         planning.check(given)
         return list(given.values())
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        from initdist.cli import arguments
+        from initdist.cli.overrides import quoted
+
         assert self.hydra_context is not None
         assert self.config is not None
         composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         with read_write(composed), open_dict(composed):
             del composed["hydra"]
+        if uri := arguments.hide_in(composed):
+            self._hidden = [f"{arguments.KEY}={quoted(uri)}"]
         with contextlib.suppress(OmegaConfBaseException):  # planning tells what is wrong
             OmegaConf.to_container(composed.tracking, resolve=True)
         OmegaConf.copy_cache(composed, self.config)  # ${now:...} is one moment for all jobs of a command
@@ -159,9 +198,9 @@ def _announce(jobs: Sequence[Job], opened: Sweep) -> str:
     return line if opened.todo else line + ": nothing to train (resume=false trains them again)"
 
 
-def _report_failures(returns: Sequence[JobReturn], directory: Path) -> None:
-    for job in returns:
+def _report_failures(returns: Sequence[JobReturn], folders: Sequence[Path]) -> None:
+    from initdist.secrets import masked
+
+    for number, (job, folder) in enumerate(zip(returns, folders, strict=False)):
         if job.status == JobStatus.FAILED:
-            number = job.hydra_cfg.hydra.job.num if job.hydra_cfg else "?"
-            where = directory / str(number)
-            print(f"job {number} failed: {job._return_value} (log in {where})", file=sys.stderr, flush=True)
+            print(f"job {number} failed: {masked(job._return_value)} (log in {folder})", file=sys.stderr, flush=True)

@@ -58,9 +58,7 @@ def network_configs(*overrides: str, config_dir: str | None = None) -> list[Conf
         parsed = {one.get_key_element(): one for one in parser.parse_overrides([*of_experiment, *given])}
         planning.check(parsed)
         jobs = planning.fused(list(parsed.values()), fuse=True)
-        return [
-            config for job in jobs for config in expansion.networks(compose.composed(*job, config_dir=config_dir))
-        ]
+        return [config for job in jobs for config in expansion.networks(compose.composed(*job, config_dir=config_dir))]
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(messages.explained(error, compose.keys)) from None
 
@@ -103,14 +101,15 @@ def measure_runs(
     named on stderr) and failed. Raises UserError and TrackingError where nothing can begin.
     """
     from initdist import paths, tracking
-    from initdist.sweeps import backfill, lacking
+    from initdist.sweeps import backfill, hosts, lacking
 
     uri = paths.store_uri(tracking_uri)
     settings = lacking.settings(measures or ("all",), options, uri, experiment, sweep, where or {}, device, workers)
-    store = tracking.existing(uri, experiment)
-    found = lacking.find(store, settings)
-    counts = Measurements(found.total, found.complete, refused=len(found.refused))
-    backfill.measure(store, found, settings, counts)
+    with hosts.alone(uri):
+        store = tracking.existing(uri, experiment)
+        found = lacking.find(store, settings)
+        counts = Measurements(found.total, found.complete, refused=len(found.refused))
+        backfill.measure(store, found, settings, counts)
     return counts
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import get_type_hints
@@ -13,36 +14,80 @@ from typing import get_type_hints
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from initdist.cli import config_files
 from initdist.config import families, registry
 from initdist.errors import nearest
+from initdist.secrets import cause, masked
 
 FULL = "HYDRA_FULL_ERROR"  # with it Hydra raises what it would print over several lines
+_OURS = ("initdist", "multirun_analysis", "hydra_plugins", "__main__")
 GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
 
 
 @contextlib.contextmanager
 def in_one_line(command: str, keys: Callable[[], Iterable[str]], status: int = 1) -> Iterator[None]:
-    """Print a mistake in the overrides as `command: ...` and exit; `keys` are those that the config has.
+    """Print a mistake in the overrides or in a file as `command: ...` and exit; `keys` are those that the config has.
 
-    With HYDRA_FULL_ERROR=1 they are raised as they are. Other exceptions always are.
+    With HYDRA_FULL_ERROR=1 they are raised as they are. Other exceptions always are, but for one that would show a
+    secret of the store in its traceback.
     """
-    if os.environ.get(FULL) == "1":
+    with _no_secret_shown():
+        if os.environ.get(FULL) == "1":
+            yield
+        else:
+            with _explained(command, keys, status):
+                yield
+
+
+@contextlib.contextmanager
+def _no_secret_shown() -> Iterator[None]:
+    try:
         yield
-        return
+    except Exception as error:
+        if cause(error) is not None:
+            raise
+        print(masked("".join(traceback.format_exception(error))), file=sys.stderr)
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _explained(command: str, keys: Callable[[], Iterable[str]], status: int) -> Iterator[None]:
     before = os.environ.get(FULL)
     os.environ[FULL] = "1"
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as error:
-        print(f"{command}: {explained(error, keys)}", file=sys.stderr)
+    except Exception as error:
+        known = isinstance(error, HydraException | OmegaConfBaseException)
+        line = explained(error, keys) if known else config_files.fault(error) or _refused(error)
+        if not line:
+            raise
+        print(f"{command}: {masked(line.removeprefix(f'{command}: '))}", file=sys.stderr)
+        sys.exit(status)
+    except OSError as error:
+        if not _of_hydra(error):
+            raise
+        print(
+            f"{command}: hydra.run.dir must be a folder that can be written to, got {error.filename}: "
+            f"{error.strerror}; name another (hydra.run.dir=DIR), or start in another folder",
+            file=sys.stderr,
+        )
         sys.exit(status)
     finally:
         os.environ.pop(FULL) if before is None else os.environ.update({FULL: before})
 
 
+def _of_hydra(error: OSError) -> bool:
+    """Whether Hydra met it, on the way to a command: it makes a folder for each call."""
+    modules = [frame.f_globals.get("__name__", "").split(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(error.filename) and [name for name in modules if name in ("hydra", *_OURS)][-1:] == ["hydra"]
+
+
 def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
     """What was wrong, in one line."""
-    text, cause = _plain(error), _plain(error.__cause__) if error.__cause__ else ""
+    if wrong := config_files.fault(error):
+        return wrong
+    text = _plain(error).partition(" Config search path:")[0]
+    cause = _plain(error.__cause__) if error.__cause__ else ""
     if isinstance(error, OverrideParseException):
         return f"{error.override} must be key=value in Hydra's grammar ({GRAMMAR}): {_plain(error.message)}"
     if (schema := re.search(r"Could not load 'schema/(\w+)/(\w+)'", text)) and (
@@ -57,19 +102,45 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
                 f"CONTRIBUTING.md says, and name the folder that {group}/ is in by --config-dir"
             )
         return registry.unknown(group, name, error.options)
+    if composing := re.match(r"In '(.+?)': (.*)", text):
+        return _composed(error, composing[1], composing[2], keys)
     if unknown := re.match(r"Could not override '(.+?)'\.", text):
         if unknown[1].startswith("stop.") and (
             wrong := next(filter(None, map(_wrong_stop, families.found("stops"))), "")
         ):
             return wrong  # whose key it may be
         key, given = unknown[1], re.search(r"use \+(\S.*)", text)
-        hint = nearest(key, sorted(keys())) or "; --cfg job shows those that there are"
+        which = "hydra" if key.startswith("hydra.") else "job"
+        hint = nearest(key, sorted(keys())) or f"; --cfg {which} shows those that there are"
         return f"{key} must be a key of the config, got {given[1] if given else key}{hint}"
     if merging := re.match(r"Error merging override (\S+?)=(.*)", text):
         return f"{merging[1]} must be of its type, got {merging[1]}={merging[2]}: {cause}"
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {text}"
     return f"{text}: {cause}" if cause else text
+
+
+def _composed(error: Exception, name: str, why: str, keys: Callable[[], Iterable[str]]) -> str:
+    """What a file of the configuration says, and cannot."""
+    key = config_files.full_key(error)
+    where = config_files.place(error, key) or f"{name}.yaml"
+    if "ConfigKeyError" in why:
+        return f"{where}: {key} must be a key of the config{nearest(key, sorted(keys()))}"
+    if key:
+        return f"{where}: {key} must be of its type: {why.partition('composing config: ')[2]}"
+    group = name.rpartition("/")[0]
+    other = re.search(rf"'{re.escape(group)}/(\w+)[/@]", why) if group else None
+    return f"{where}: {why.rstrip('.')}" + (f"; of another group: `override /{other[1]}: NAME`" if other else "")
+
+
+def _refused(error: Exception) -> str:
+    """What Hydra says of flags that do not go together, or of a file that it was told to read."""
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, ValueError) and frames[-1].startswith("hydra."):
+        return _plain(error)
+    if frames[-1] == "hydra.main":
+        return f"--experimental-rerun must be the config.pickle of a job that this version composed: {_plain(error)}"
+    return ""
 
 
 def _wrong_stop(name: str) -> str:

@@ -28,7 +28,7 @@ def _keys() -> dict[str, dict[str, str]]:
             spec.name: str(spec.metadata.get("neutral"))
             for node in sections[section]
             for spec in fields(node)
-            if spec.metadata.get("identity", True)
+            if spec.metadata.get("shown", True)
         }
         for section in schema.RESULT_SECTIONS
     }
@@ -39,9 +39,15 @@ def where_schema() -> type:
     """A dataclass with a field for each value that a network's run has as a param: None, a value or a list of them."""
     nodes = []
     for section, leaves in _keys().items():
-        node = make_dataclass(f"Where_{section}", [(leaf, Any, field(default=None)) for leaf in leaves])
+        node = _class(f"Where_{section}", [(leaf, Any, field(default=None)) for leaf in leaves])
         nodes.append((section, node, field(default_factory=node)))
-    return make_dataclass("Where", [*nodes, (names.SEED, Any, field(default=None))], namespace={"__module__": __name__})
+    return _class("Where", [*nodes, (names.SEED, Any, field(default=None))])
+
+
+def _class(name: str, own: list[Any]) -> type:
+    """A dataclass that is found here under its name, as pickle does."""
+    globals()[name] = made = make_dataclass(name, own, namespace={"__module__": __name__})
+    return made
 
 
 def conditions(chosen: Any, prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
@@ -59,6 +65,11 @@ def matches(params: Mapping[str, str], wanted: Mapping[str, list[Any]]) -> bool:
     return all(meets(_param(params, key), values) for key, values in wanted.items())
 
 
-def _param(params: Mapping[str, str], key: str) -> str:
+def before(key: str) -> str:
+    """The text of a config key's value in runs that are older than the key; `None` or nothing where it has none."""
     section, _, leaf = key.rpartition(".")
-    return params.get(key, _keys().get(section, {}).get(leaf, ""))
+    return _keys().get(section, {}).get(leaf, "")
+
+
+def _param(params: Mapping[str, str], key: str) -> str:
+    return params.get(key, before(key))

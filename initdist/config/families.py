@@ -34,6 +34,7 @@ PACKAGES = {
     "noises": "initdist.data.noise",
     "losses": "initdist.stacks.losses",
     "optimizers": "initdist.stacks.optimizers",
+    "constraints": "initdist.stacks.constraints",
     "stops": "initdist.config.stops",
     "measures": "initdist.measures",
 }

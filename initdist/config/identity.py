@@ -16,17 +16,21 @@ NUMERICS_VERSION = 2
 
 def result_leaves(config: Config) -> dict[str, Any]:
     """Every leaf that affects the result, dotted key -> value."""
+    return _leaves(config, "identity")
+
+
+def params(config: Config) -> dict[str, Any]:
+    """What a network's run shows as params: its result-affecting leaves, and what some of them come from."""
+    return {**_leaves(config, "shown"), names.SEED: config.seed}
+
+
+def _leaves(config: Config, where: str) -> dict[str, Any]:
     return {
         f"{section}.{key}": value
         for section in RESULT_SECTIONS
         for key, value, metadata in leaves(getattr(config, section))
-        if metadata.get("identity", True)
+        if metadata.get(where, True)
     }
-
-
-def params(config: Config) -> dict[str, Any]:
-    """What a network's run shows as params: its result-affecting leaves, and the seed they come from."""
-    return {**result_leaves(config), names.SEED: config.seed}
 
 
 def identity(config: Config, fingerprint: str) -> str:
@@ -48,7 +52,12 @@ def identity(config: Config, fingerprint: str) -> str:
 
 
 def run_name(config: Config) -> str:
-    """Short name for people: `mlp w64 n1280 p0.5 s3`."""
-    return (
-        f"{config.model.name} w{config.model.width} n{config.dataset.train_size} p{config.noise.level:g} s{config.seed}"
-    )
+    """Short name for people: `mlp w64 n1280 p0.5 s3`, or `linearized mlp w64 ...`, and `init_ball of_free=0.8` after it
+    where there is a constraint."""
+    model = f"linearized {config.model.name}" if config.model.linearize else config.model.name
+    name = f"{model} w{config.model.width} n{config.dataset.train_size} p{config.noise.level:g} s{config.seed}"
+    own = config.constraint
+    if own.name == "none":
+        return name
+    given = {"of_free": own.of_free, "radius": None if own.of_free else own.radius, "decay": own.decay}
+    return " ".join([name, own.name, *(f"{key}={value:g}" for key, value in given.items() if value is not None)])

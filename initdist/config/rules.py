@@ -58,9 +58,19 @@ def matching(text: str, holds: Callable[[Any], bool]) -> Rule:
 _NO_NEUTRAL = object()
 
 
-def option(default: Any, rule: Rule | None = None, *, identity: bool = True, neutral: Any = _NO_NEUTRAL) -> Any:
-    """A config field: its default, its rule, and what it means for a network's identity."""
-    metadata: dict[str, Any] = {"rule": rule, "identity": identity}
+def option(
+    default: Any,
+    rule: Rule | None = None,
+    *,
+    identity: bool = True,
+    neutral: Any = _NO_NEUTRAL,
+    shown: bool | None = None,
+) -> Any:
+    """A config field: its default, its rule, and what it means for a network's identity.
+
+    shown: whether it is a param of the network's run; None: where it is in the identity.
+    """
+    metadata: dict[str, Any] = {"rule": rule, "identity": identity, "shown": identity if shown is None else shown}
     if neutral is not _NO_NEUTRAL:
         metadata["neutral"] = neutral
     if isinstance(default, (list, dict)):

@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from initdist import names
 from initdist.config import stops
 from initdist.config.families import member_of
 from initdist.config.rules import above, at_least, between, from_below, matching, one_of, option, unset_or
@@ -34,6 +35,10 @@ class ModelConfig:
     init_scale: float = option(1.0, above(0))
     # alpha of f = alpha (f_theta - f_theta0); null = plain f_theta, which alpha = 1 is not.
     output_scale: float | None = option(None, unset_or(above(0)), neutral=None)
+    # The network's linearized twin: f_theta0 + J(theta_0) (theta - theta_0) in place of f_theta.
+    linearize: bool = option(False, neutral=False)
+    # rho: training starts at theta_0 + rho u, u uniform on the sphere. Distances are measured from theta_0.
+    init_offset: float = option(0.0, at_least(0), neutral=0.0)
 
 
 @dataclass
@@ -84,6 +89,17 @@ class LossConfig:
 
 
 @dataclass
+class ConstraintConfig:
+    """An intervention on the distance. `of_free` is resolved to a radius before a network has an identity."""
+
+    name: str = option("none", member_of("constraints"), neutral="none")
+    radius: float | None = option(None, unset_or(above(0)), neutral=None)
+    # The radius as a multiple of how far the same network moves without constraint.
+    of_free: float | None = option(None, unset_or(above(0)), identity=False, shown=True, neutral=None)
+    decay: float | None = option(None, unset_or(above(0)), neutral=None)
+
+
+@dataclass
 class StopConfig(*stops.configs()):  # type: ignore[misc]
     """The fields of every rule of `config/stops`, and the limit where none is met."""
 
@@ -129,11 +145,17 @@ class MeasuresConfig:
     lanczos_steps: int = option(16, at_least(1), identity=False)  # of its largest eigenvalue, and of its trace
     hessian_subset: int = option(512, at_least(2), identity=False)
     ntk_subset: int = option(128, at_least(2), identity=False)
+    capacity_draws: int = option(10, at_least(2), identity=False)  # of random signs
+    capacity_starts: int = option(2, at_least(1), identity=False)  # of the ascent, for each draw
+    capacity_steps: int = option(16, at_least(1), identity=False)  # of the ascent
+    capacity_subset: int = option(256, at_least(2), identity=False)  # training samples
+    lazy_outputs: int = option(5000, at_least(2), identity=False)  # samples times classes at most, of lazy_distance
 
 
 @dataclass
 class CheckpointConfig:
     every_minutes: float = option(10.0, at_least(0), identity=False)  # 0 = never
+    grace: float = option(20.0, at_least(0), identity=False)  # seconds that a command which is to end waits for them
     dir: str = option("checkpoints", matching("the path of a folder", lambda v: bool(v.strip())), identity=False)
 
 
@@ -164,12 +186,19 @@ STACKABLE: dict[str, type] = {
     "optimizer.schedule_epochs": int,
     "optimizer.schedule_factor": float,
     "model.init_scale": float,
+    "model.init_offset": float,
+    "constraint.radius": float,
+    "constraint.of_free": float,
+    "constraint.decay": float,
     **stops.axes(),
 }
 
 
-def _vary_schema(axes: dict[str, type]) -> type:
-    """Dataclass with an optional list for each stackable axis, nested by the dots of its key."""
+def _vary_schema(axes: dict[str, type], name: str = "Vary") -> type:
+    """Dataclass with an optional list for each stackable axis, nested by the dots of its key.
+
+    Each has a name of its own here: a config is pickled, by launchers and callbacks, with the names of its classes.
+    """
     sections: dict[str, dict[str, type]] = {}
     fields: list[Any] = []
     for key, kind in axes.items():
@@ -179,9 +208,10 @@ def _vary_schema(axes: dict[str, type]) -> type:
         else:
             fields.append((leaf, list[kind], field(default_factory=list)))  # type: ignore[valid-type]
     for section, leaves in sections.items():
-        node = _vary_schema(leaves)
+        node = _vary_schema(leaves, f"{name}_{section}")
         fields.append((section, node, field(default_factory=node)))
-    return make_dataclass("Vary", fields, namespace={"__module__": __name__})
+    globals()[name] = made = make_dataclass(name, fields, namespace={"__module__": __name__})
+    return made
 
 
 Vary = _vary_schema(STACKABLE)
@@ -200,6 +230,7 @@ class Config:
     noise: NoiseConfig = MISSING
     loss: LossConfig = MISSING
     optimizer: OptimizerConfig = MISSING
+    constraint: ConstraintConfig = field(default_factory=ConstraintConfig)
     stop: StopConfig = field(default_factory=StopConfig)
     seed: int = option(0, at_least(0))
     seeds: SeedsConfig = field(default_factory=SeedsConfig)
@@ -213,7 +244,10 @@ class Config:
     workers: int = option(0, at_least(0))
     resume: bool = True
     dry_run: bool = False
+    objective: str = option(
+        names.TEST_ERROR, one_of(*names.OBJECTIVES, registry="initdist.names.OBJECTIVES"), identity=False
+    )
 
 
 # The sections whose leaves decide a network's result.
-RESULT_SECTIONS = ("model", "dataset", "noise", "loss", "optimizer", "stop", "seeds", "numerics")
+RESULT_SECTIONS = ("model", "dataset", "noise", "loss", "optimizer", "constraint", "stop", "seeds", "numerics")

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from initdist.config import families, stops
-from initdist.config.schema import Config, DatasetConfig, OptimizerConfig, StopConfig
+from initdist.config.schema import Config, ConstraintConfig, DatasetConfig, OptimizerConfig, StopConfig
 from initdist.errors import ConfigError, nearest
 
 # Fields of the optimizer that every one of them reads, and those that not every schedule does.
@@ -38,7 +38,13 @@ def check_rules(config: Any) -> None:
 
 def check(config: Config) -> None:
     """Raise ConfigError, naming key, rule and value, for the first value that does not go with the others."""
-    problems = (_unused(config.optimizer), _schedule(config), _stop(config.stop), _dataset(config.dataset))
+    problems = (
+        _unused(config.optimizer),
+        _schedule(config),
+        _stop(config.stop),
+        _dataset(config.dataset),
+        _constraint(config.constraint),
+    )
     for problem in itertools.chain(*problems):
         raise ConfigError(problem)
 
@@ -75,6 +81,20 @@ def _schedule(config: Config) -> Iterator[str]:
             f"optimizer.schedule_epochs must be at least stop.max_epochs={last} for optimizer.schedule=cosine, "
             f"whose rate is 0 from there on, or 0 for just that, got {own.schedule_epochs}"
         )
+
+
+def _constraint(own: ConstraintConfig) -> Iterator[str]:
+    wanted = families.family("constraints")[own.name].reads
+    given = {key: value for key in ("radius", "of_free", "decay") if (value := getattr(own, key)) is not None}
+    for key, value in given.items():
+        if key not in wanted:
+            yield f"constraint.{key} must be null for constraint={own.name}, which does not use it, got {value!r}"
+    told = [f"constraint.{key}" for key in wanted]
+    if wanted and not given:
+        yield f"{' or '.join(told)} must be given for constraint={own.name}, got {'neither' if told[1:] else 'null'}"
+    if len(given) > 1:
+        both = " and ".join(f"constraint.{key}={value!r}" for key, value in given.items())
+        yield f"{' and '.join(told)} must not both be given, got {both}; give one of them"
 
 
 def _stop(stop: StopConfig) -> Iterator[str]:

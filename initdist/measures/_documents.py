@@ -33,6 +33,11 @@ groups and measures. Each is stored raw, as `measure/NAME` and, where it has lay
   all of them are fully connected, as in `mlp` and `linear`.
 - A measure that is undefined for a model is absent. With `model.output_scale` no product over layers is defined. Where
   gamma <= 0, what divides by it is +infinity (in MLflow 1.8e308).
+- A linearized network (`model.linearize`) computes f_theta0 + J(theta_0) (theta - theta_0): inputs pass through layers
+  with the weights Z_k, and W_k - Z_k only says how far the parameters moved. What is of its outputs, its loss or theta
+  is defined as ever: margins, distances, `param_norm`, `function_distance`, `fisher_rao`, pacbayes, curvature,
+  optimization. Absent are norms of single W_k, products over layers, path norms, bounds, and what is of ReLUs or
+  convolutions. Its tangent kernel is that of its beginning.
 - gap: + where a larger value predicts a larger generalization gap, - where a smaller one. sizes: how the analysis makes
   values mu of different training sizes comparable: root mu / sqrt(m), square sqrt(mu / m), log (mu - ln m) / 2.
 """

@@ -25,20 +25,33 @@ def moments(
     Gradients in the parameters as they are trained, before multipliers.
     """
     factors = model.multipliers
-    used = {name: (p * factors.get(name, 1.0)).detach().requires_grad_() for name, p in parameters.items()}
+    at = reference if model.linearize else parameters  # where the gradients of the logits are taken
+    used = {name: (p * factors.get(name, 1.0)).detach().requires_grad_() for name, p in at.items()}
     with torch.enable_grad():
         uses, logits = forward(model.module, used, inputs)
-        if model.output_scale is not None:
-            start = {name: p * factors.get(name, 1.0) for name, p in reference.items()}
-            logits = model.output_scale * (logits - functional_call(model.module, start, (inputs,)))
         wanted = [*(use.output for use in uses), *used.values()]
-        found = torch.autograd.grad(loss(logits, labels).sum(), wanted)
+        if model.linearize:
+            summed = _along(model, logits, model.logits(parameters, reference, inputs), loss, labels)
+        else:
+            if model.output_scale is not None:
+                start = {name: p * factors.get(name, 1.0) for name, p in reference.items()}
+                logits = model.output_scale * (logits - functional_call(model.module, start, (inputs,)))
+            summed = loss(logits, labels).sum()
+        found = torch.autograd.grad(summed, wanted)
     total = torch.zeros((), dtype=torch.float64, device=inputs.device)
     for use, gradient in zip(uses, found, strict=False):
         factorizes = isinstance(use.layer, nn.Linear) and use.inputs.dim() == 2
         total += (_factorized if factorizes else _formed)(use, gradient, used, model)
     sums = zip(used, found[len(uses) :], strict=True)
     return total, {name: gradient * factors.get(name, 1.0) for name, gradient in sums}
+
+
+def _along(model: StackedModel, initial: Tensor, logits: Tensor, loss: Loss, labels: Tensor) -> Tensor:
+    """What has the gradients of a linearized network's losses, as a function of its initial logits [B, C]: these times
+    the derivatives of the losses by its own logits."""
+    own = logits.detach().requires_grad_()
+    (slopes,) = torch.autograd.grad(loss(own, labels).sum(), [own])
+    return (1.0 if model.output_scale is None else model.output_scale) * (initial * slopes).sum()
 
 
 def _factorized(use: Use, gradients: Tensor, used: Parameters, model: StackedModel) -> Tensor:

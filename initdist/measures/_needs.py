@@ -2,7 +2,8 @@
 networks than the one before it.
 
 With `model.output_scale` a network computes alpha (f_theta - f_theta0), which no product over the layers of f_theta
-describes: it is no chain.
+describes: it is no chain. With `model.linearize` it computes f_theta0 + J(theta_0) (theta - theta_0): the weights theta
+are those of no layer that inputs pass through, and its ReLUs, convolutions and tangent kernel stay as they begin.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Need:
 
 
 def _chain(model: StackedModel) -> bool:
-    return model.chain and model.output_scale is None
+    return model.chain and not model.anchored
 
 
 def _homogeneous(model: StackedModel) -> bool:
@@ -44,14 +45,18 @@ def _two_layers(model: StackedModel) -> bool:
     return _dense(model) and sum(isinstance(part, nn.Linear) for part in _parts(model)) == 2
 
 
+def _layers(model: StackedModel) -> bool:
+    return not model.linearize
+
+
 def _relu(model: StackedModel) -> bool:
-    return any(isinstance(part, nn.ReLU) for part in _parts(model))
+    return _layers(model) and any(isinstance(part, nn.ReLU) for part in _parts(model))
 
 
 def _convolutions(model: StackedModel) -> bool:
     """Whether there are convolutions; not where some are transposed, whose weights are [in, out, *kernel]."""
     found = [part for part in _parts(model) if isinstance(part, nn.modules.conv._ConvNd)]
-    return bool(found) and not any(part.transposed for part in found)
+    return _layers(model) and bool(found) and not any(part.transposed for part in found)
 
 
 def _parts(model: StackedModel) -> list[nn.Module]:
@@ -60,6 +65,7 @@ def _parts(model: StackedModel) -> list[nn.Module]:
 
 NEEDS = {
     "any": Need("all", lambda model: True),
+    "layers": Need("all but linearized ones", _layers),
     "relu": Need("all with ReLU", _relu),
     "chain": Need("chains", _chain),
     "homogeneous": Need("chains with ReLU or identity", _homogeneous),

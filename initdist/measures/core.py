@@ -87,7 +87,7 @@ def param_norm(subject: MeasureInputs) -> Values:
     return sum_in_order(frobenius.square() for frobenius in subject.frobenius_norms.values())
 
 
-@measure(group="core", formula="of a layer ||W_k||_2", source=_JIANG + "32", normalization="root")
+@measure(group="core", formula="of a layer ||W_k||_2", source=_JIANG + "32", normalization="root", needs="layers")
 def spectral_norm(subject: MeasureInputs) -> Values:
     return subject.spectral_norms
 

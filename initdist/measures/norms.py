@@ -46,7 +46,13 @@ def log_sum_of_fro(subject: MeasureInputs) -> Tensor:
     return log_sum(log_prod_of_fro(subject), subject)
 
 
-@measure(group="norms", formula="sum_k ||W_k||_F^2 / ||W_k||_2^2", source=_JIANG + "33", normalization="square")
+@measure(
+    group="norms",
+    formula="sum_k ||W_k||_F^2 / ||W_k||_2^2",
+    source=_JIANG + "33",
+    normalization="square",
+    needs="layers",
+)
 def fro_over_spec(subject: MeasureInputs) -> Values:
     """The sum of the layers' stable ranks."""
     layers = ratios(subject.frobenius_norms, subject.spectral_norms)

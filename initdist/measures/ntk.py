@@ -1,6 +1,7 @@
 """The empirical neural tangent kernel on the first `measures.ntk_subset` training samples, traced over the outputs.
 
 K_ij = sum_c <grad f_c(x_i), grad f_c(x_j)> of the trained network, K_0 of the initial one, in all trained parameters.
+Of a linearized network both are K_0: its `ntk_change` is 0.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _initial(subject: MeasureInputs) -> Tensor:
 
 
 def _trained(subject: MeasureInputs) -> Tensor:
-    return _kernels(subject, subject.trained)
+    return subject.once(_initial) if subject.trained.model.linearize else _kernels(subject, subject.trained)
 
 
 def _kernels(subject: MeasureInputs, stack: Stack) -> Tensor:

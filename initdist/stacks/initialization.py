@@ -54,6 +54,17 @@ def draw(config: Config, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(_draw_one(stream, config.model, name, shapes)) for name in shapes}
 
 
+def offset(config: Config, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
+    """Where one network starts, less theta_0: rho u, with u uniform on the sphere of all parameters."""
+    stream = rng.stream(config.seeds.init, rng.OFFSET)
+    drawn = {name: stream.standard_normal(shape) for name, shape in shapes.items()}
+    length = math.sqrt(sum(float(np.square(values).sum()) for values in drawn.values()))
+    return {
+        name: torch.from_numpy(np.asarray(values * (config.model.init_offset / length), dtype=np.float32))
+        for name, values in drawn.items()
+    }
+
+
 def _draw_one(stream: np.random.Generator, model: ModelConfig, name: str, shapes: Mapping[str, Shape]) -> np.ndarray:
     shape = shapes[name]
     weight_shape = shapes.get(f"{name.rpartition('.')[0]}.weight", shape)  # the weight that a bias belongs to

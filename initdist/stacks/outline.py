@@ -11,6 +11,7 @@ from torch.utils.flop_counter import flop_registry
 
 from initdist import models
 from initdist.config.schema import ModelConfig
+from initdist.stacks.linearized import linearized, prepare
 
 LARGE = 50_000_000  # values; a product copies those of its layer
 
@@ -45,6 +46,14 @@ def logits(outlined: nn.Module, input_shape: tuple[int, ...]) -> Any:
     return _send(outlined, input_shape)
 
 
+def linearize(outlined: nn.Module, input_shape: tuple[int, ...]) -> None:
+    """Linearize a module, for one sample. Raises RuntimeError where an operation has no forward derivative."""
+    prepare()
+    zeros, inputs = _zeros(outlined, input_shape)
+    values = {name: zero.contiguous() for name, zero in zeros.items()}  # derivatives are written
+    linearized(lambda given: torch.func.functional_call(outlined, given, (inputs,)), values, values)
+
+
 def operations(outlined: nn.Module, input_shape: tuple[int, ...]) -> int:
     """Floating point operations of the products and convolutions of one sample's forward pass."""
     with _Counter() as counter:
@@ -75,8 +84,13 @@ def _send(outlined: nn.Module, input_shape: tuple[int, ...]) -> Any:
 
     Some of PyTorch's layers are done by its compiler on the meta device, which takes long to import.
     """
+    values, inputs = _zeros(outlined, input_shape)
+    with torch.no_grad():
+        return torch.func.functional_call(outlined, values, (inputs,))
+
+
+def _zeros(outlined: nn.Module, input_shape: tuple[int, ...]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     values = {**dict(outlined.named_parameters()), **dict(outlined.named_buffers())}
     device = "cpu" if sum(value.numel() for value in values.values()) <= LARGE else "meta"
     zeros = {name: torch.zeros((), dtype=v.dtype, device=device).expand(v.shape) for name, v in values.items()}
-    with torch.no_grad():
-        return torch.func.functional_call(outlined, zeros, (torch.zeros(1, *input_shape, device=device),))
+    return zeros, torch.zeros(1, *input_shape, device=device)

@@ -12,6 +12,7 @@ from initdist.stacks.tracing import Layout
 aten = torch.ops.aten
 # A product, and what adds it to a tensor in place: in one go, so that it is never held in memory itself.
 _ACCUMULATED: dict[Any, Any] = {aten.bmm.default: aten.baddbmm_.default, aten.mm.default: aten.addmm_.default}
+_VIEWS = (aten.view.default, aten._unsafe_view.default, aten.expand.default, aten.alias.default, aten.transpose.int)
 
 
 def simplify(graph: Graph) -> None:
@@ -86,12 +87,41 @@ def _equal(node: Node) -> Node | None:
         return source
     if node.target in (aten.view.default, aten._unsafe_view.default, aten.expand.default):
         return source if _layouts(node) == _layouts(source) else None
+    if node.target is aten.add.Tensor and not node.kwargs:
+        return _summand(node)
     if node.target is aten.mul.Scalar:
         return source if node.args[1] == 1 and _layouts(node) == _layouts(source) else None
     if node.target is aten.transpose.int and source.target is aten.transpose.int:
         inner = source.args[0]
         return inner if node.args[1:] == source.args[1:] and isinstance(inner, Node) else None
     return None
+
+
+def _summand(node: Node) -> Node | None:
+    """Of a sum with zeros the other summand, which may have fewer rows where these are added to others anyway."""
+    for one, other in (node.args, node.args[::-1]):
+        if isinstance(one, Node) and isinstance(other, Node) and _zero(one):
+            return other if _layouts(node) == _layouts(other) or _widened(node) else None
+    return None
+
+
+def _widened(node: Node) -> bool:
+    """Whether a node is only used in sums with another of its layout."""
+    return all(
+        user.target is aten.add.Tensor
+        and not user.kwargs
+        and any(other is not node and _layouts(other) == _layouts(node) for other in user.all_input_nodes)
+        for user in node.users
+    )
+
+
+def _zero(node: Node) -> bool:
+    """Whether a node is zeros, or their product with finite values: forward derivatives of what does not change."""
+    if node.target in (aten.zeros.default, aten._efficientzerotensor.default):
+        return True
+    if node.target in (*_VIEWS, *_ACCUMULATED):
+        return any(isinstance(argument, Node) and _zero(argument) for argument in node.args)
+    return False
 
 
 def _layouts(node: Node) -> tuple[Layout, ...]:

@@ -18,6 +18,7 @@ from torch.func import functional_call, grad, grad_and_value, vmap
 from initdist import cores, models
 from initdist.config.schema import Config, ModelConfig, NumericsConfig
 from initdist.stacks import initialization, outline, precision
+from initdist.stacks.linearized import linearized, passes, prepare
 from initdist.stacks.losses import Loss
 from initdist.stacks.recording import Recorded
 
@@ -31,6 +32,7 @@ class StackedModel:
     multipliers: parameters are multiplied by these before use (NTK parametrization).
     output_scale: alpha of f = alpha (f_theta - f_theta0), with gradients of loss / alpha^2 (Chizat et al. 2019,
     arXiv 1812.07956); None = plain f_theta.
+    linearize: whether f_theta is the linearization at theta_0 of what the module computes (linearized.py).
     numerics: how its arithmetic is done.
     separate: whether the networks are computed one by one, where that is faster than together.
     chain: whether the module is its weight layers one after the other.
@@ -40,14 +42,27 @@ class StackedModel:
     module: nn.Module
     multipliers: Mapping[str, float] = field(default_factory=dict)
     output_scale: float | None = None
+    linearize: bool = False
     numerics: NumericsConfig = field(default_factory=NumericsConfig)
     separate: bool = False
     chain: bool = True
     values: int = 0
     _recorded: dict[Hashable, Recorded] = field(default_factory=dict, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        if self.linearize:
+            prepare()  # before anything is traced
+
+    @property
+    def anchored(self) -> bool:
+        """Whether theta_0 is part of the function."""
+        return self.output_scale is not None or self.linearize
+
     def logits(self, parameters: Parameters, reference: Parameters, inputs: Tensor) -> Tensor:
-        """Logits [B, C] of one network; `reference` holds theta_0 where output_scale is given, else nothing."""
+        """Logits [B, C] of one network; `reference` holds theta_0 where the model is anchored, else nothing."""
+        if self.linearize:
+            start, change = linearized(lambda p: self._plain(p, inputs), parameters, reference)
+            return start + change if self.output_scale is None else self.output_scale * change
         logits = self._plain(parameters, inputs)
         if self.output_scale is None:
             return logits
@@ -230,7 +245,18 @@ def build(configs: Sequence[Config], input_shape: tuple[int, ...], classes: int,
     shapes = {name: tuple(p.shape) for name, p in model.module.named_parameters()}
     drawn = _drawn(configs, shapes, device)
     parameters = {name: torch.stack([one[name] for one in drawn]).to(device) for name in shapes}
-    return Stack(model, parameters, parameters if model.output_scale is not None else {})
+    return Stack(model, parameters, parameters if model.anchored else {})
+
+
+def started(initial: Stack, configs: Sequence[Config]) -> Stack:
+    """A stack to train, where its networks begin: at theta_0, or at `model.init_offset` from it."""
+    stacked = initial.clone()
+    for i, config in enumerate(configs):
+        if config.model.init_offset > 0:
+            shapes = {name: tuple(p.shape[1:]) for name, p in stacked.parameters.items()}
+            for name, values in initialization.offset(config, shapes).items():
+                stacked.parameters[name][i] += values.to(initial.device)
+    return stacked
 
 
 def _drawn(configs: Sequence[Config], shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> list[Parameters]:
@@ -257,14 +283,16 @@ def _model(shape: _Shape) -> StackedModel:
     """The stacked model of networks of a shape: the same one for the next stack, which finds the recordings there."""
     module = outline.module(shape.model, shape.input_shape, shape.classes)
     sizes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+    values = 0 if shape.device_type == "cpu" else outline.activations(module, shape.input_shape)
     return StackedModel(
         module,
         initialization.multipliers(shape.model, sizes),
         shape.model.output_scale,
+        shape.model.linearize,
         shape.numerics,
         separate(module, torch.device(shape.device_type)),
         models.is_chain(shape.model),
-        0 if shape.device_type == "cpu" else outline.activations(module, shape.input_shape),
+        values * passes(shape.model),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from initdist import names, tracking
 from initdist.cli.measure_config import MeasureConfig
 from initdist.events import Event, Failed, Measured, MeasureTask, Refused, ToMeasure
+from initdist.secrets import masked
 from initdist.sweeps import lacking, run_records
 from initdist.sweeps.lacking import Found, Todo
 from initdist.sweeps.progress import Display
@@ -61,13 +62,14 @@ def _tasks(
                 file = tracking.artifact(store, run, names.WEIGHTS_FILE, folder / identity)
             except Exception as error:  # an artifact store may raise anything
                 counts.failed += 1
-                show(Failed((identity,), str(error)))
-                _say(f"{one.label} failed: its weights cannot be fetched: {error}")
+                why = masked(error)
+                show(Failed((identity,), why))
+                _say(f"{one.label} failed: its weights cannot be fetched: {why}")
                 continue
             if file is None:
                 counts.without += 1
                 show(Refused(identity, "no weights"))
-                _say(f"{one.label} lacks weights: it was trained with tracking.save_weights=false")
+                _say(f"{one.label} lacks weights: {tracking.why_no_weights(store, run)}")
             else:
                 theta0 = run.data.tags[names.THETA0]
                 networks.append(ToMeasure(identity, one.network.config, str(file), theta0, _crossings(run)))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import os
 import sys
 from abc import ABC, abstractmethod
 from typing import ClassVar, TextIO
+
+NARROW = 80  # columns
 
 
 class Bar(ABC):
@@ -24,7 +27,7 @@ class Bar(ABC):
 
 def bar(title: str, stream: TextIO) -> Bar:
     """The bar that fits where the stream leads."""
-    if stream.isatty():
+    if stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):  # where rich shows nothing before the end
         return TerminalBar(title, stream)
     if stream in (sys.stdout, sys.stderr) and _in_notebook():
         return NotebookBar(title)
@@ -55,8 +58,11 @@ class TerminalBar(Bar):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TimeElapsedColumn())
-        self._bar = Progress(*columns, TextColumn("{task.fields[status]}"), console=Console(file=stream))
+        console = Console(file=stream)
+        spinner = SpinnerColumn("dots" if console.encoding.startswith("utf") else "line")
+        bar = [BarColumn(24)] if console.width >= NARROW else []  # else what it says has no room
+        columns = (spinner, TextColumn("{task.description}"), *bar, TimeElapsedColumn())
+        self._bar = Progress(*columns, TextColumn("{task.fields[status]}"), console=console)
         self._task = self._bar.add_task(title, total=1.0, status="")
         self._bar.start()
 

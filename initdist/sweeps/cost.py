@@ -24,6 +24,7 @@ PASSES = {
     "curvature": (0, 50_000),
     "ntk": (0, 1_000),
     "optimization": (1, 0),
+    "capacity": (0, 100_000),
 }
 COPIES = 6  # of a stack's parameters: initial, current, gradients, transients
 
@@ -95,11 +96,14 @@ def _measuring(networks: Sequence[Network], counted: Counted) -> float:
 
 
 def _count(network: Network) -> tuple[int, float]:
-    """Parameters of a network, and operations of one sample's forward and backward pass."""
+    """Parameters of a network, and operations of one sample's forward and backward pass: in products of a layer, one
+    forward and two backward; of a linearized one also two forward for the change."""
     from initdist.stacks import outline
 
-    module = outline.module(network.config.model, network.data.input_shape, network.data.classes)
-    return outline.parameters(module), 3.0 * outline.operations(module, network.data.input_shape)
+    model = network.config.model
+    module = outline.module(model, network.data.input_shape, network.data.classes)
+    products = 5.0 if model.linearize else 3.0
+    return outline.parameters(module), products * outline.operations(module, network.data.input_shape)
 
 
 def _flop_per_second() -> float:

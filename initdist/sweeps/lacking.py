@@ -81,11 +81,11 @@ def find(store: tracking.Store, settings: MeasureConfig) -> Found:
     """The finished networks that the settings mean. Raises UserError if there are none, or for an unknown measure."""
     wanted = catalogue.selected(settings.measures)
     found, configs = Found(), _Configs(settings)
-    for run in _chosen(store, settings):
-        missing = catalogue.missing(wanted, run.data.tags)
-        if not missing:
-            found.complete += 1
-            continue
+    chosen = _chosen(store, settings)
+    lacks = {one.finished.run_id: catalogue.missing(wanted, {names.MEASURES: one.finished.measures}) for one in chosen}
+    todo = [one for one in chosen if lacks[one.finished.run_id]]
+    found.complete = len(chosen) - len(todo)
+    for run in tracking.runs_of(store, todo):
         try:
             network = planning.network(configs.of(run.data.params))
             if network.identity != run.data.tags[names.IDENTITY]:
@@ -93,27 +93,23 @@ def find(store: tracking.Store, settings: MeasureConfig) -> Found:
         except (UserError, KeyError) as error:
             found.refused[label(run)] = str(error)
             continue
-        network.config.measures = replace(settings.measures, names=missing)
+        network.config.measures = replace(settings.measures, names=lacks[run.info.run_id])
         found.todo.append(Todo(run, network))
     return found
 
 
-def _chosen(store: tracking.Store, settings: MeasureConfig) -> list[Any]:
-    """The runs that the settings mean, the latest of each network, oldest first."""
-    runs = tracking.finished_runs(store)
-    if not runs:
-        raise UserError(f"tracking.experiment must hold finished networks, got {store.experiment!r} in {store.uri}")
+def _chosen(store: tracking.Store, settings: MeasureConfig) -> list[tracking.Selectable]:
+    """The networks that the settings mean, oldest first."""
+    conditions = dict(conditions_of(settings.where))
+    networks = tracking.selectable(store, conditions)
+    if not networks:
+        raise UserError(f"tracking.experiment must hold finished networks, got {store.experiment!r} in {store.place}")
     if settings.sweep is not None:
         members = tracking.sweep_identities(store, settings.sweep)
         if members is None:
             raise ConfigError(f"sweep must be one of the experiment {store.experiment!r}, got {settings.sweep!r}")
-        runs = {
-            identity: run
-            for identity, run in runs.items()
-            if identity in members or run.data.tags.get(names.SWEEP) == settings.sweep
-        }
-    conditions = dict(conditions_of(settings.where))
-    chosen = [run for run in runs.values() if matches(run.data.params, conditions)]
+        networks = [one for one in networks if one.identity in members or one.finished.sweep == settings.sweep]
+    chosen = [one for one in networks if matches(one.params, conditions)]
     if not chosen:
         raise UserError(f"no finished network of {store.experiment!r} is meant by {_told(settings, conditions)}")
     return chosen[::-1]
@@ -139,7 +135,10 @@ class _Configs:
             self.known[shape] = compose.from_params(params)
         config = copy.deepcopy(self.known[shape])
         for key in STACKABLE.keys() & params.keys():
-            _set(config, key, None if params[key] == "None" else STACKABLE[key](params[key]))
+            try:
+                _set(config, key, None if params[key] == "None" else STACKABLE[key](params[key]))
+            except ValueError:
+                raise ConfigError(f"{key} must be a number, got {params[key]!r}") from None
         own = self.settings.dataset
         config.dataset = replace(config.dataset, root=own.root, download=own.download, cache=own.cache)
         return config
@@ -241,7 +240,7 @@ def command(config: Config, sweep: str, store: tracking.Store) -> str:
     if store.experiment != "initdist":
         values["tracking.experiment"] = store.experiment
     if store.uri != default_tracking_uri("."):
-        values["tracking.uri"] = store.uri
+        values["tracking.uri"] = store.place
     if Path(config.dataset.root) != Path(compose.data_root()):
         values["dataset.root"] = config.dataset.root
     given = [f"measures={','.join(own.names)}", *(f"{key}={quoted(value)}" for key, value in values.items())]

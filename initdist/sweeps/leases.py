@@ -17,13 +17,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from initdist.errors import StorageError
 from initdist.files import replaced
-from initdist.tracking import described, is_process, lives, this_process
+from initdist.tracking import described, is_here, is_process, lives, this_process
 
 FILE = "claim"  # the name that commands of earlier versions know
 RENEWED, EXPIRES = 30.0, 240.0  # seconds; an NFS client may show a file as it was a minute ago
@@ -53,18 +53,21 @@ class Leases:
     base: Path
 
     @contextlib.contextmanager
-    def held(self, identities: Collection[str]) -> Iterator[tuple[set[str], set[str]]]:
+    def held(self, identities: Collection[str], over: Collection[str] = ()) -> Iterator[tuple[set[str], set[str]]]:
         """Take leases of those of these networks that no other living process has; given back at the end.
 
-        Also the processes that had them and are gone, whose runs are to be closed. Raises StorageError where nothing
-        can be written.
+        Also the processes that had them and are gone, whose runs are to be closed. Those in `over` are known to be,
+        unless it is seen that they live. Raises StorageError where nothing can be written.
         """
         mine: set[str] = set()
         ended = threading.Event()
         renewal = threading.Thread(target=self._renew, args=(mine, ended), name="leases", daemon=True)
         try:
             with self._locked():
-                others = dict(self._others(self._all()))
+                others = {
+                    identity: replace(lease, lives=False) if lease.lives is None and lease.owner in over else lease
+                    for identity, lease in self._others(self._all())
+                }
                 for identity in identities:
                     if identity not in others or not others[identity].stands:
                         _write(self._file(identity))
@@ -80,6 +83,10 @@ class Leases:
     def elsewhere(self, identities: Iterable[str]) -> dict[str, Lease]:
         """Those of these networks that another living process trains now."""
         return {identity: lease for identity, lease in self._others(identities) if lease.stands}
+
+    def of_other_machines(self) -> list[Lease]:
+        """Those that stand and are of processes on other hosts."""
+        return [lease for _, lease in self._others(self._all()) if lease.stands and not is_here(lease.owner)]
 
     def gone(self) -> set[str]:
         """Processes with leases here that do not stand. Waits for a renewal of those that look expired."""

@@ -21,6 +21,8 @@ from initdist.config.validation import leaves
 from initdist.data import datasets
 from initdist.data.datasets import Description
 from initdist.errors import ConfigError
+from initdist.secrets import masked
+from initdist.sweeps import free_distances
 from initdist.sweeps.summary import counted
 
 
@@ -39,7 +41,7 @@ class Network:
 
 def networks(cfg: DictConfig) -> list[Network]:
     """The networks of a composed, unresolved config, without repetitions. Raises UserError before anything is done."""
-    return unique(map(network, expansion.networks(cfg)))
+    return unique(map(network, free_distances.resolved(expansion.networks(cfg))))
 
 
 def unique(planned: Iterable[Network]) -> list[Network]:
@@ -55,7 +57,8 @@ def unique(planned: Iterable[Network]) -> list[Network]:
         if (first.uri, first.experiment) != (own.uri, own.experiment):
             raise ConfigError(
                 f"tracking.uri and tracking.experiment must be the same for all networks of a command, got "
-                f"{first.experiment!r} in {first.uri} and {own.experiment!r} in {own.uri}; run one command for each"
+                f"{first.experiment!r} in {masked(first.uri)} and {own.experiment!r} in {masked(own.uri)}; "
+                f"run one command for each"
             )
     return list(known.values())
 
@@ -74,6 +77,11 @@ def _refuse_difference(one: Config, other: Config) -> None:
 @families.blamed()
 def network(config: Config) -> Network:
     """Check one network's config against the world: its members of families, measures and data. Raises UserError."""
+    if free_distances.is_open(config):
+        raise ConfigError(
+            f"constraint.of_free must be looked up in a tracking store, got {config.constraint.of_free!r} without one; "
+            f"give constraint.radius, or train with the command line"
+        )
     families.check_names()
     stops.check()
     chosen = {name: families.family(name)[getattr(config, families.SECTIONS[name]).name] for name in families.CHOSEN}

@@ -7,25 +7,33 @@ processes join it through a file in the sweep's directory.
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from initdist import cores, names, provenance, tracking
 from initdist.config.schema import TrackingConfig
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
+from initdist.secrets import masked, passed_on, unmasked
 from initdist.sweeps import lacking
+from initdist.sweeps.hosts import alone
+from initdist.sweeps.jobs import Jobs
 from initdist.sweeps.planning import Network
 from initdist.sweeps.summary import Counts
 from initdist.sweeps.workspace import Workspace, check_folder
+from initdist.tracking.store import sqlite_path
 from initdist.training import stopping
 
-FILE = "sweep.json"
+T = TypeVar("T")
+
+_FILE = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -39,36 +47,65 @@ class Sweep:
     opened_ms: int
     resume: bool
     before: frozenset[str]  # with resume=false: finished runs of these networks from before
+    directory: str = ""  # of the command; empty for a single job
+    opener: str = ""  # the process that started the command
     logs: dict[str, str] = field(default_factory=dict)  # identity -> its job and where that one's log is
 
-    def save(self, directory: Path) -> None:
-        """Write what a job in another process needs to join."""
-        write_checked(directory / FILE, asdict(self) | {"todo": sorted(self.todo), "before": sorted(self.before)})
+    def save(self, directory: Path) -> str:
+        """Write what a job in another process needs to join; the secrets of the store are in its environment.
+
+        Returns its `tracking.sweep`, by which it finds that: others may have the same directory.
+        """
+        own = f"{self.id}-{uuid.uuid4().hex[:8]}"
+        store = asdict(replace(self.store, uri=passed_on(self.store.uri)))
+        sets = {"todo": sorted(self.todo), "before": sorted(self.before)}
+        write_checked(file_of(directory, own), asdict(self) | sets | {"store": store})
+        return own
+
+    @property
+    def processes(self) -> Jobs:
+        """What is known of the command's jobs. Others may have the same directory."""
+        return Jobs(Path(self.directory, f"processes-{self.id}-{self.opened_ms}"))
+
+    @property
+    def jobs(self) -> Jobs | None:
+        """The same, where this process is one of them and did not start the command itself."""
+        return self.processes if self.directory and self.opener != tracking.this_process() else None
+
+
+def file_of(directory: Path, own: str) -> Path:
+    """Where that is which a job with this `tracking.sweep` needs to join."""
+    return directory / f"sweep-{own}.json"
 
 
 @contextlib.contextmanager
-def running(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> Iterator[Sweep]:
+def running(
+    networks: Sequence[Network], settings: TrackingConfig, resume: bool, directory: Path | None = None
+) -> Iterator[Sweep]:
     """A command's sweep from its opening to its closing line, whatever happens in between.
+
+    Jobs in other processes find it in the directory.
 
     Raises TrackingError before anything is trained; ends the process with 1 if a network failed or is left to another
     command, with 130 or 143 after Ctrl-C or SIGTERM.
     """
     started, status = time.monotonic(), "FAILED"
-    check_folder(networks[0].config)
-    sweep, advice = _begin(networks, settings, resume)
-    try:
-        yield sweep
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise SystemExit(130) from None
-    except SystemExit:
-        status = "KILLED"
-        raise
-    finally:
-        whole = _end(networks, sweep, status, started)
-        if advice:
-            print(advice, flush=True)
+    check_folder("checkpoint.dir", networks[0].config.checkpoint.dir)
+    with alone(settings.uri):
+        sweep, advice = _begin(networks, settings, resume, directory)
+        try:
+            yield sweep
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise SystemExit(130) from None
+        except SystemExit:
+            status = "KILLED"
+            raise
+        finally:
+            whole = _end(networks, sweep, status, started)
+            if advice:
+                print(advice, flush=True)
     if not whole:
         raise SystemExit(1)
 
@@ -81,11 +118,12 @@ def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float)
             sweep.store, lambda: _count(networks, sweep, status == "FINISHED"), patience
         )
         summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
-        whole = not counts.failed and not counts.elsewhere
+        whole = not counts.failed and not counts.elsewhere and not counts.going_on
         final = "FAILED" if status == "FINISHED" and not whole else status
         tracking.asked(sweep.store, lambda: tracking.close_sweep(sweep.store, sweep.run_id, final, summary), patience)
     except Exception as error:  # the store went away; why the sweep ends is the news, not this
-        print(f"initdist: the sweep's end could not be written to {sweep.store.uri}: {error}", file=sys.stderr)
+        why = masked(error)
+        print(f"initdist: the sweep's end could not be written to {sweep.store.place}: {why}", file=sys.stderr)
         return False
     print(counts.sentence(time.monotonic() - started, where, whose), flush=True)
     return whole
@@ -106,6 +144,8 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[C
         rest -= finished.keys()
     _warn_of_codes({one.code for one in finished.values()}, "were trained")
     others = {identity: lease for identity, lease in elsewhere.items() if identity not in finished}
+    jobs = sweep.processes.all() if sweep.directory else set()
+    ours = sum(lease.owner in jobs for lease in others.values())
     counts = Counts(
         finished=len(finished),
         skipped=len(networks) - len(sweep.todo),
@@ -113,7 +153,8 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[C
         unconverged=_unconverged(networks, finished),
         failed=len(rest) if complete else 0,
         untrained=0 if complete else len(rest),
-        elsewhere=len(others),
+        elsewhere=len(others) - ours,
+        going_on=ours,
     )
     where = dict.fromkeys(sweep.logs[one] for one in sorted(rest) if one in sweep.logs)
     return counts, ", ".join(where), "; ".join({lease.owner: str(lease) for lease in others.values()}.values())
@@ -140,25 +181,32 @@ def _warn_of_codes(codes: Iterable[str], what: str) -> None:
         )
 
 
-def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) -> tuple[Sweep, str]:
+def _begin(
+    networks: Sequence[Network], settings: TrackingConfig, resume: bool, directory: Path | None
+) -> tuple[Sweep, str]:
     """Prepare the store, look up what has finished, and open the parent run; also what to do for finished networks
     that lack measures, if any do. Raises TrackingError."""
     opened_ms = int(time.time() * 1000)
     store = tracking.prepare(settings.uri, settings.experiment)
-    leases = Workspace.of(networks[0].config.checkpoint.dir, store).leases
-    gone = leases.gone()
-    tracking.asked(store, lambda: tracking.close_stale(store, gone))
-    known = tracking.asked(store, lambda: tracking.finished(store))
-    finished = known if resume else {}
-    leases.clear(finished, gone)  # what a crash has left of them
+
+    def asked(call: Callable[[], T]) -> T:
+        """A server that is away is said at once; another program's lock on a file is soon given up."""
+        return tracking.asked(store, call, settings.patience, tracking.is_locked)
+
+    workspace = Workspace.of(networks[0].config.checkpoint.dir, store)
+    gone = workspace.leases.gone()
+    asked(lambda: tracking.close_stale(store, gone))
     identities = [network.identity for network in networks]
+    left = {folder.name for folder in workspace.folders()}
+    known = asked(lambda: tracking.finished_among(store, left.union(identities)))
+    finished = known if resume else {}
+    workspace.leases.clear(finished, gone)  # what a crash has left of them
     before = frozenset() if resume else frozenset(known[one].run_id for one in identities if one in known)
     _warn_of_codes(
         {provenance.code(), *(finished[one].code for one in identities if one in finished)}, "are, or were, trained"
     )
     sweep = tracking.sweep_id(identities)
-    run_id = tracking.asked(
-        store,
+    run_id = asked(
         lambda: tracking.open_sweep(
             store,
             sweep,
@@ -168,32 +216,35 @@ def _begin(networks: Sequence[Network], settings: TrackingConfig, resume: bool) 
         ),
     )
     todo = frozenset(identities) - finished.keys()
-    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before)
+    where = str(directory.resolve()) if directory else ""
+    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, where, tracking.this_process())
     advice = lacking.advice([finished[one] for one in identities if one in finished], networks[0].config, sweep, store)
     return opened, advice
 
 
 def join(directory: Path, settings: TrackingConfig) -> Sweep:
     """The sweep that the starting process saved."""
-    file = directory / FILE
-    if not file.is_file():
+    file = file_of(directory, settings.sweep or "")
+    if not _FILE.fullmatch(settings.sweep or "") or not file.is_file():
         raise ConfigError(f"tracking.sweep is set by the sweeper and must not be set by hand, got {settings.sweep!r}")
     try:
         saved: dict[str, Any] = read_checked(file)
         store = tracking.Store(**saved.pop("store"))
         todo, before = frozenset(saved.pop("todo")), frozenset(saved.pop("before"))
-        return Sweep(store=store, todo=todo, before=before, **saved)
+        opened = Sweep(store=store, todo=todo, before=before, **saved)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{file} must be as the sweeper wrote it, got a damaged one: {error}") from None
+    return replace(opened, store=replace(store, uri=unmasked(store.uri)))
 
 
 def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> set[str]:
     """Identities of these networks that have finished, without touching or creating a store."""
-    path = settings.uri.removeprefix("sqlite:///")
-    if path != settings.uri and not Path(path).exists():
+    path = sqlite_path(unmasked(settings.uri))
+    if path is not None and not path.exists():
         return set()
-    store = tracking.prepare(settings.uri, settings.experiment)
-    return {network.identity for network in networks} & tracking.finished(store).keys()
+    with alone(settings.uri):
+        store = tracking.prepare(settings.uri, settings.experiment)
+        return {*tracking.finished_among(store, [network.identity for network in networks])}
 
 
 def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int) -> str:

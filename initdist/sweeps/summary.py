@@ -21,15 +21,18 @@ class Counts:
     failed: int = 0
     untrained: int = 0  # left when the command was stopped
     elsewhere: int = 0  # in training by another command
+    going_on: int = 0  # in training by jobs of this command that outlive it
 
     @property
     def total(self) -> int:
-        return self.finished + self.skipped + self.failed + self.untrained + self.elsewhere
+        return self.finished + self.skipped + self.failed + self.untrained + self.elsewhere + self.going_on
 
     def sentence(self, seconds: float, where: str = "", whose: str = "") -> str:
         """The closing line; `where` says what failed and where its log is, `whose` who trains what others do."""
         stopped = f", {self.untrained} not trained" if self.untrained else ""
-        stopped += f", {self.elsewhere} in training by another command ({whose})" if self.elsewhere else ""
+        stopped += f", {self.going_on} still in training by jobs of this command" if self.going_on else ""
+        stopped += f", {self.elsewhere} in training by another command" if self.elsewhere else ""
+        stopped += f" ({whose})" if whose else ""
         where = f" ({where})" if where and self.failed else ""
         whose = "its" if self.unconverged == 1 else "their"
         missed = f", {self.unconverged} at stop.max_epochs without reaching {whose} stopping rule"

@@ -29,35 +29,42 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
         return
     config = networks[0].config
     workspace, patience = Workspace.of(config.checkpoint.dir, sweep.store), config.tracking.patience
+    earlier = sweep.jobs.earlier(job) if sweep.jobs and job is not None else []
     with (
-        workspace.leases.held(todo) as (mine, gone),
+        workspace.leases.held(todo, earlier) as (mine, gone),
         tracking.Writer(sweep.store, sweep.run_id, sweep.id, patience, sweep.opened_ms) as writer,
     ):
         if gone:
             tracking.asked(sweep.store, lambda: tracking.close_stale(sweep.store, gone), patience)
         if sweep.resume:  # what another command has finished since this one looked
             mine -= tracking.asked(sweep.store, lambda: tracking.finished_among(sweep.store, mine), patience).keys()
+        elif earlier:  # the job was started again: only what is from before its command is to be done anew
+            since = partial(tracking.finished, sweep.store, sweep.opened_ms, sweep.before)
+            mine -= tracking.asked(sweep.store, since, patience).keys()
+        else:
+            for identity in mine:
+                workspace.forget(identity)
+        if sweep.jobs and job is not None:
+            sweep.jobs.enter(job)
         rest = {}
         for identity, network in todo.items():
             if identity not in mine:
                 continue
-            if not sweep.resume:
-                workspace.forget(identity)
             if outcome := workspace.kept(identity):
                 writer.start(identity, run_records.network(network))
                 writer.finish(identity, outcome, partial(workspace.forget, identity))
             else:
                 rest[identity] = network
         if rest:
-            _train(rest, workspace, writer, run_records.title(config, job))
+            _train(rest, workspace, writer, run_records.title(config, job), sweep.directory if sweep.jobs else "")
 
 
-def _train(todo: dict[str, Network], workspace: Workspace, writer: Writer, title: str) -> None:
+def _train(todo: dict[str, Network], workspace: Workspace, writer: Writer, title: str, among: str) -> None:
     configs = {identity: network.config for identity, network in todo.items()}
     asked = {identity: workspace.to_train(network) for identity, network in todo.items()}
     first = next(iter(todo.values()))
     settings = first.config
-    training = pool.shared(settings.device, settings.workers)
+    training = pool.shared(settings.device, settings.workers, among)
     with Display(title, configs) as display:
         for event in training.train(list(asked.values()), first.data.fingerprint):
             display.show(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -11,12 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from initdist import names, retry, tracking
-from initdist.config.schema import Config
 from initdist.errors import ConfigError
 from initdist.events import ToTrain
 from initdist.sweeps import outbox
 from initdist.sweeps.leases import Leases
 from initdist.sweeps.planning import Network
+from initdist.tracking.store import SQLITE, sqlite_path
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,14 @@ class Workspace:
 
     @staticmethod
     def of(directory: str, store: tracking.Store) -> Workspace:
-        """That of a store, in a `checkpoint.dir`."""
-        own = hashlib.sha256(f"{store.uri}\n{store.experiment}".encode()).hexdigest()[:12]
-        return Workspace(Path(directory).resolve() / own)
+        """That of a store, in a `checkpoint.dir`. Both may be moved together, or be called otherwise on another host:
+        a store of SQLite is named by its place as seen from there."""
+        base, file = Path(directory).resolve(), sqlite_path(store.uri)  # whatever its options are
+        place = store.place if file is None else f"{SQLITE}{file}"
+        before = base / _short(f"{place}\n{store.experiment}")  # as earlier versions named it
+        if file is None or before.is_dir():
+            return Workspace(before)
+        return Workspace(base / _short(f"{os.path.relpath(file.resolve(), base)}\n{store.experiment}"))
 
     @property
     def leases(self) -> Leases:
@@ -69,14 +75,15 @@ class Workspace:
         outbox.forget(self.folder(identity))
 
 
-def check_folder(config: Config) -> None:
-    """Raises ConfigError if nothing can be kept there."""
-    wanted = Path(config.checkpoint.dir)
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def check_folder(key: str, folder: str) -> None:
+    """Raises ConfigError if nothing can be kept in the folder that a key of the config names."""
     try:
-        wanted.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=wanted):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ConfigError(
-            f"checkpoint.dir must be a folder that can be written to, got {config.checkpoint.dir}: {error.strerror}"
-        ) from None
+        raise ConfigError(f"{key} must be a folder that can be written to, got {folder}: {error.strerror}") from None

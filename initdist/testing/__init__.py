@@ -17,7 +17,7 @@ from typing import Any
 
 from initdist.cli import compose
 from initdist.config import families, validation
-from initdist.config.schema import Config
+from initdist.config.schema import Config, ConstraintConfig
 from initdist.measures import REGISTRY
 from initdist.sweeps import planning
 from initdist.testing import _members
@@ -35,6 +35,7 @@ CHECKS: dict[str, Sequence[Callable[[Config, str], None]]] = {
     "noises": (_members.noise, trains),
     "losses": (_members.loss, trains),
     "optimizers": (trains,),
+    "constraints": (trains,),
     "stops": (_members.stop, trains),
     "measures": (trains,),
 }
@@ -62,6 +63,8 @@ def _config(family: str, name: str, values: dict[str, Any]) -> Config:
     elif family == "optimizers":
         shared = {one.name: getattr(config.optimizer, one.name) for one in fields(config.optimizer)}
         config.optimizer = member.Config(**shared | {"name": name} | values)
+    elif family == "constraints":
+        config.constraint = ConstraintConfig(name, **{**member.example} | values)
     elif family == "stops":
         config.stop = replace(config.stop, **{**member.example} | values)
     elif family == "measures":

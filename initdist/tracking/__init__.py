@@ -5,25 +5,31 @@ Hydra or configs. It offers `prepare` and `existing` (a Store), the look-up of w
 Writer, a Reader (which the analysis uses too), and which process a run belongs to.
 """
 
-from initdist.tracking.lookup import Finished, finished, finished_among, finished_runs
-from initdist.tracking.process import described, is_process, lives, this_process
+from initdist.tracking.filesystems import network
+from initdist.tracking.lookup import Finished, Selectable, finished, finished_among, runs_of, selectable
+from initdist.tracking.parent import close_sweep, open_sweep
+from initdist.tracking.places import folder
+from initdist.tracking.process import described, is_here, is_process, lives, this_process
 from initdist.tracking.reader import Reader, Row, Rows, reading
+from initdist.tracking.readonly import read_only
 from initdist.tracking.records import DatasetInfo, NetworkFacts, Outcome, Store, TrackingError
 from initdist.tracking.runs import (
     artifact,
     close_stale,
-    close_sweep,
     code_tags,
     has_artifact,
-    open_sweep,
+    metrics,
+    repository,
     stale,
     sweep_id,
     sweep_identities,
+    why_no_weights,
 )
-from initdist.tracking.store import asked, existing, prepare
+from initdist.tracking.store import SERVER, asked, existing, is_locked, prepare, sqlite_path
 from initdist.tracking.writer import Writer
 
 __all__ = [
+    "SERVER",
     "DatasetInfo",
     "Finished",
     "NetworkFacts",
@@ -31,6 +37,7 @@ __all__ = [
     "Reader",
     "Row",
     "Rows",
+    "Selectable",
     "Store",
     "TrackingError",
     "Writer",
@@ -43,15 +50,25 @@ __all__ = [
     "existing",
     "finished",
     "finished_among",
-    "finished_runs",
+    "folder",
     "has_artifact",
+    "is_here",
+    "is_locked",
     "is_process",
     "lives",
+    "metrics",
+    "network",
     "open_sweep",
     "prepare",
+    "read_only",
     "reading",
+    "repository",
+    "runs_of",
+    "selectable",
+    "sqlite_path",
     "stale",
     "sweep_id",
     "sweep_identities",
     "this_process",
+    "why_no_weights",
 ]

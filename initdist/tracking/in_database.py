@@ -49,6 +49,8 @@ COLUMNS: Mapping[Any, tuple[str, ...]] = {
     models.SqlInput: ("input_uuid", "source_type", "source_id", "destination_type", "destination_id", "step"),
     models.SqlInputTag: ("input_uuid", "name", "value"),
 }  # fmt: skip
+# A text that is too long for its column is an error still.
+_ARRAYS = {str: "TEXT[]", int: "BIGINT[]", float: "DOUBLE PRECISION[]", bool: "BOOLEAN[]"}
 ACTIVE = "active"
 NAME_LENGTH = 250
 RUN_NAME, USER = "mlflow.runName", "mlflow.user"
@@ -183,13 +185,28 @@ def _done(write: Callable[[], bool]) -> bool:
 
 
 def _insert(session: Session, model: Any, rows: Iterable[tuple[object, ...]]) -> None:
-    if values := [dict(zip(COLUMNS[model], row, strict=True)) for row in rows]:
-        session.execute(_into(model), values)
+    columns = COLUMNS[model]
+    values = list(rows)
+    if values and session.get_bind().dialect.name == "postgresql":
+        arrays = zip(columns, map(list, zip(*values, strict=True)), strict=True)
+        session.execute(_from_arrays(model), dict(arrays))
+    elif values:
+        session.execute(_into(model), [dict(zip(columns, row, strict=True)) for row in values])
 
 
 @cache
 def _into(model: Any) -> sa.Insert:
     return sa.insert(model.__table__)
+
+
+@cache
+def _from_arrays(model: Any) -> sa.TextClause:
+    """For PostgreSQL: all rows by one statement that does not grow with them, each column as an array."""
+    table = model.__table__
+    columns = [table.columns[name] for name in COLUMNS[model]]
+    into = ", ".join(f'"{column.name}"' for column in columns)
+    arrays = ", ".join(f"CAST(:{column.name} AS {_ARRAYS[column.type.python_type]})" for column in columns)
+    return sa.text(f"INSERT INTO {table.name} ({into}) SELECT * FROM unnest({arrays})")
 
 
 def _fits(network: NetworkFacts) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from initdist import names
 from initdist.tracking.records import Store, TrackingError
-from initdist.tracking.runs import search, tagged
+from initdist.tracking.runs import PAGE, search, tagged
 from initdist.tracking.tables import listed, opened
 
 
@@ -19,10 +20,20 @@ class Finished(NamedTuple):
     stop_reason: str
     code: str
     measures: str  # the text of the tag names.MEASURES
+    sweep: str = ""  # that it was trained in
+
+
+class Selectable(NamedTuple):
+    """A finished network and what tells whether it is meant; its run, if that had to be read."""
+
+    identity: str
+    finished: Finished
+    params: Mapping[str, str]
+    run: Any = None
 
 
 _FINISHED = f"attributes.status = 'FINISHED' and {tagged(names.KIND, names.KIND_NETWORK)}"
-_TAGS = (names.IDENTITY, names.STOP_REASON, names.CODE, names.MEASURES)
+_TAGS = (names.IDENTITY, names.STOP_REASON, names.CODE, names.MEASURES, names.SWEEP)
 _SQL = (
     "SELECT r.run_uuid, "
     + ", ".join(f"(SELECT value FROM tags WHERE key = '{key}' AND run_uuid = r.run_uuid)" for key in _TAGS)
@@ -33,9 +44,15 @@ _SQL = (
 _COLUMNS = {
     "runs": {"run_uuid", "experiment_id", "lifecycle_stage", "status", "start_time", "end_time"},
     "tags": {"key", "value", "run_uuid"},
+    "params": {"key", "value", "run_uuid"},
 }
+_PARAMS_SQL = (
+    "SELECT run_uuid, key, value FROM params WHERE key IN ({}) AND run_uuid IN "
+    "(SELECT run_uuid FROM runs WHERE experiment_id = :experiment AND lifecycle_stage = 'active')"
+)
 IDENTITIES_A_QUERY = 500
-SEARCHES = 20  # through the client, one an identity; of more, all runs are read
+# Through the client a look-up is a search, and a page of runs as long as some ten of these.
+FEW, MANY = 10, 300  # networks: fewer are looked up one by one, more by reading all runs
 
 
 def finished(store: Store, since_ms: int | None = None, but: Container[str] = ()) -> dict[str, Finished]:
@@ -56,20 +73,59 @@ def finished_among(store: Store, identities: Iterable[str]) -> dict[str, Finishe
         within = f"SELECT run_uuid FROM tags WHERE key = '{names.IDENTITY}' AND value IN ({places})"
         queries.append((f"AND r.run_uuid IN ({within})", some))
     found = _in_tables(store, queries)
-    if found is None and len(asked) > SEARCHES:
-        among = frozenset(asked)
-        found = (one for one in _through_client(store, "") if one[0] in among)
-    elif found is None:
-        found = (one for each in asked for one in _through_client(store, f" and {tagged(names.IDENTITY, each)}"))
-    return _latest(found)
+    return _latest(_one_by_one(store, asked) if found is None else found)
 
 
-def finished_runs(store: Store) -> dict[str, Any]:
-    """Identity -> run of FINISHED networks, the latest of each."""
-    found: dict[str, Any] = {}
-    for run in search(store, _FINISHED):
-        found.setdefault(run.data.tags.get(names.IDENTITY, ""), run)
+def _one_by_one(store: Store, asked: Sequence[str]) -> Iterator[tuple[str, Finished]]:
+    """Through the client, in a time that does not grow with the store where few are asked for."""
+    if len(asked) > FEW:
+        every = _through_client(store, "")
+        first = list(islice(every, PAGE))
+        if len(first) < PAGE or len(asked) > MANY:
+            among = frozenset(asked)
+            yield from (one for one in chain(first, every) if one[0] in among)
+            return
+    for each in asked:
+        yield from _through_client(store, f" and {tagged(names.IDENTITY, each)}")
+
+
+def selectable(store: Store, params: Collection[str] = ()) -> list[Selectable]:
+    """All FINISHED networks, the latest of each, newest first, with some of their params."""
+    found = _selectable_in_tables(store, params)
+    if found is None:
+        latest: dict[str, Selectable] = {}
+        for run in search(store, _FINISHED):
+            identity, one = _of(run)
+            latest.setdefault(identity, Selectable(identity, one, run.data.params, run))
+        found = list(latest.values())
     return found
+
+
+def _selectable_in_tables(store: Store, params: Collection[str]) -> list[Selectable] | None:
+    places, keys = listed("key", params)
+    of = {"experiment": int(store.experiment_id)}
+    try:
+        with opened(store.uri, _COLUMNS) as select:
+            if select is None:
+                return None
+            latest = _latest(_finished(*row) for row in select(_SQL.format(""), of))
+            known: dict[str, dict[str, str]] = {one.run_id: {} for one in latest.values()}
+            for run_id, key, value in select(_PARAMS_SQL.format(places), {**of, **keys}):
+                if run_id in known:
+                    known[run_id][key] = value
+            return [Selectable(identity, one, known[one.run_id]) for identity, one in latest.items()]
+    except TrackingError:  # MLflow says what is wrong
+        return None
+
+
+def runs_of(store: Store, networks: Sequence[Selectable]) -> Iterator[Any]:
+    """Their runs with all that they hold, in the same order; they are read some at a time."""
+    for first in range(0, len(networks), PAGE):
+        some = networks[first : first + PAGE]
+        missing = ", ".join(f"'{one.finished.run_id}'" for one in some if one.run is None)
+        read = {run.info.run_id: run for run in (search(store, f"attributes.run_id IN ({missing})") if missing else ())}
+        runs = (one.run or read.get(one.finished.run_id) for one in some)
+        yield from (run for run in runs if run is not None)  # but for those deleted since
 
 
 def _latest(found: Iterable[tuple[str, Finished]], but: Container[str] = ()) -> dict[str, Finished]:
@@ -82,8 +138,11 @@ def _latest(found: Iterable[tuple[str, Finished]], but: Container[str] = ()) -> 
 
 def _through_client(store: Store, condition: str) -> Iterator[tuple[str, Finished]]:
     """Newest first. The client reads all that the runs hold, ten seconds for some thousands."""
-    for run in search(store, _FINISHED + condition):
-        yield _finished(run.info.run_id, *(run.data.tags.get(key) for key in _TAGS))
+    return map(_of, search(store, _FINISHED + condition))
+
+
+def _of(run: Any) -> tuple[str, Finished]:
+    return _finished(run.info.run_id, *(run.data.tags.get(key) for key in _TAGS))
 
 
 def _in_tables(
@@ -103,6 +162,8 @@ def _in_tables(
         return None
 
 
-def _finished(run_id: str, identity: str | None, reason: str | None, code: str | None, measures: str | None) -> Any:
+def _finished(
+    run_id: str, identity: str | None, reason: str | None, code: str | None, measures: str | None, sweep: str | None
+) -> tuple[str, Finished]:
     text = sys.intern(measures or "{}")  # a long text that most runs have in common
-    return identity or "", Finished(run_id, reason or "", code or "", text)
+    return identity or "", Finished(run_id, reason or "", code or "", text, sweep or "")

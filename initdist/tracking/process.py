@@ -44,6 +44,14 @@ def lives(tag: str) -> bool | None:
     return _start(int(found["pid"])) == found["start"]
 
 
+def is_here(tag: str) -> bool:
+    """Whether a process is, or was, of this machine since it started, in whatever container."""
+    found, boot = _TAG.fullmatch(tag), _kernel().partition(".")[0]
+    if found is None or not boot:
+        return found is not None and found["host"] == socket.gethostname()
+    return found["kernel"].partition(".")[0] == boot
+
+
 def described(tag: str) -> str:
     """`host NAME, process 123`."""
     found = _TAG.fullmatch(tag)

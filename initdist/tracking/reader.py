@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from initdist.secrets import cause
 from initdist.tracking.records import TrackingError
-from initdist.tracking.store import client
+from initdist.tracking.store import client, explained, quickly
 from initdist.tracking.tables import Select, listed, opened
+from initdist.tracking.uri import checked
 
 COLUMNS = {
     "experiments": {"experiment_id", "name", "lifecycle_stage", "workspace"},
@@ -73,6 +75,7 @@ class Reader(Protocol):
 @contextlib.contextmanager
 def reading(uri: str) -> Iterator[Reader]:
     """The fastest reader of a store that is there. Raises TrackingError, also for what its reading raises."""
+    uri = checked(uri)
     with opened(uri, COLUMNS) as select:
         if select is not None:
             yield FromTables(select)
@@ -82,7 +85,7 @@ def reading(uri: str) -> Iterator[Reader]:
     try:
         yield FromClient(client(uri))
     except (MlflowException, OSError) as error:
-        raise TrackingError(str(error)) from error
+        raise TrackingError(explained(uri, str(error))) from cause(error)
 
 
 class FromTables:
@@ -141,7 +144,8 @@ class FromClient:
         self._client = client
 
     def experiment(self, name: str) -> Experiment:
-        found = self._client.get_experiment_by_name(name)
+        with quickly():
+            found = self._client.get_experiment_by_name(name)
         if found is not None and found.lifecycle_stage == "active":
             return Experiment(found.experiment_id, False, [])
         others = _pages(lambda token: self._client.search_experiments(page_token=token))

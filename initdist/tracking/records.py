@@ -7,18 +7,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from initdist.secrets import masked
+
 
 class TrackingError(RuntimeError):
-    """The tracking store cannot be used; the text says what, where, and what to do."""
+    """The tracking store cannot be used; the text says what, where, and what to do, without secrets of its URI."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(masked(text))
 
 
 @dataclass(frozen=True)
 class Store:
     """A prepared tracking store and the experiment in it."""
 
-    uri: str
+    uri: str = field(repr=False)  # with its secrets: `place` is for people, files and messages
     experiment: str
     experiment_id: str
+
+    @property
+    def place(self) -> str:
+        """The URI without its secrets."""
+        return masked(self.uri)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,20 @@
-"""Finding runs, and the sweep's parent run."""
+"""Finding runs, and what lies beside them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from initdist import names, provenance
+from initdist.secrets import cause
+from initdist.tracking import places
 from initdist.tracking.process import lives, this_process
 from initdist.tracking.records import Store, TrackingError
-from initdist.tracking.store import client
+from initdist.tracking.store import client, sqlite_path
 
 PAGE = 200  # runs in memory at a time, each with all it holds
 
@@ -73,27 +74,9 @@ def code_tags() -> dict[str, str]:
     return {names.VERSION: provenance.VERSION} | ({names.GIT_COMMIT: commit} if commit else {})
 
 
-def open_sweep(
-    store: Store, sweep: str, name: str, networks: Sequence[Mapping[str, str]], command: str | None = None
-) -> str:
-    """Find or create the sweep's parent run, RUNNING, with the list of its networks; returns its run id.
-
-    Where the same sweep runs in another living process, the run stays that one's.
-    """
-    tags = run_tags(names.KIND_SWEEP, sweep)
-    if command is not None:
-        tags["initdist.command"] = command
-    mlflow = client(store.uri)
-    for run in _parents(store, sweep):
-        run_id: str = run.info.run_id
-        if not _is_anothers(run):
-            for key, value in tags.items():  # the owner first: a run of a dead one may be closed at any time
-                mlflow.set_tag(run_id, key, value)
-            mlflow.update_run(run_id, status="RUNNING")
-        return run_id
-    run_id = mlflow.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id
-    mlflow.log_dict(run_id, {"sweep": sweep, "networks": [dict(network) for network in networks]}, names.NETWORKS_FILE)
-    return run_id
+def metrics(store: Store, run_id: str) -> dict[str, float]:
+    """The final metrics of a run."""
+    return dict(client(store.uri).get_run(run_id).data.metrics)
 
 
 def sweep_identities(store: Store, sweep: str) -> set[str] | None:
@@ -101,17 +84,18 @@ def sweep_identities(store: Store, sweep: str) -> set[str] | None:
 
     Raises TrackingError where its list cannot be read.
     """
-    for run in _parents(store, sweep):
+    for run in parents(store, sweep):
         with tempfile.TemporaryDirectory(prefix="initdist-") as folder:
             try:
                 file = artifact(store, run, names.NETWORKS_FILE, Path(folder))
                 return {one["identity"] for one in json.loads(file.read_text())["networks"]} if file else set()
             except Exception as error:  # an artifact store may raise anything
-                raise TrackingError(f"the networks of sweep {sweep} cannot be read: {error}") from error
+                raise TrackingError(f"the networks of sweep {sweep} cannot be read: {error}") from cause(error)
     return None
 
 
-def _parents(store: Store, sweep: str) -> Iterator[Any]:
+def parents(store: Store, sweep: str) -> Iterator[Any]:
+    """The parent runs of a sweep, the newest first: one, but for what earlier versions left."""
     return search(store, f"{tagged(names.KIND, names.KIND_SWEEP)} and {tagged(names.SWEEP, sweep)}")
 
 
@@ -119,42 +103,41 @@ def artifact(store: Store, run: Any, name: str, folder: Path) -> Path | None:
     """A file of a run: where it lies if that is on this machine, else a copy in a folder; None if the run has none."""
     if not has_artifact(store, run, name):
         return None
-    if (here := _folder(run)) is not None:
+    if (here := _folder(store, run)) is not None:
         return here / name
     folder.mkdir(parents=True, exist_ok=True)
-    return Path(_repository(store, run).download_artifacts(name, str(folder)))
+    return Path(repository(store, run).download_artifacts(name, str(folder)))
 
 
 def has_artifact(store: Store, run: Any, name: str) -> bool:
     """Whether a run has a file of this name."""
-    if (here := _folder(run)) is not None:
+    if (here := _folder(store, run)) is not None:
         return (here / name).is_file()
-    return name in {one.path for one in _repository(store, run).list_artifacts()}
+    return name in {one.path for one in repository(store, run).list_artifacts()}
 
 
-def _folder(run: Any) -> Path | None:
+def why_no_weights(store: Store, run: Any) -> str:
+    """Why a run has none, as far as can be told: a run without files has no folder."""
+    here = _folder(store, run)
+    if here is not None and here.is_dir():
+        return f"there are none in {here}: they were removed, or not kept (tracking.save_weights=false)"
+    if here is not None and places.lost(here):
+        return (
+            f"there is no {here}, nor is it in {places.ARTIFACTS}/ beside the store: bring it back, unless none were "
+            "kept (tracking.save_weights=false)"
+        )
+    return "it was trained with tracking.save_weights=false"
+
+
+def _folder(store: Store, run: Any) -> Path | None:
     """Where the files of a run are, if that is on this machine."""
-    where = urlparse(run.info.artifact_uri)
-    return Path(unquote(where.path)) if where.scheme in ("", "file") else None
+    return places.folder(run.info.artifact_uri, sqlite_path(store.uri))
 
 
-def _repository(store: Store, run: Any) -> Any:
+def repository(store: Store, run: Any) -> Any:
+    """MLflow's way to the files of a run, wherever they are."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    return get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
-
-
-def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, float]) -> None:
-    """End the parent run with its summary as metrics; left to another living process that trains the same sweep."""
-    mlflow = client(store.uri)
-    if _is_anothers(mlflow.get_run(run_id)):
-        return
-    for key, value in summary.items():
-        step = len(mlflow.get_metric_history(run_id, key))  # MLflow shows the last step, not what was written last
-        mlflow.log_metric(run_id, key, value, step=step)
-    mlflow.set_terminated(run_id, status)
-
-
-def _is_anothers(run: Any) -> bool:
-    owner = run.data.tags.get(names.PROCESS, "")
-    return run.info.status == "RUNNING" and owner != this_process() and lives(owner) is True
+    here = _folder(store, run)
+    uri = run.info.artifact_uri if here is None else here.as_uri()
+    return get_artifact_repository(uri, tracking_uri=store.uri)

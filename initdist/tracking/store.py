@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sqlite3
@@ -12,48 +13,74 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from initdist.paths import SQLITE, sqlite_file, sqlite_uri
 from initdist.retry import patiently
+from initdist.secrets import cause, masked
+from initdist.tracking import artifacts, filesystems, places, reachable
 from initdist.tracking.records import Store, TrackingError
+from initdist.tracking.uri import checked, wait_of
 
 T = TypeVar("T")
 
-SQLITE = "sqlite:///"
+SERVER = (
+    "for several, run `mlflow server --host 0.0.0.0` on one, with its store on a disk of its own, and set "
+    "tracking.uri=http://HOST:5000"
+)
 DATABASES, SERVERS = (SQLITE, "postgresql", "mysql", "mssql"), ("http://", "https://", "databricks")
 MLFLOW = frozenset({"alembic_version", "experiments", "runs", "metrics"})  # tables of any of its stores
-LOCK_SECONDS, QUIET_SECONDS = 120.0, 3.0
+LOCK_SECONDS, QUIET_SECONDS, BUSY_SECONDS = 120.0, 3.0, 30.0
 # A server that does not answer must be reported in seconds, not after MLflow's minutes of retries.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+_QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+
+
+class _Masking(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = masked(record.getMessage()), None
+        return True
+
+
+_MASKING = _Masking()
 
 
 def client(uri: str) -> Any:
     """An MLflow client of exactly this store."""
     from mlflow.tracking import MlflowClient
 
-    # It tells of every table that it makes, and prints with a traceback what it raises anyway.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3.connectionpool").addFilter(_MASKING)  # it tells of what it tries again, with its options
+    _quieten()
+    # It tells of every run that ends, in two lines, for which it asks the server once more.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     return MlflowClient(tracking_uri=uri)
+
+
+def _quieten() -> None:
+    """MLflow tells of every table that it makes, and prints with a traceback what it raises anyway."""
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def existing(uri: str, experiment: str) -> Store:
     """As `prepare`, for a store and an experiment that are there already: nothing is created."""
-    path = sqlite_path(uri)
+    path = sqlite_path(checked(uri))
     if path is not None and not path.exists():
         raise TrackingError(f"tracking.uri must be a store that is there, got {uri}")
     return prepare(uri, experiment, create=False)
 
 
-def asked(store: Store, call: Callable[[], T], patience: float = 0.0) -> T:
-    """What a call to the store returns; while the store is away, tried again for so many seconds.
+def asked(
+    store: Store, call: Callable[[], T], patience: float = 0.0, worth: Callable[[Exception], bool] | None = None
+) -> T:
+    """What a call to the store returns; tried again for so many seconds while the store is away, or for what else is
+    `worth` it.
 
     Raises TrackingError.
     """
     from mlflow.exceptions import MlflowException
 
     try:
-        with _patience():
-            return patiently(call, patience, store.uri, may_pass)
+        with quickly():
+            return patiently(call, patience, store.uri, worth or may_pass)
     except MlflowException as error:
-        raise TrackingError(_explain(store.uri, str(error))) from error
+        raise TrackingError(explained(store.uri, str(error))) from cause(error)
 
 
 def may_pass(error: Exception) -> bool:
@@ -68,6 +95,11 @@ def may_pass(error: Exception) -> bool:
     return isinstance(error, OSError)
 
 
+def is_locked(error: Exception) -> bool:
+    """Whether another program holds a lock on a SQLite store for longer than was waited."""
+    return "database is locked" in str(error)
+
+
 def _is_damaged(message: str) -> bool:
     return any(text in message for text in ("malformed", "not a database", "no such table", "no such column"))
 
@@ -80,13 +112,14 @@ def prepare(uri: str, experiment: str, create: bool = True) -> Store:
     Raises TrackingError, before anything is written, for a store that is unreachable, read-only, corrupt or of another
     MLflow schema.
     """
+    uri = checked(uri)
     if uri.startswith(SQLITE):
         return _prepare_sqlite(uri, experiment, create)
     if not uri.startswith((*DATABASES, *SERVERS)):
         raise TrackingError(
             f"tracking.uri must be a database or a server (sqlite:////path/mlflow.db, http://host:port), got {uri!r}"
         )
-    with _patience():
+    with quickly(), reachable.alone(uri) if is_database(uri) else contextlib.nullcontext():
         return _experiment(uri, experiment, None, create)
 
 
@@ -107,26 +140,31 @@ def is_database(uri: str) -> bool:
 
 def sqlite_path(uri: str) -> Path | None:
     """File of a SQLite store; None for any other."""
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+    return sqlite_file(uri)
 
 
 def _prepare_sqlite(uri: str, experiment: str, create: bool) -> Store:
     from filelock import FileLock, Timeout
 
-    path = Path(uri.removeprefix(SQLITE))
+    path = sqlite_path(uri) or Path()
     lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
     try:
         _check_place(path, uri)
         try:
             lock.acquire(timeout=QUIET_SECONDS)
         except Timeout:
-            waiting = f"initdist: another process prepares {uri}: waiting for it, {LOCK_SECONDS:g} s at most"
+            waiting = f"initdist: another process prepares {masked(uri)}: waiting for it, {LOCK_SECONDS:g} s at most"
             print(waiting, file=sys.stderr, flush=True)
         with lock:
             if not path.exists():
                 _create(path)
             _check_writable(path, uri)
-            return _experiment(uri, experiment, path.parent / "mlartifacts", create)
+            store = _experiment(uri, experiment, places.own(path), create)
+            with _refused(uri):
+                moved = places.move_in(path)
+            if moved:
+                print(f"initdist: {moved}", file=sys.stderr, flush=True)
+            return store
     except Timeout:
         raise TrackingError(f"tracking.uri {uri} is locked by another process for {LOCK_SECONDS:g} s") from None
     except OSError as error:
@@ -148,10 +186,10 @@ def _check_place(path: Path, uri: str) -> None:
     if not os.access(path, os.R_OK | os.W_OK):
         raise TrackingError(
             f"tracking.uri must be writable, got {uri}: this user may not write to {path}; "
-            f"allow it (chmod u+rw {path}), or name another store"
+            f"allow it (chmod u+rw {path}), or work in a copy of its folder"
         )
     # By SQLite alone: a file of its own, closed, would give up the locks that this process holds through SQLite.
-    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=wait_of(uri, BUSY_SECONDS))) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not tables & MLFLOW:
         raise TrackingError(
@@ -164,29 +202,65 @@ def _create(path: Path) -> None:
 
     MLflow migrates a new file for seconds, and a second process that opens it meanwhile (a UI, a script) breaks both.
     """
-    building, finished = Path(f"{path}.building"), Path(f"{path}.finished")
-    for file in (building, finished):
-        file.unlink(missing_ok=True)
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    _quieten()
+    finished = Path(f"{path}.finished")
+    finished.unlink(missing_ok=True)
     finished.touch()  # in a folder that takes no files this fails before any work
     try:
-        client(f"{SQLITE}{building}").search_experiments(max_results=1)
-        source, copy = sqlite3.connect(building), sqlite3.connect(finished)
-        with contextlib.closing(source), contextlib.closing(copy):
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode=WAL")
-        with contextlib.suppress(FileExistsError):  # another program's MLflow was faster: its file is as good
-            os.link(finished, path)
+        with tempfile.TemporaryDirectory(prefix="initdist-") as folder:  # a network folder would take minutes
+            building = Path(folder, path.name)
+            # Its client would put the path of a folder into SQL as it is, and fail where that has both kinds of quotes.
+            SqlAlchemyStore(sqlite_uri(building), Path("mlruns").resolve().as_uri())
+            source, copy = sqlite3.connect(building), sqlite3.connect(finished)
+            with contextlib.closing(source), contextlib.closing(copy):
+                source.backup(copy)
+        _put(finished, path)
     finally:
-        for file in (building, finished):
-            file.unlink(missing_ok=True)
+        finished.unlink(missing_ok=True)
+
+
+def _put(finished: Path, path: Path) -> None:
+    try:
+        os.link(finished, path)
+    except FileExistsError:
+        pass  # another program's MLflow was faster: its file is as good
+    except OSError as error:  # a file system without links
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        if not path.exists():
+            finished.rename(path)
 
 
 def _check_writable(path: Path, uri: str) -> None:
-    """Open the file for writing and put it into WAL mode, which lets readers and writers work side by side."""
-    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
-        database.execute("PRAGMA journal_mode=WAL")
+    """Open the file for writing and put it into WAL mode, which lets readers and writers work side by side.
+
+    Not on a network file system. The memory that WAL mode shares is of one host: two would destroy the file.
+    """
+    network = filesystems.network(path)
+    wanted = "delete" if network else "wal"
+    with _refused(uri), contextlib.closing(sqlite3.connect(path, timeout=wait_of(uri, BUSY_SECONDS))) as database:
+        try:
+            (mode,) = database.execute(f"PRAGMA journal_mode={wanted}").fetchone()
+        except sqlite3.OperationalError as error:
+            if not network or not is_locked(error):
+                raise
+            mode = ""
+        if network and mode != wanted:
+            raise TrackingError(
+                f"tracking.uri must not be in SQLite's WAL mode on a network file system ({network}), got {uri}, which "
+                f"a program has open in it: end that; {SERVER}"
+            )
         database.execute("BEGIN IMMEDIATE")
         database.rollback()
+    if network:
+        print(
+            f"initdist: {path} is on a network file system ({network}), where SQLite is safe for one host at a time; "
+            f"{SERVER}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 @contextlib.contextmanager
@@ -195,43 +269,64 @@ def _refused(uri: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
+        if is_locked(error):
+            raise TrackingError(_locked(uri)) from error
         rule = "a writable SQLite database" if isinstance(error, sqlite3.OperationalError) else "a SQLite database"
         raise TrackingError(f"tracking.uri must be {rule}, got {uri}: {error}") from error
 
 
-def _experiment(uri: str, name: str, artifacts: Path | None, create: bool) -> Store:
+def _experiment(uri: str, name: str, files: Path | None, create: bool) -> Store:
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         found = client(uri).get_experiment_by_name(name)
         if found is None and not create:
             raise TrackingError(f"tracking.experiment must be in {uri}, got {name!r}, which is not")
         if found is None:
-            location = None if artifacts is None else artifacts.resolve().as_uri()
-            return Store(uri, name, client(uri).create_experiment(name, artifact_location=location))
-    except MlflowException as error:
-        raise TrackingError(_explain(uri, str(error))) from error
+            found = _created(uri, name, files)
+    except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:  # no driver, no number as a port
+        raise TrackingError(explained(uri, str(error))) from cause(error)
     if found.lifecycle_stage == "deleted":
         raise TrackingError(
             f"tracking.experiment must not be deleted, got {name!r}: "
             f"restore it with `mlflow experiments restore -x {found.experiment_id}`, or name another"
         )
+    artifacts.check(found.artifact_location or "")
     return Store(uri, name, found.experiment_id)
 
 
-def _explain(uri: str, message: str) -> str:
+def _created(uri: str, name: str, files: Path | None) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    location = None if files is None else files.as_uri()
+    try:
+        return client(uri).get_experiment(client(uri).create_experiment(name, artifact_location=location))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return client(uri).get_experiment_by_name(name)  # another command was faster
+
+
+def explained(uri: str, message: str) -> str:
+    """What is wrong with a store, and what to do, from what MLflow says."""
     if "schema" in message and "upgrade" in message:
         return (
             f"tracking.uri must have this MLflow's schema, got {uri}: run `mlflow db upgrade {uri}` (back it up first)"
         )
+    if "database is locked" in message:
+        return _locked(uri)
     if _is_damaged(message):
         return (
             f"tracking.uri must be an undamaged SQLite database of MLflow, got {uri}: {_first_line(message)}; "
             "bring back a copy of it, or name another"
         )
-    if "Max retries exceeded" in message:
-        return f"tracking.uri must be reachable, got {uri}: no server answers there; start it, or name another store"
-    return f"tracking.uri must be reachable, got {uri}: {_first_line(message)}"
+    told = "" if is_database(uri) else reachable.of_server(message)
+    return f"tracking.uri must be reachable, got {uri}: {told or _first_line(message)}"
+
+
+def _locked(uri: str) -> str:
+    return f"tracking.uri {uri} is locked by another program (`fuser FILE` names it): end it, or wait for it"
 
 
 def _first_line(message: str) -> str:
@@ -239,9 +334,10 @@ def _first_line(message: str) -> str:
 
 
 @contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    kept = {key: os.environ.get(key) for key in _PATIENCE}
-    for key, value in _PATIENCE.items():
+def quickly() -> Iterator[None]:
+    """What is asked of a server in here it answers in seconds, or not at all."""
+    kept = {key: os.environ.get(key) for key in _QUICK}
+    for key, value in _QUICK.items():
         os.environ.setdefault(key, value)
     try:
         yield

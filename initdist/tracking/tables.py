@@ -1,6 +1,6 @@
 """A database's tables by plain SELECTs: several times faster than through MLflow's client, and nothing is written.
 
-SQLite is read by Python's own module, which starts at once; PostgreSQL through MLflow's engine. Names of values in a
+SQLite is read by Python's own module, which starts at once; PostgreSQL by SQLAlchemy. Names of values in a
 SELECT begin with a colon.
 """
 
@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
+from initdist.secrets import cause
+from initdist.tracking import reachable
+from initdist.tracking.readonly import BUSY_SECONDS, read_only
 from initdist.tracking.records import TrackingError
-from initdist.tracking.store import SQLITE
+from initdist.tracking.store import SQLITE, sqlite_path
+from initdist.tracking.uri import wait_of
 
 Select = Callable[[str, Mapping[str, object]], Iterable[Any]]
 Columns = Callable[[str], Set[str]]  # of a table; none if it is not there
-BUSY_SECONDS = 20.0  # for another writer, as MLflow waits
 
 
 @contextlib.contextmanager
@@ -44,10 +47,7 @@ def listed(name: str, values: Iterable[object]) -> tuple[str, dict[str, object]]
 @contextlib.contextmanager
 def _sqlite(uri: str) -> Iterator[tuple[Select, Columns]]:
     try:
-        file = Path(uri.removeprefix(SQLITE).partition("?")[0]).resolve()
-        with contextlib.closing(
-            sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-        ) as database:
+        with read_only(sqlite_path(uri) or Path(), wait_of(uri, BUSY_SECONDS)) as database:
             database.execute("BEGIN")
             yield database.execute, lambda table: {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
     except sqlite3.Error as error:
@@ -57,21 +57,13 @@ def _sqlite(uri: str) -> Iterator[tuple[Select, Columns]]:
 @contextlib.contextmanager
 def _postgresql(uri: str) -> Iterator[tuple[Select, Columns]]:
     import sqlalchemy as sa
-    from mlflow.store.db.utils import create_sqlalchemy_engine
 
     try:
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        engine = create_sqlalchemy_engine(uri).execution_options(**options)
-        try:
-            with engine.connect() as database:
-                tables = sa.inspect(database)
-                yield (
-                    lambda sql, values: database.execute(sa.text(sql), dict(values)),
-                    lambda table: (
-                        {one["name"] for one in tables.get_columns(table)} if tables.has_table(table) else set()
-                    ),
-                )
-        finally:
-            engine.dispose()
-    except (sa.exc.SQLAlchemyError, ImportError) as error:  # also where its driver is not installed
-        raise TrackingError(str(error)) from error
+        with reachable.connected(uri, isolation_level="REPEATABLE READ", postgresql_readonly=True) as database:
+            tables = sa.inspect(database)
+            yield (
+                lambda sql, values: database.execute(sa.text(sql), dict(values)),
+                lambda table: {one["name"] for one in tables.get_columns(table)} if tables.has_table(table) else set(),
+            )
+    except sa.exc.SQLAlchemyError as error:
+        raise TrackingError(str(error)) from cause(error)

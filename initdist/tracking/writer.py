@@ -9,21 +9,23 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from initdist import names
 from initdist.retry import patiently
+from initdist.secrets import cause
+from initdist.tracking import artifacts
 from initdist.tracking.records import NetworkFacts, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags
-from initdist.tracking.store import amending, is_database, may_pass
+from initdist.tracking.store import amending, is_database, may_pass, sqlite_path
 from initdist.tracking.through_client import ThroughClient
 
 if TYPE_CHECKING:
     from initdist.tracking.in_database import InDatabase
 
 WAITING = 64  # outcomes that may wait to be written before training has to
+LANES = {"sqlite": 1, "database": 2, "server": 4}  # networks that are written at the same time: a server takes its own
 PARAM_LENGTH = 6000  # MLflow cuts longer values silently
 REMEDY = (
     "Nothing that was trained is lost: once the store can be written to, the same command writes it without training "
@@ -33,10 +35,11 @@ NONFINITE = "initdist.nonfinite"  # tag: metrics left out because they are not f
 
 
 class Writer:
-    """Owns every write of a job: a context manager around one background thread.
+    """Owns every write of a job: a context manager around background threads, as many as LANES says.
 
-    An error in the thread is raised as TrackingError by the next call. On leaving, what was given is written first;
-    then runs that have not ended become KILLED after Ctrl-C or a signal, and FAILED after any other exception.
+    All that is written of a network is written by one of them, in the order in which it was given. An error in a
+    thread is raised as TrackingError by the next call. On leaving, what was given is written first; then runs that have
+    not ended become KILLED after Ctrl-C or a signal, and FAILED after any other exception.
     """
 
     def __init__(
@@ -57,17 +60,22 @@ class Writer:
         self.parent = parent
         self.sweep = sweep
         self.runs: dict[Any, Run] = {}
-        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
+        kind = "sqlite" if sqlite_path(store.uri) else "database" if is_database(store.uri) else "server"
+        self._lanes = [queue.Queue[Callable[[], None] | None](WAITING) for _ in range(LANES[kind])]
+        self._lane: dict[Any, int] = {}  # which of them a network is in
         self._error: BaseException | None = None
         self._patience, self._remedy = patience, remedy
         self._opened_ms = opened_ms
         self._leaving = threading.Event()  # an exception is on its way: what fails now is not tried again
-        self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+        self._recovering, self._telling, self._opening = threading.Lock(), threading.Lock(), threading.Lock()
+        self._direct: InDatabase | ThroughClient | None = None
+        self._threads = [threading.Thread(target=self._work, args=(lane,), daemon=True) for lane in self._lanes]
 
     def __enter__(self) -> Writer:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the waiting is done here
         self._client = ThroughClient(self.store)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -77,13 +85,11 @@ class Writer:
             self._leaving.set()
         status = "KILLED" if kind is not None and not issubclass(kind, Exception) else "FAILED"
         try:
-            self._queue.put(None)
-            self._thread.join()
+            self._drain()
         except BaseException:  # Ctrl-C while the last networks are written
             status = "KILLED"
             self._leaving.set()
-            self._queue.put(None)
-            self._thread.join()
+            self._drain()
             raise
         finally:
             for run in list(self.runs.values()):
@@ -92,44 +98,55 @@ class Writer:
         if kind is None:
             self._raise()
 
-    @cached_property
+    def _drain(self) -> None:
+        for lane in self._lanes:
+            lane.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    @property
     def _writing(self) -> InDatabase | ThroughClient:
-        """The fastest way. Opened in the thread, while others import and train."""
+        """The fastest way. Opened in a thread, while others import and train."""
         if not is_database(self.store.uri):
             return self._client
-        from initdist.tracking.in_database import InDatabase  # with it come MLflow's tables
+        with self._opening:
+            if self._direct is None:
+                from initdist.tracking.in_database import InDatabase  # with it come MLflow's tables
 
-        return InDatabase.of(self.store, self._client) or self._client
+                self._direct = InDatabase.of(self.store, self._client) or self._client
+            return self._direct
 
     def start(self, key: Any, network: NetworkFacts) -> None:
         """Create a network's run, RUNNING, with its params, tags and datasets."""
-        self._put(lambda: self._start(key, network))
+        self._put(key, lambda: self._start(key, network))
 
     def finish(self, key: Any, outcome: Outcome, then: Callable[[], None] = lambda: None) -> None:
         """Write a network's artifacts, history and final values, end its run FINISHED, and then do what is given."""
         points = _points(outcome)  # once: written again, they must be the same ones
-        self._put(lambda: self._finish(key, outcome, points, then))
+        self._put(key, lambda: self._finish(key, outcome, points, then))
 
     def amend(self, run_id: str, outcome: Outcome, merged: Sequence[str], then: Callable[[], None]) -> None:
         """Add final values and tags to a run that has ended, and then do what is given. The tags named in `merged` hold
         JSON objects, and keep what else they have in the store; a new entry is there only with all metrics."""
         points = _points(outcome)
-        self._put(lambda: self._amend(run_id, outcome, points, merged, then))
+        self._put(run_id, lambda: self._amend(run_id, outcome, points, merged, then))
 
     def fail(self, key: Any, error: str) -> None:
         """End a network's run FAILED, with the error as an artifact."""
-        self._put(lambda: self._fail(key, error))
+        self._put(key, lambda: self._fail(key, error))
 
-    def _put(self, job: Callable[[], None]) -> None:
+    def _put(self, network: Any, job: Callable[[], None]) -> None:
         self._raise()
-        self._queue.put(job)
+        lane = self._lane.setdefault(network, len(self._lane) % len(self._lanes))
+        self._lanes[lane].put(job)
 
     def _raise(self) -> None:
         if self._error is not None:
-            raise TrackingError(f"writing to {self.store.uri} failed: {self._error}. {self._remedy}") from self._error
+            why = f"writing to {self.store.uri} failed: {self._error}. {self._remedy}"
+            raise TrackingError(why) from cause(self._error)
 
-    def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
+    def _work(self, lane: queue.Queue[Callable[[], None] | None]) -> None:
+        while (job := lane.get()) is not None:
             if self._error is None:
                 self._guard(job)
 
@@ -138,7 +155,13 @@ class Writer:
             return not self._error and not self._leaving.is_set() and may_pass(error)
 
         try:
-            patiently(job, self._patience, self.store.uri, worth, self._leaving.wait)
+            try:
+                job()
+            except Exception as error:
+                if not worth(error):
+                    raise
+                with self._recovering:  # one waits for the store, and the others for that one
+                    patiently(job, self._patience, self.store.uri, worth, self._leaving.wait)
         except Exception as error:
             self._error = self._error or error  # surfaced by the next call
 
@@ -153,16 +176,15 @@ class Writer:
         self._writing.begin(run, network, tags)
 
     def _finish(self, key: Any, outcome: Outcome, points: list[Point], then: Callable[[], None]) -> None:
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
         run = self.runs[key]
-        for file in outcome.files:  # the client's own log_artifact would ask the store for the run again
-            get_artifact_repository(run.artifact_uri, tracking_uri=self.store.uri).log_artifact(str(file))
+        for file in outcome.files:
+            artifacts.put(run.artifact_uri, self.store.uri, file)
         tags = dict(outcome.tags)
         if dropped := sorted(k for k, v in outcome.metrics.items() if not _kept(k, v)):
             tags[NONFINITE] = ",".join(dropped)
         self._end(run, "FINISHED", points, tags)
-        then()
+        with self._telling:  # whoever is told counts, and knows nothing of lanes
+            then()
 
     def _amend(
         self,
@@ -183,7 +205,8 @@ class Writer:
                 before[key] = entries | new
             tags = dict(outcome.tags) | {key: json.dumps(entries) for key, entries in before.items()}
             self._client.add(run_id, points, tags)
-        then()
+        with self._telling:
+            then()
 
     def _fail(self, key: Any, error: str) -> None:
         run = self.runs.get(key, Run())

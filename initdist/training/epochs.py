@@ -98,6 +98,7 @@ class Epochs:
         else:
             gradients, losses = _gradients(self.live, batch, self.loss)
             optimizer.step(stack.parameters, gradients)
+        optimizer.constrain(stack.parameters)
         self.total.add_(losses, alpha=batch.shape[1])
 
     def _changed(self) -> list[Tensor]:

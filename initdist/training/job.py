@@ -6,7 +6,7 @@ Yields an `Epoch` after every epoch and one `Trained` a network. Both name netwo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -47,11 +47,14 @@ def check_options() -> None:
 
 
 def check_results(config: Config, module: nn.Module, about: Description) -> None:
-    """Raises ConfigError where a model's module does not give logits, or a loss no value for each sample."""
+    """Raises ConfigError where a model's module does not give logits, or cannot be linearized where it is to be, or a
+    loss no value for each sample."""
     one, classes = (1, *about.input_shape), about.classes
     logits = outline.logits(module, about.input_shape)
     if (shape := _shape(logits)) != (1, classes):
         raise ConfigError(f"model {config.model.name}: images {one} must become logits {(1, classes)}, got {shape}")
+    if config.model.linearize:
+        _check_linearized(config, module, about)
     size, loss = classes + 1, LOSSES[config.loss.name].loss  # neither a value a class nor a single one is one a sample
     given = torch.zeros(size, classes), torch.arange(size) % classes
     if (shape := _shape(loss(*given))) != (size,):
@@ -62,18 +65,33 @@ def check_results(config: Config, module: nn.Module, about: Description) -> None
     torch.vmap(loss)(*(tensor[None] for tensor in given))  # what torch cannot do for a stack it says here
 
 
+def _check_linearized(config: Config, module: nn.Module, about: Description) -> None:
+    try:
+        outline.linearize(module, about.input_shape)
+    except RuntimeError as error:
+        why = next(iter(str(error).splitlines()), "")
+        raise ConfigError(
+            f"model.linearize must be false for model.name={config.model.name}, which cannot be linearized: {why}"
+        ) from error
+
+
 def _shape(result: object) -> tuple[int, ...] | str:
     """A tensor's, or what it is instead."""
     return tuple(result.shape) if isinstance(result, torch.Tensor) else type(result).__name__
 
 
 def train(
-    configs: Sequence[Config], device: torch.device, states: Sequence[State] = (), every: float = 0.0
+    configs: Sequence[Config],
+    device: torch.device,
+    states: Sequence[State] = (),
+    every: float = 0.0,
+    leave: Callable[[], bool] = lambda: False,
 ) -> Iterator[Epoch | Trained | Kept]:
     """Train networks whose configs differ only in stackable axes, as one stack on a device.
 
     From their beginning, or from states that they were in at the end of one and the same epoch. With `every`, yields
-    the state of each running network every so many seconds.
+    the state of each running network every so many seconds. Ends with these states after an epoch in which `leave` has
+    become true.
 
     Raises ValueError where `optim.descends` holds for some of them alone: these are not to share a stack. Raises
     ConfigError where a schema allows what is not implemented.
@@ -95,7 +113,7 @@ def train(
         waiting=tuple(state.waiting for state in states) or None,
     )
     observer = Observer(configs, initial, about.classes)
-    stacked, optimizer = initial.clone(), optim.build(configs, device)
+    stacked, optimizer = stack.started(initial, configs), optim.build(configs, device, initial.parameters)
     if states:
         _restore(stacked, optimizer, states)
         observer.records = [Record.of(state.record) for state in states]
@@ -113,9 +131,12 @@ def train(
         losses = snapshot.batch_loss[running].tolist()
         yield Epoch(snapshot.epoch, dict(zip((snapshot.members[k] for k in running), losses, strict=True)))
         yield from observer.observe(snapshot)
-        if every and time.perf_counter() - kept >= every:
+        leaving = leave()
+        if snapshot.epoch and (leaving or (every and time.perf_counter() - kept >= every)):
             yield from (observer.state(snapshot, k) for k in running if k not in snapshot.ended)
             kept = time.perf_counter()
+        if leaving:
+            return
 
 
 def _restore(stacked: Stack, optimizer: Optimizer, states: Sequence[State]) -> None:

@@ -1,7 +1,8 @@
 """Training processes and the stacks they are given. The process that owns the pool never imports torch.
 
 On the CPU there is one single-threaded process a core; on CUDA, one a device. Processes outlive a job: their start is
-paid once.
+paid once. Where jobs run side by side they share the cores: a process then has a core's lock, and ends when nothing is
+left for it to do.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import forkserver, resource_tracker
@@ -20,13 +24,17 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from initdist import cores
+from filelock import FileLock
+
+from initdist import cores, surroundings
 from initdist.config.schema import Config, NumericsConfig
 from initdist.errors import DeviceError, UserError
-from initdist.events import Done, Event, Failed, Measured, MeasureTask, Refused, Result, Task, ToTrain
+from initdist.events import ENDING, Done, Event, Failed, Leave, Measured, MeasureTask, Refused, Result, Task, ToTrain
 from initdist.workers import partition
+from initdist.workers.shared_cores import LOOK, SharedCores
 
 _COMPILERS = ("g++", "clang++", "c++")
+LONGEST_FOLDER = 107 - len("/pymp-12345678/listener-12345678")  # bytes
 _METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 
 # What the training processes find in their environment, unless it is set already.
@@ -46,19 +54,33 @@ def warm() -> None:
     if _METHOD == "forkserver":
         # The second is what PyTorch's first derivative imports: once here, and not in every process that trains.
         multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.workers.worker", "torch._dynamo"])
-        resource_tracker.ensure_running()
-        with _without_ctrl_c():
+        with _deaf():
+            resource_tracker.ensure_running()  # unblocks Ctrl-C and SIGTERM, which its process ignores by itself
+        with _deaf(), _short_folder():
             forkserver.ensure_running()
 
 
 @contextlib.contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """A process that is started here never sees Ctrl-C, not even while it still imports; this one sees it after."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _deaf() -> Iterator[None]:
+    """A process that is started here is asked to end by this one alone, also while it still imports. A terminal and
+    SLURM send their signals to all processes at once; this one sees them after."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _short_folder() -> Iterator[None]:
+    """Where TMPDIR is too long for the path of a socket, multiprocessing keeps its own in /tmp."""
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @dataclass
@@ -68,14 +90,23 @@ class _Worker:
     device: str
     busy: bool = False
     left: set[str] = field(default_factory=set)  # networks of its stack that have not ended
+    grace: float = 0.0  # seconds that may pass until these are written down, where they are at all
+    core: FileLock | None = None  # its own, where cores are shared
 
 
 class Pool:
-    """Training processes on the devices a config asks for."""
+    """Training processes on the devices a config asks for.
 
-    def __init__(self, device: str = "auto", workers: int = 0) -> None:
-        warm()
+    `among` names those with whom the cores are shared: as many processes as there are cores for all of them together. A
+    number of `workers` is kept as it is.
+    """
+
+    def __init__(self, device: str = "auto", workers: int = 0, among: str = "") -> None:
         self._workers: list[_Worker] = []
+        self._cores = SharedCores(among) if among and not workers else None
+        self._looked = -LOOK  # when, for a core that others have given back
+        if self._cores is None:
+            warm()
         self.devices = self._resolve(device, workers)
 
     def train(self, networks: Sequence[ToTrain], fingerprint: str = "") -> Iterator[Event]:
@@ -95,36 +126,88 @@ class Pool:
     def parts(self, configs: Sequence[Config]) -> list[tuple[int, ...]]:
         """The positions of networks of one shape, stack by stack. Raises DeviceError for what cannot be computed
         here."""
-        self._refuse_impossible(configs[0].numerics)
-        self._drop_dead()
-        if not self._workers:
-            self._start(self.devices[0])
-        return partition.stacks(configs, self._ask(self._workers[0], "capacity", configs[0]), self.devices)
+        try:
+            self._refuse_impossible(configs[0].numerics)
+            self._drop_dead()
+            if not self._workers:
+                self._start(self.devices[0])
+            return partition.stacks(configs, self._ask(self._workers[0], "capacity", configs[0]), self.devices)
+        except BaseException:
+            if self._shares:  # the core is for others
+                self.close()
+            raise
 
     def work(self, tasks: Iterable[Task | MeasureTask], most: int) -> Iterator[Event]:
         """Have stacks trained or measured, at most so many; each is taken when a process is free for it."""
         self._drop_dead()
         queue = iter(tasks)
         try:
-            for device in self._unused()[: max(0, most - len(self._workers))]:
-                self._start(device)
+            if not self._shares:
+                for device in self._unused()[: max(0, most - len(self._workers))]:
+                    self._start(device)
+            elif not self._workers:
+                self._start("cpu")
             for worker in self._workers[:most]:
                 self._give(worker, queue)
             while any(worker.busy for worker in self._workers):
-                for worker in self._ready():
+                self._spread(queue)
+                for worker in self._ready(LOOK if self._shares and self._unused() else None):
                     yield from self._receive(worker, queue)
-        except BaseException:  # an abandoned stack must not talk into the next job
-            self.close()
+        except GeneratorExit:
+            deque(self._leave(), maxlen=0)
+            raise
+        except BaseException:  # Ctrl-C and the like: what ends in the running epoch is still told
+            yield from self._leave()
             raise
 
     def close(self) -> None:
         """End the processes, also in the middle of a stack."""
-        for worker in self._workers:
+        self._end(self._workers)
+
+    def _end(self, workers: Sequence[_Worker]) -> None:
+        for worker in workers:
             worker.connection.close()
             worker.process.kill()  # all that it writes is whole or not there
-        for worker in self._workers:
+        for worker in workers:
             worker.process.join()
-        self._workers = []
+            if worker.core:
+                worker.core.release()
+        self._workers = [worker for worker in self._workers if worker not in workers]
+        if self._cores and workers and not self._workers:
+            self._cores.forget()
+
+    def _leave(self) -> Iterator[Event]:
+        """End the processes: an abandoned stack must not talk into the next job. Those whose networks are written down
+        do that first, at the end of the running epoch, if it comes soon enough."""
+        try:
+            began, leaving = time.monotonic(), [worker for worker in self._workers if worker.busy and worker.grace]
+            for worker in leaving:
+                with contextlib.suppress(OSError):  # it is gone
+                    worker.connection.send(Leave())
+            while waiting := [worker for worker in leaving if worker in self._workers and worker.busy]:
+                left = began + max(worker.grace for worker in waiting) - time.monotonic()
+                if not (ready := self._ready(max(0.0, left))):
+                    return
+                for worker in ready:
+                    yield from self._receive(worker, iter(()))
+        finally:
+            self.close()
+
+    @property
+    def _shares(self) -> bool:
+        """Whether its processes take turns on the cores with those of other jobs."""
+        return self._cores is not None and self.devices[0] == "cpu"
+
+    def _spread(self, queue: Iterator[Task | MeasureTask]) -> None:
+        """Where cores are shared: use those that others have given back, as long as something is left to do."""
+        if self._cores is None or not self._shares or time.monotonic() < self._looked + LOOK:
+            return
+        while self._unused() and (core := self._cores.free()):
+            if (task := next(queue, None)) is None:
+                core.release()
+                break
+            self._give(self._start("cpu", core), iter([task]))
+        self._looked = time.monotonic()
 
     def _resolve(self, device: str, workers: int) -> list[str]:
         """One device name a process."""
@@ -169,9 +252,7 @@ class Pool:
 
     def _drop_dead(self) -> None:
         """Forget processes that died since the last job, so that they are started anew."""
-        for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
-            worker.connection.close()
-            self._workers.remove(worker)
+        self._end([worker for worker in self._workers if not worker.process.is_alive()])
 
     def _unused(self) -> list[str]:
         """The devices that have no process yet."""
@@ -180,14 +261,17 @@ class Pool:
             unused.remove(worker.device)
         return unused
 
-    def _start(self, device: str) -> _Worker:
+    def _start(self, device: str, core: FileLock | None = None) -> _Worker:
+        if self._cores and device == "cpu":
+            core = core or self._cores.wait()
+            warm()  # no sooner: jobs that wait take little memory
         ours, theirs = multiprocessing.Pipe()
         context: Any = multiprocessing.get_context(_METHOD)
         process = context.Process(target=_serve, args=(theirs, device), daemon=True)
         with _independent_start():
             process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours, device))
+        self._workers.append(_Worker(process, ours, device, core=core))
         return self._workers[-1]
 
     def _ask(self, worker: _Worker, question: str, config: Config | None = None) -> int:
@@ -206,14 +290,18 @@ class Pool:
     def _give(self, worker: _Worker, queue: Iterator[Task | MeasureTask]) -> None:
         task = next(queue, None)
         worker.busy = task is not None
-        if task is not None:
+        if task is None and self._shares:
+            self._end([worker])
+        elif task is not None:
             worker.left = {network.identity for network in task.networks}
+            kept = isinstance(task, Task) and task.networks[0].checkpoint
+            worker.grace = task.networks[0].config.checkpoint.grace if kept else 0.0
             with contextlib.suppress(OSError):  # it is gone: the next look at its connection finds that
                 worker.connection.send(task)
 
-    def _ready(self) -> list[_Worker]:
+    def _ready(self, seconds: float | None = None) -> list[_Worker]:
         busy = [worker for worker in self._workers if worker.busy]
-        ready = wait([worker.connection for worker in busy])
+        ready = wait([worker.connection for worker in busy], seconds)
         return [worker for worker in busy if worker.connection in ready]
 
     def _receive(self, worker: _Worker, queue: Iterator[Task | MeasureTask]) -> Iterator[Event]:
@@ -222,7 +310,9 @@ class Pool:
         except (EOFError, OSError):  # OSError: it was killed in the middle of a message
             yield self._bury(worker)
             if (task := next(queue, None)) is not None:
-                self._give(self._start(worker.device), iter([task]))
+                self._give(self._start(worker.device, worker.core), iter([task]))
+            elif worker.core:
+                worker.core.release()
             return
         if isinstance(message, Done):
             self._give(worker, queue)
@@ -247,6 +337,7 @@ def _cause(process: BaseProcess) -> str:
 def _serve(connection: Connection, device: str) -> None:
     from initdist.workers.worker import serve
 
+    surroundings.settle_streams()
     serve(connection, device)
 
 
@@ -272,17 +363,17 @@ def _independent_start() -> Iterator[None]:
             setattr(main, name, value)
 
 
-_shared: dict[tuple[str, int], Pool] = {}
+_shared: dict[tuple[str, int, str], Pool] = {}
 
 
-def shared(device: str, workers: int) -> Pool:
+def shared(device: str, workers: int, among: str = "") -> Pool:
     """The process-wide pool for these settings; ended at exit."""
-    key = (device, workers)
+    key = (device, workers, among)
     if key not in _shared:
         for other in _shared.values():
             other.close()
         _shared.clear()
-        _shared[key] = Pool(device, workers)
+        _shared[key] = Pool(device, workers, among)
     return _shared[key]
 
 

@@ -25,8 +25,8 @@ from initdist.config import families
 from initdist.config.schema import Config
 from initdist.data import datasets
 from initdist.errors import ConfigError, DatasetError, DeviceError, UserError
-from initdist.events import Done, Failed, MeasureTask, Progress, Started, Task, ToTrain
-from initdist.stacks import memory, optim, outline, stack, weights
+from initdist.events import ENDING, Done, Failed, Leave, MeasureTask, Progress, Started, Task, ToTrain
+from initdist.stacks import constraints, linearized, memory, optim, outline, stack, weights
 from initdist.training import checkpoint, epochs, job, measuring, observer
 from initdist.training.checkpoint import State
 
@@ -43,8 +43,8 @@ CODE = provenance.code()  # at the import: what is edited later is not what trai
 
 
 def serve(connection: Connection, device: str) -> None:
-    """Run until the connection closes. Ctrl-C and a closed terminal are the parent's to handle."""
-    for number in (signal.SIGINT, signal.SIGHUP):
+    """Run until the connection closes. Signals that ask a command to end are the parent's to handle."""
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     torch.set_num_threads(1)
@@ -55,6 +55,8 @@ def serve(connection: Connection, device: str) -> None:
                 _train(connection, message, device)
             elif isinstance(message, MeasureTask):
                 _measure(connection, message, device)
+            elif isinstance(message, Leave):  # it has just done what it was to leave
+                continue
             else:
                 question, config = message
                 connection.send(_answered(question, config, device))
@@ -113,11 +115,12 @@ def capacity(config: Config, device: torch.device) -> int:
     module = outline.module(config.model, about.input_shape, about.classes)
     job.check_results(config, module, about)
     parameters, activations = outline.parameters(module), outline.activations(module, about.input_shape)
+    activations *= linearized.passes(config.model)
     batch = config.optimizer.batch_size or config.dataset.train_size
     if stack.separate(module, device):
         return SEPARATE_STACK
     if device.type == "cpu":
-        return max(1, CPU_STACK_VALUES // max(parameters, batch * activations))
+        return max(1, CPU_STACK_VALUES // max(parameters * linearized.passes(config.model), batch * activations))
     free, _ = torch.cuda.mem_get_info(device)
     room = int(free * CUDA_MEMORY_SHARE) // cuda_bytes(config, parameters, activations, about.input_shape)
     return max(1, min(room, CUDA_CONVOLUTIONS) if stack.convolves(module) else room)
@@ -126,14 +129,18 @@ def capacity(config: Config, device: torch.device) -> int:
 def cuda_bytes(config: Config, parameters: int, activations: int, input_shape: tuple[int, ...]) -> int:
     """What a network of a stack takes of a CUDA device's memory, beside its training inputs.
 
-    Its initial and its current parameters; what the optimizer keeps; two copies of both, where a captured step is held
+    Its initial and its current parameters; the initial ones of those that are left, for a constraint on the way from
+    them; what the optimizer keeps; two copies of both, where a captured step is held
     against the launched one; and twice what a step needs for a while, since a graph has memory of its own: gradients
-    with their transients, a batch, and what each layer leaves behind on the ways there and back.
+    with their transients, a batch, and what each layer leaves behind on the ways there and back. A linearized one also
+    needs how far it is from its initial parameters.
     """
     slots = len(optim.OPTIMIZERS[config.optimizer.name].slots)
     batch = min(config.optimizer.batch_size or config.dataset.train_size, epochs.ROWS)
-    kept = (2 + slots) + 2 * (1 + slots)
-    return 4 * (kept * parameters + 2 * (2 * parameters + batch * (math.prod(input_shape) + 3 * activations)))
+    centre = constraints.CONSTRAINTS[config.constraint.name].centre == constraints.INIT
+    kept = (2 + centre + slots) + 2 * (1 + slots)
+    transients = 1 + linearized.passes(config.model)
+    return 4 * (kept * parameters + 2 * (transients * parameters + batch * (math.prod(input_shape) + 3 * activations)))
 
 
 def _train(connection: Connection, task: Task, name: str) -> None:
@@ -149,7 +156,8 @@ def _train(connection: Connection, task: Task, name: str) -> None:
                 waiting[:0] = alike
                 continue
             try:
-                _train_stack(connection, left, states, device)
+                if not _train_stack(connection, left, states, device):
+                    break
             except Exception as error:
                 if not memory.exhausted(error) or len(left) == 1:
                     waiting.insert(0, left)
@@ -215,12 +223,19 @@ def _alike(networks: Sequence[ToTrain], states: Sequence[State | None]) -> list[
     return list(alike.values())
 
 
-def _train_stack(connection: Connection, left: list[ToTrain], states: list[State | None], device: torch.device) -> None:
-    """Train networks as one stack, and take from the list what has ended."""
+def _train_stack(connection: Connection, left: list[ToTrain], states: list[State | None], device: torch.device) -> bool:
+    """Train networks as one stack, and take from the list what has ended. False where the parent wants it left."""
     networks = tuple(left)
     configs = [network.config for network in networks]
     every = 60 * configs[0].checkpoint.every_minutes if networks[0].checkpoint else 0.0
-    for event in job.train(configs, device, [state for state in states if state], every):
+    ended: list[Leave] = []
+
+    def leave() -> bool:
+        if connection.poll():  # nothing else is said to a process that trains
+            ended.append(connection.recv())
+        return bool(ended)
+
+    for event in job.train(configs, device, [state for state in states if state], every, leave):
         if isinstance(event, job.Epoch):
             losses = {networks[i].identity: loss for i, loss in event.batch_loss.items()}
             connection.send(Progress(event.epoch, losses))
@@ -234,6 +249,7 @@ def _train_stack(connection: Connection, left: list[ToTrain], states: list[State
             retry.stored(partial(weights.save, event.parameters, event.result.theta0, file), seconds, file)
         connection.send(replace(event.result, network=network.identity, code=code, device=_model(device)))
         left.remove(network)
+    return not ended
 
 
 def _model(device: torch.device) -> str:

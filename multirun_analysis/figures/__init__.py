@@ -9,6 +9,7 @@ import pandas as pd
 
 from multirun_analysis.figures.association import gap_against_distance
 from multirun_analysis.figures.bounds import bounds_and_gap
+from multirun_analysis.figures.capacity import capacity_against_width
 from multirun_analysis.figures.dose import (
     distance_against_depth,
     distance_against_noise,
@@ -17,17 +18,22 @@ from multirun_analysis.figures.dose import (
 )
 from multirun_analysis.figures.heatmaps import correlations, tau_by_axis
 from multirun_analysis.figures.history import distance_against_loss, distance_against_step, sampled_runs
+from multirun_analysis.figures.intervention import gap_against_imposed_distance
 from multirun_analysis.figures.layers import movement_by_layer
 from multirun_analysis.figures.league import league
 from multirun_analysis.figures.measures import gap_against_measures
 from multirun_analysis.figures.seeds import spread_over_seeds
 from multirun_analysis.figures.style import Drawing, theme
+from multirun_analysis.figures.twins import distance_over_twin
 from multirun_analysis.figures.width import errors_against_width, norm_against_width
+from multirun_analysis.runs.arms import observed
+from multirun_analysis.runs.params import LINEARIZE
 from multirun_analysis.stats import Results, derived
 
 __all__ = [
     "Drawing",
     "bounds_and_gap",
+    "capacity_against_width",
     "correlations",
     "distance_against_depth",
     "distance_against_loss",
@@ -35,10 +41,12 @@ __all__ = [
     "distance_against_step",
     "distance_against_train_size",
     "distance_against_width",
+    "distance_over_twin",
     "draw",
     "drawings",
     "errors_against_width",
     "gap_against_distance",
+    "gap_against_imposed_distance",
     "gap_against_measures",
     "league",
     "movement_by_layer",
@@ -58,7 +66,7 @@ def draw(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> list
 
 def drawings(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> list[Callable[[], Drawing]]:
     """As `draw`, each figure still to be drawn, under `theme`, here or in another process."""
-    frame, design = derived(frame), results.design
+    frame, design = derived(observed(frame)), results.design
     table = results.league
     of_networks = (
         distance_against_width,
@@ -66,7 +74,9 @@ def drawings(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> 
         distance_against_train_size,
         distance_against_noise,
         distance_against_depth,
+        *([distance_over_twin] if LINEARIZE in design.axes else []),
         errors_against_width,
+        capacity_against_width,
         movement_by_layer,
     )
     of_league = (
@@ -85,4 +95,5 @@ def drawings(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> 
         *(partial(figure, frame, design, results.target) for figure in (spread_over_seeds, bounds_and_gap)),
         *(partial(figure, frame, design) for figure in of_networks),
         *(partial(figure, frame, design, histories) for figure in (distance_against_step, distance_against_loss)),
+        *([partial(gap_against_imposed_distance, results)] if results.interventions else []),
     ]

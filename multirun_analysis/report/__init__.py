@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from initdist.secrets import masked
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.report import exports, html, markdown, runs_table
 from multirun_analysis.report.inputs import Material, Report, folder_of, summary
@@ -18,7 +19,6 @@ from multirun_analysis.report.sections import blocks
 from multirun_analysis.report.sentences import answer, claim_line, league_line, remarks, target_note, verdict
 from multirun_analysis.runs.exclusions import MEANING, counts_by_cell
 from multirun_analysis.runs.read import INVALID, TEST_CORRECT
-from multirun_analysis.runs.store import masked
 from multirun_analysis.stats import plain
 from multirun_analysis.uptodate import versions
 

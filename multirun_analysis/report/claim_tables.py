@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from multirun_analysis import labels
 from multirun_analysis.report.blocks import Badge, Block, Bullets, Cell, Folded, Link, Table
 from multirun_analysis.stats import ClaimResult
 from multirun_analysis.stats.claims.results import VERDICTS
-from multirun_analysis.stats.claims.words import limited, scope, sign
+from multirun_analysis.stats.claims.words import bound, limited, scope
 
 FIGURES = {"C3": "distance_against_train_size", "C4": "distance_against_noise"}
 
@@ -16,20 +16,24 @@ FIGURES = {"C3": "distance_against_train_size", "C4": "distance_against_noise"}
 def blocks(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None]) -> list[Block]:
     """The claims and, folded, their cells. drawn: figure name -> its place in the report, None if it is left out."""
     parts: list[Block] = [table(results, drawn)]
-    if any(item.cells for item in results):
-        units = [f"{item.claim.id}: effect = {item.claim.unit}." for item in results if item.cells]
-        if any(cell.falling is not None for item in results for cell in item.cells):
+    single = _with_parts(results)
+    if any(item.cells for item in single):
+        units = [f"{item.claim.id}: effect = {item.claim.unit}." for item in single if item.cells]
+        if any(cell.falling is not None for item in single for cell in item.cells):
             units.append("Gap: percentage points per doubling of n, with its two-sided 95% interval.")
-        said = [item.sentence for item in results if item.cells]
+        if any(cell.growing is not None for item in single for cell in item.cells):
+            units.append("Growth: exponent of what must grow meanwhile, with its two-sided 95% interval.")
+        said = [item.sentence for item in results if item.whole]
         parts.append(Folded("Claims in words", [Bullets(said)]))
-        parts.append(Folded("Claims cell by cell", [_cells(results), Bullets(units)]))
+        parts.append(Folded("Claims cell by cell", [_cells(single), Bullets(units)]))
     return parts
 
 
 def table(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None] = lambda name: None) -> Table:
     """One row a claim."""
     rows: list[list[Cell]] = []
-    for item in results:
+    single = _with_parts(results)
+    for item in single:
         figure = drawn(item.claim.figure or FIGURES.get(item.claim.id, ""))
         rows.append(
             [
@@ -39,10 +43,10 @@ def table(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None] =
                 labels.interval(item.overall, item.overall_interval),
                 _limit(item.overall_limit, item.overall),
                 "–" if item.smallest is None or item.largest is None else labels.span((item.smallest, item.largest)),
-                f"{sign(item.claim)} {labels.value(item.claim.margin)}",
+                "–" if item.parts else bound(item.claim),
                 " / ".join(str(item.counts.get(verdict, 0)) for verdict in VERDICTS),
                 Link("figure", f"#{figure}") if figure else "",
-                item.note or (scope(item) if item.tested < len(item.cells) else ""),
+                _note(item),
             ]
         )
     head = ["", "claim", "verdict", "mean effect", "limit", "range", "margin", "cells + / − / ? / untested", "figure"]
@@ -52,14 +56,28 @@ def table(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None] =
         "side. A claim that says “can” needs one cell. Mean, with its two-sided 95% interval and its one-sided 95% "
         "limit, and range are over the cells tested, or over all cells if none is."
     )
+    if any(item.parts for item in results):
+        caption += " A claim with parts, which follow it, holds if all of them do; Holm’s correction is over all cells."
     return Table([*head, "note"], rows, caption, 3).without("note").without("figure")
+
+
+def _with_parts(results: Sequence[ClaimResult]) -> list[ClaimResult]:
+    """Each claim, followed by its parts."""
+    return [each for item in results for each in (item, *item.parts)]
+
+
+def _note(item: ClaimResult) -> str:
+    """Why a claim cannot be tested, or in what it is not."""
+    incomplete = scope(item) if item.tested < item.whole else ""
+    censored = labels.count(len(item.censored), "censored cell") if item.censored else ""
+    return item.note or "; ".join(filter(None, (incomplete, censored)))
 
 
 def _badge(verdict: str) -> Badge:
     return Badge(verdict, {"supported": "yes", "contradicted": "no"}.get(verdict, "open"))
 
 
-def _cells(results: tuple[ClaimResult, ...]) -> Table:
+def _cells(results: Sequence[ClaimResult]) -> Table:
     rows: list[list[Cell]] = [
         [
             item.claim.id,
@@ -68,6 +86,7 @@ def _cells(results: tuple[ClaimResult, ...]) -> Table:
             labels.interval(cell.effect, cell.interval),
             _limit(cell.limit, cell.effect),
             "" if cell.falling is None else labels.interval(cell.falling, cell.falling_interval),
+            "" if cell.growing is None else labels.interval(cell.growing, cell.growing_interval),
             _badge(cell.verdict),
             labels.number(cell.p_for, 2),
             labels.number(cell.p_against, 2),
@@ -78,12 +97,13 @@ def _cells(results: tuple[ClaimResult, ...]) -> Table:
         for item in results
         for cell in item.cells
     ]
-    heads = ["", "cell", "quantity", "effect", "limit", "gap", "verdict", "p for", "p against", "seeds", "levels"]
+    heads = ["", "cell", "quantity", "effect", "limit", "gap", "growth", "verdict"]
+    heads += ["p for", "p against", "seeds", "levels"]
     caption = (
         "Claims cell by cell: effects with two-sided 95% intervals, the one-sided 95% limit that a test goes by, p "
         "values after Holm's correction."
     )
-    return Table([*heads, "note"], rows, caption, 3, sortable=True).without("note").without("gap")
+    return Table([*heads, "note"], rows, caption, 3, sortable=True).without("note").without("gap").without("growth")
 
 
 def _limit(value: float | None, effect: float | None) -> str:
@@ -93,14 +113,15 @@ def _limit(value: float | None, effect: float | None) -> str:
 
 def compared(results: Mapping[str, tuple[ClaimResult, ...]]) -> Table:
     """The verdicts on each claim and its mean effect, experiment by experiment."""
-    first = next(iter(results.values()))
+    by_id = [{item.claim.id: item for item in _with_parts(each)} for each in results.values()]
     rows: list[list[Cell]] = []
-    for place, item in enumerate(first):
-        statements = dict.fromkeys(each[place].statement for each in results.values())
-        line: list[Cell] = [item.claim.id, next(iter(statements)) if len(statements) == 1 else item.claim.statement]
-        for each in results.values():
-            other = each[place]
-            line += [_badge(other.verdict), labels.interval(other.overall, other.overall_interval)]
+    for name in dict.fromkeys(name for each in by_id for name in each):
+        found = [each.get(name) for each in by_id]
+        there = [item for item in found if item is not None]
+        statements = dict.fromkeys(item.statement for item in there)
+        line: list[Cell] = [name, next(iter(statements)) if len(statements) == 1 else there[0].claim.statement]
+        for item in found:
+            line += [_badge(item.verdict), labels.interval(item.overall, item.overall_interval)] if item else ["–", "–"]
         rows.append(line)
     head = ["", "claim", *(f"{name}: {what}" for name in results for what in ("verdict", "mean effect"))]
     return Table(head, rows, "Claims side by side.", 2)

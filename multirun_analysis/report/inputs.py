@@ -9,6 +9,7 @@ from typing import Any
 
 from multirun_analysis import labels
 from multirun_analysis.report.rendering import Rendered
+from multirun_analysis.runs.arms import observed
 from multirun_analysis.runs.exclusions import counts
 from multirun_analysis.runs.read import Networks
 from multirun_analysis.stats import LeagueTable, Results
@@ -76,4 +77,7 @@ def summary(material: Material) -> str:
     text = f"{used:,} of {labels.count(len(frame), 'run')} used, {configurations}"
     varied = [labels.short(axis) for axis in material.results.design.axes]
     text += f"; varied: {', '.join(varied) or 'nothing but seeds'}."
+    moved = used - len(observed(material.networks.used))
+    if moved:
+        text += f" The distance of {labels.count(moved, 'network')} was moved: claims O2 and O2' alone are about these."
     return f"{text} {source.filtered:,} further runs do not meet the filter." if source.filtered else text

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from initdist import names
+from initdist.secrets import masked
 from multirun_analysis import labels
-from multirun_analysis.report import claim_tables, league_tables, runs_table, tables
+from multirun_analysis.report import claim_tables, intervention_tables, league_tables, runs_table, tables
 from multirun_analysis.report.blocks import Block, Bullets, Code, Folded, Heading, Picture, Text
 from multirun_analysis.report.inputs import Material, Report, summary
 from multirun_analysis.report.sentences import answer, judged, remarks, target_note, verdict
 from multirun_analysis.runs.exclusions import counts_by_cell
 from multirun_analysis.runs.read import COMMIT, VERSION
-from multirun_analysis.runs.store import masked
 from multirun_analysis.stats import Results
 from multirun_analysis.uptodate import versions
 
@@ -65,6 +65,8 @@ def _experiment(material: Material, report: Report, suffix: str) -> list[Block]:
     parts: list[Block] = [Heading(f"Claims{suffix}"), *claim_tables.blocks(results.claims, _drawn(material))]
     if results.league:
         parts += [Heading(f"League table{suffix}"), *league_tables.blocks(results.league)]
+    if results.interventions:
+        parts += [Heading(f"Interventions on the distance{suffix}"), *intervention_tables.blocks(results.interventions)]
     parts += [Heading(f"Figures{suffix}"), *_figures(material)]
     parts += [Heading(f"Regressions on the distance{suffix}")]
     if remarks(results):
@@ -144,10 +146,11 @@ def _left_out(material: Material) -> list[Block]:
 
 def _changed(results: Results) -> list[str]:
     """What including the networks that missed the threshold changes in claims and league table."""
+    others = {item.claim.id: item.verdict for item in results.claims_sensitivity}
     items = [
-        f"{one.claim.id} would be {other.verdict}, not {one.verdict}."
-        for one, other in zip(results.claims, results.claims_sensitivity, strict=False)
-        if one.verdict != other.verdict
+        f"{one.claim.id} would be {others[one.claim.id]}, not {one.verdict}."
+        for one in results.claims
+        if others.get(one.claim.id, one.verdict) != one.verdict
     ] or ["With them no claim's verdict changes."]
     if results.league and results.league_sensitivity:
         before, after = (

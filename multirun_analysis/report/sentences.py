@@ -172,7 +172,7 @@ def claim_line(results: Results) -> str:
     """`C1a, C1b supported; C5 undecided (1 of 4 cells tested); C3 undecided`."""
     groups: dict[tuple[str, str], list[str]] = {}
     for item in results.claims:
-        tested = f" ({scope(item)})" if item.tested < len(item.cells) else ""
+        tested = f" ({scope(item)})" if item.tested < item.whole else ""
         groups.setdefault((item.verdict, tested), []).append(item.claim.id)
     order = sorted(groups, key=lambda group: ("supported", "contradicted", "undecided").index(group[0]))
     return "; ".join(f"{', '.join(groups[group])} {group[0]}{group[1]}" for group in order)

@@ -76,6 +76,11 @@ def with_unconverged(networks: Networks) -> pd.DataFrame:
     return networks.frame[networks.frame[EXCLUDED].isin(["", NOT_CONVERGED, SPARSE_CELL])]
 
 
+def attempted(networks: Networks) -> pd.DataFrame:
+    """The same and those that diverged: for which radii of an intervention can be kept to."""
+    return networks.frame[networks.frame[EXCLUDED].isin(["", NOT_CONVERGED, SPARSE_CELL, DIVERGED])]
+
+
 def counts(networks: Networks) -> dict[str, int]:
     """Reason -> number of runs left out, in the order in which reasons are tried."""
     found = networks.frame[EXCLUDED].value_counts()

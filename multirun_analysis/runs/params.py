@@ -13,6 +13,7 @@ from initdist.cli.conditions import MISSING, number_of
 
 WIDTH = "model.width"
 DEPTH = "model.depth"
+LINEARIZE = "model.linearize"
 TRAIN_SIZE = "dataset.train_size"
 NOISE_LEVEL = "noise.level"
 NOISE_NAME = "noise.name"
@@ -42,6 +43,10 @@ NUMERIC = (
     "stop.max_epochs",
     "model.init_scale",
     "model.output_scale",
+    "model.init_offset",
+    "constraint.radius",
+    "constraint.of_free",
+    "constraint.decay",
 )
 
 
@@ -88,6 +93,17 @@ def _complaint(name: str, text: str | None) -> str:
     if value is None or not math.isfinite(value):
         return f"{name}={text!r} is not a number"
     return f"{name}={text!r} is not positive" if name in REQUIRED and value <= 0 else ""
+
+
+def completed(name: str, values: np.ndarray) -> np.ndarray:
+    """A param [runs] with what runs that are older than its key had: else these would be networks of another kind."""
+    absent = np.array([value is None for value in values], dtype=bool)
+    if not absent.any() or absent.all():
+        return values
+    from initdist.cli.where import before  # which imports the configs: mostly nothing is absent
+
+    text = before(name)
+    return values if text in MISSING else np.where(absent, text, values)
 
 
 def typed(values: Sequence[str | None] | np.ndarray, index: pd.Index, numeric: bool = False) -> pd.Series:

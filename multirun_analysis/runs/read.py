@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
 import numpy as np
 
 from initdist import names, tracking
+from initdist.secrets import cause
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import listing
-from multirun_analysis.runs.params import NUMERIC, is_seed, typed, unparsable
+from multirun_analysis.runs.arms import settled
+from multirun_analysis.runs.params import NUMERIC, completed, is_seed, typed, unparsable
 from multirun_analysis.runs.records import TAGS, Records, Tell, records_of
 from multirun_analysis.runs.store import (
     check_sqlite,
     check_uri,
-    masked,
     missing_experiment,
     one_line,
     open_client,
@@ -52,6 +52,7 @@ class Source:
     experiment_id: str = ""
     sweep: str | None = None  # the one sweep that is analyzed, if it is one
     parent_run: str | None = None  # its MLflow run
+    parent_files: str = ""  # where the store says that this one's files are
     other_runs: int = 0  # runs of the experiment that are neither a network nor a sweep
     missing: int = 0  # networks of the sweep without any finished run
     filtered: int = 0  # networks that the filter `where` leaves out
@@ -108,7 +109,7 @@ def networks_of(records: Records, source: Source) -> Networks:
     is_network = kinds == names.KIND_NETWORK
     if not is_network.any():
         raise AnalysisError(
-            f"tracking.experiment={source.experiment} in {masked(source.uri)} holds no network "
+            f"tracking.experiment={source.experiment} in {source.uri} holds no network "
             f"({len(records)} runs): train some first, for example "
             "python -m initdist.train -m model.width=64,256 seed=0,1,2"
         )
@@ -128,7 +129,10 @@ def _reading(uri: str) -> Iterator[tracking.Reader]:
         with tracking.reading(uri) as reader:
             yield reader
     except tracking.TrackingError as error:
-        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be read: {one_line(error)}") from error
+        known = str(error).startswith("tracking.uri ")  # it says what to do
+        raise AnalysisError(
+            str(error) if known else f"tracking.uri={uri} cannot be read: {one_line(error)}"
+        ) from cause(error)
 
 
 def _with_lists(records: Records, uri: str) -> Records:
@@ -139,13 +143,17 @@ def _with_lists(records: Records, uri: str) -> Records:
     return replace(records, identities=lists)
 
 
+def folder_of(uri: str, artifacts: str) -> Path | None:
+    """Where the files of a run are, if that is on this machine."""
+    return None if uri.startswith("http") else tracking.folder(artifacts, tracking.sqlite_path(uri))
+
+
 def _identities(uri: str, run_id: str, artifacts: str) -> frozenset[str]:
     """Identities in a parent's networks.json; empty if it has none that can be read."""
-    place = urlparse(artifacts)
     try:
-        if place.scheme in ("", "file") and not uri.startswith("http"):
-            folder = Path(unquote(place.path))
-            return _listed(folder / names.NETWORKS_FILE) if folder.is_absolute() else frozenset()
+        folder = folder_of(uri, artifacts)
+        if folder is not None:
+            return _listed(folder / names.NETWORKS_FILE)
         with tempfile.TemporaryDirectory() as scratch:
             return _listed(Path(open_client(uri).download_artifacts(run_id, names.NETWORKS_FILE, scratch)))
     except Exception:  # each kind of artifact store has errors of its own: without its list a sweep has its own runs
@@ -185,8 +193,8 @@ def _choose(records: Records, is_network: np.ndarray, source: Source) -> tuple[n
     notes = (
         () if identities else (f"{names.NETWORKS_FILE} of sweep {wanted} cannot be read: only its own runs are used",)
     )
-    missing = len(identities - finished)
-    return chosen, replace(source, sweep=wanted, parent_run=parent, missing=missing, notes=notes)
+    missing, files = len(identities - finished), str(records.info["artifact_uri"][run_ids == parent][0] or "")
+    return chosen, replace(source, sweep=wanted, parent_run=parent, parent_files=files, missing=missing, notes=notes)
 
 
 def _frame(records: Records, rows: np.ndarray, source: Source) -> Networks:
@@ -194,7 +202,7 @@ def _frame(records: Records, rows: np.ndarray, source: Source) -> Networks:
 
     info = {name: values[rows] for name, values in records.info.items()}
     params = {name: values[rows] for name, values in records.params.items()}
-    params = {name: values for name, values in params.items() if any(value is not None for value in values)}
+    params = {n: completed(n, values) for n, values in params.items() if any(value is not None for value in values)}
     metrics = {name: values[rows] for name, values in records.metrics.items() if name not in params}
     metrics = {name: values for name, values in metrics.items() if not np.isnan(values).all()}
     tags = {name: records.tags[name][rows] for name in TAGS if name != "kind"}
@@ -211,7 +219,7 @@ def _frame(records: Records, rows: np.ndarray, source: Source) -> Networks:
     )
     columns = {name: typed(values, base.index, name in NUMERIC) for name, values in params.items()}
     columns |= {name: pd.Series(values, index=base.index) for name, values in metrics.items()}
-    frame = pd.concat([base, pd.DataFrame(columns)], axis=1)
+    frame = settled(pd.concat([base, pd.DataFrame(columns)], axis=1))
     order = [*(p for p in params if not is_seed(p)), *(p for p in params if is_seed(p)), RUN_ID]
     frame = frame.sort_values(order, kind="stable", na_position="last").reset_index(drop=True)
     return Networks(frame, tuple(params), tuple(metrics), source)

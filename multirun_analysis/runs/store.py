@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from initdist.errors import nearest
+from initdist import tracking
+from initdist.errors import ConfigError, nearest
+from initdist.paths import sqlite_file, store_uri
+from initdist.secrets import cause, masked, unmasked
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import listing
 
@@ -16,15 +18,18 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def masked(uri: str) -> str:
-    """The URI without its password, for messages and reports."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri)
-
-
 def one_line(error: BaseException) -> str:
-    """An exception's message without line breaks, shortened."""
-    text = " ".join(str(error).split())
+    """An exception's message without line breaks or secrets, shortened."""
+    text = " ".join(masked(error).split())
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def named(uri: str | None, directory: str | Path = ".") -> str:
+    """The whole URI of the store that is asked for, or of the one to take where none is. Raises AnalysisError."""
+    try:
+        return unmasked(store_uri(uri, directory))
+    except ConfigError as error:
+        raise AnalysisError(str(error)) from None
 
 
 def check_uri(uri: str) -> None:
@@ -40,29 +45,27 @@ def open_client(uri: str) -> MlflowClient:
     check_uri(uri)
     if uri.startswith("sqlite"):
         check_sqlite(uri)
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    from initdist.tracking.store import client
+
     try:
-        return MlflowClient(tracking_uri=uri)
+        return cast("MlflowClient", client(uri))
     except (MlflowException, OSError) as error:
-        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be opened: {one_line(error)}") from error
+        raise AnalysisError(f"tracking.uri={uri} cannot be opened: {one_line(error)}") from cause(error)
 
 
 def check_sqlite(uri: str) -> None:
     """Looks at the file read-only first, since MLflow would create a missing one and fill an empty one."""
-    path = Path(uri.partition(":///")[2].partition("?")[0])
+    path = sqlite_file(uri) or Path(uri.partition(":///")[2].partition("?")[0])
     if not path.is_file():
         raise AnalysisError(
             f"tracking.uri={uri} does not exist: there is no file {path}. "
             "Train networks first (python -m initdist.train), or set tracking.uri to the store that holds them"
         )
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        finally:
-            connection.close()
+        with tracking.read_only(path) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.Error as error:
         raise AnalysisError(f"tracking.uri={uri} cannot be read as an SQLite store: {one_line(error)}") from error
     if not {"experiments", "runs"} <= tables:
@@ -72,6 +75,6 @@ def check_sqlite(uri: str) -> None:
 def missing_experiment(uri: str, name: str, deleted: bool, known: Sequence[str]) -> AnalysisError:
     """What to tell who asks for an experiment that is not there."""
     return AnalysisError(
-        f"tracking.experiment={name} {'was deleted' if deleted else 'does not exist'} in {masked(uri)}. "
+        f"tracking.experiment={name} {'was deleted' if deleted else 'does not exist'} in {uri}. "
         f"It holds: {listing(sorted(known)) or 'no experiment'}{nearest(name, known)}"
     )

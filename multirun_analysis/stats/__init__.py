@@ -12,14 +12,17 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.labels import NORM, OVER_SQRT_N
+from multirun_analysis.runs.arms import observed
 from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH
-from multirun_analysis.stats.claims.quantities import with_norm
+from multirun_analysis.stats.claims.interventions import Interventions, interventions
+from multirun_analysis.stats.claims.quantities import with_norm, with_own_gap
 from multirun_analysis.stats.claims.results import ClaimResult
 from multirun_analysis.stats.claims.scaling import Scaling, scalings
 from multirun_analysis.stats.claims.tests import claims
 from multirun_analysis.stats.design import Design, find_design, find_seeds
 from multirun_analysis.stats.grid import configurations
 from multirun_analysis.stats.league.league_types import LeagueTable
+from multirun_analysis.stats.league.moves import with_moves
 from multirun_analysis.stats.league.table import league_table
 from multirun_analysis.stats.regression.association import Association, associate
 from multirun_analysis.stats.regression.headline import Headline
@@ -43,6 +46,7 @@ class Results:
     claims: tuple[ClaimResult, ...] = ()
     league_sensitivity: LeagueTable | None = None  # with the unconverged, point estimates only
     claims_sensitivity: tuple[ClaimResult, ...] = ()
+    interventions: Interventions | None = None  # where the distance of networks was moved
 
     @property
     def one_size(self) -> bool:
@@ -65,35 +69,41 @@ def analyze(
     params: Sequence[str],
     target: str,
     including_unconverged: pd.DataFrame | None = None,
+    attempted: pd.DataFrame | None = None,
     *,
     measures: Sequence[str] | None = None,
     group_axes: Sequence[str] | None = None,
 ) -> Results:
-    """All statistics. frame: the networks used, one a row; including_unconverged: the same and those not converged.
+    """All statistics. frame: the networks used, one a row; including_unconverged: the same and those not converged;
+    attempted: these and those that diverged. What is observed rests on the networks that were left alone.
 
     measures: those to rank, default all. group_axes: what comparisons hold fixed, default data, noise and loss.
     """
+    every, moved = frame, frame if attempted is None else attempted
+    frame = observed(every)
     rows = derived(frame)
     design, seeds = find_design(rows, params, group_axes), find_seeds(rows, params)
     quantities = [(axis, name) for axis in (WIDTH, TRAIN_SIZE) for name in (names.DISTANCE, NORM)]
     table = partial(league_table, target=target, params=params, measures=measures, group_axes=group_axes)
+    arms = interventions(with_own_gap(moved), params)
     found = Results(
         target,
         design,
         configurations(rows, design),
         _associations(rows, design, target, seeds),
         tuple(result for axis, name in quantities for result in scalings(rows, design, axis, name, seeds)),
-        league=table(rows),
-        claims=claims(rows, params=params),
+        league=with_moves(table(rows), arms),
+        claims=claims(derived(every), params=params, ended=including_unconverged, attempted=moved),
+        interventions=arms,
     )
-    if including_unconverged is None or len(including_unconverged) <= len(frame):
+    if including_unconverged is None or len(wide := observed(including_unconverged)) <= len(frame):
         return found
-    wide = derived(including_unconverged)
+    wide = derived(wide)
     return replace(
         found,
         sensitivity=_associations(wide, find_design(wide, params, group_axes), target, seeds),
         unconverged=len(wide) - len(rows),
-        league_sensitivity=table(wide, resamples=0, permutations=0),
+        league_sensitivity=with_moves(table(wide, resamples=0, permutations=0), arms),
         claims_sensitivity=claims(wide, params=params),
     )
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from multirun_analysis.runs.params import WIDTH, is_seed, varied
+from multirun_analysis.runs.params import LINEARIZE, WIDTH, is_seed, varied
 
-# Within a group the architecture and the optimizer may move; data, noise, loss and all else stay fixed.
+# Within a group the architecture and the optimizer may move; data, noise, loss and all else stay fixed. So does what
+# makes a network another kind of function.
 WITHIN_PREFIXES = ("model.", "optimizer.")
-GROUP_FIRST = ("dataset.name", "dataset.train_size", "noise.name", "noise.level", "loss.name", "model.name")
+KINDS = ("model.name", LINEARIZE)
+GROUP_FIRST = ("dataset.name", "dataset.train_size", "noise.name", "noise.level", "loss.name", *KINDS)
 WITHIN_FIRST = (WIDTH, "model.depth")
 
 
@@ -74,7 +76,7 @@ def find_seeds(frame: pd.DataFrame, params: Sequence[str]) -> list[str]:
 
 def is_group_axis(axis: str) -> bool:
     """Whether comparisons within groups hold this axis fixed."""
-    return axis == "model.name" or not axis.startswith(WITHIN_PREFIXES)
+    return axis in KINDS or not axis.startswith(WITHIN_PREFIXES)
 
 
 def codes(frame: pd.DataFrame, axes: Sequence[str]) -> np.ndarray:

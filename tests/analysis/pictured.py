@@ -59,7 +59,14 @@ def _network(params: dict[str, Any], rng: np.random.Generator) -> dict[str, floa
     found = metrics(distance, gap, width=width, n=n, noise=level)
     layers = {names.measure(f"{names.DISTANCE}/layer{k}"): distance / math.sqrt(k) for k in (1, 2, 10)}
     large = {names.measure("log_prod_of_spec_over_margin"): 10 * gap, names.measure("spectral"): 1e100 * distance**5}
-    return found | layers | large
+    parts = (("init_ball", "init_ball/first_order", "init_ball/theorem", "init_ball/lower", "init_ball/upper"),
+             ("origin_ball", "origin_ball/closed_form"))  # fmt: skip
+    capacities = {
+        names.measure(f"capacity_{part}"): (3 + other) * (1 + k) * (width / 16) ** exponent
+        for exponent, listed in zip((0.02, 0.4), parts, strict=True)
+        for k, part in enumerate(listed)
+    }
+    return found | layers | large | capacities
 
 
 def _extreme(found: dict[str, float], number: int) -> dict[str, float]:

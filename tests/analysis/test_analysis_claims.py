@@ -191,7 +191,7 @@ def test_claims_find_what_was_planted():
     result = found(world())
     assert {name: item.verdict for name, item in result.items()} == {
         "C1a": "supported", "C1b": "supported", "C2": "supported", "C3": "supported", "C4": "supported",
-        "C5": "supported", "C7": "undecided",
+        "C5": "supported", "C6": "undecided", "C7": "undecided",
     }  # fmt: skip
     assert result["C7"].note == "no bound with a distance from initialization in its formula is logged"
     assert [result[name].overall for name in ("C1a", "C3", "C4")] == pytest.approx([-0.1, 0.3, 1], abs=0.03)
@@ -459,8 +459,8 @@ def test_an_effect_that_is_there_is_found(missing, least):
 
 
 def test_claims_are_data():
-    assert [claim.id for claim in CLAIMS] == ["C1a", "C1b", "C2", "C3", "C4", "C5", "C7"]
-    assert {claim.id: claim.margin for claim in CLAIMS if claim.margin} == {"C1a": 0.05, "C5": 0.5}
+    assert [claim.id for claim in CLAIMS] == ["C1a", "C1b", "C2", "C3", "C4", "C5", "C6", "C7"]
+    assert {claim.id: claim.margin for claim in CLAIMS if claim.margin} == {"C1a": 0.05, "C5": 0.5, "C6": 0.05}
     own = Claim("X", "The gap falls with n.", names.GAP, SIZE, "difference of ends", "below", 0.0, "gap")
     assert [(item.claim.id, item.verdict) for item in claims(world(), stated=[own])] == [("X", "supported")]
 
@@ -485,7 +485,7 @@ def test_a_store_with_untested_cells_a_stray_network_and_a_seed_that_lacks_a_lev
     result = {item.claim.id: item for item in multirun_analysis.claims(multirun_analysis.load_runs(store.uri))}
     assert {name: item.verdict for name, item in result.items()} == {
         "C1a": "undecided", "C1b": "undecided", "C2": "undecided", "C3": "undecided", "C4": "undecided",
-        "C5": "contradicted", "C7": "undecided",
+        "C5": "contradicted", "C6": "undecided", "C7": "undecided",
     }  # fmt: skip
     c1a = result["C1a"]
     assert (c1a.tested, len(c1a.cells), c1a.counts["supported"]) == (1, 2, 1)

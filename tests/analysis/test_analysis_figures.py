@@ -33,6 +33,7 @@ EVERY = {
     "distance_against_train_size",
     "distance_against_noise",
     "errors_against_width",
+    "capacity_against_width",
     "movement_by_layer",
     "distance_against_step",
     "distance_against_loss",

@@ -146,3 +146,28 @@ def planted_slope(
             params = {"model.width": width, "dataset.train_size": n, "noise.level": noise}
             runs.append(Planted(params, metrics(distance, gap, width=width, n=n, noise=noise), seed, sweep="abc123"))
     return runs
+
+
+def planted_twins(
+    ratio: float = 0.9,
+    exponent: float = -0.1,
+    widths: Sequence[int] = (16, 64),
+    sizes: Sequence[int] = (160, 640),
+    noises: Sequence[float] = (0.0, 0.4),
+    seeds: int = 3,
+    spread: float = 0.01,
+) -> list[Planted]:
+    """Networks and their linearized twins: twin's distance = 4 (width/16)^exponent (n/160)^0.4 e^(0.8 noise), that of
+    the network so many times as large; each network with a scatter of its own, each pair with one in common."""
+    rng = np.random.default_rng(11)
+    runs = []
+    for n, noise, width, seed in product(sizes, noises, widths, range(seeds)):
+        common = 4 * (width / 16) ** exponent * (n / 160) ** 0.4 * math.exp(0.8 * noise + rng.normal(0, spread))
+        for twin in (False, True):
+            distance = common * (1.0 if twin else ratio) * math.exp(rng.normal(0, spread))
+            gap = 0.1 + 0.3 * noise + 0.05 * twin - 0.02 * math.log2(n / 160) + rng.normal(0, 0.002)
+            params = {"model.width": width, "dataset.train_size": n, "noise.level": noise, "model.linearize": twin}
+            found = metrics(distance, gap, width=width, n=n, noise=noise)
+            found |= {names.measure("lazy_distance"): 1.1 * common}
+            runs.append(Planted(params, found, seed, sweep="twins"))
+    return runs

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import TINY, by_identity, client, in_process, run, runs, train, with_store
+from initdist import names
+from tests.command import TINY, by_identity, client, in_process, kept, run, runs, train, with_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +59,35 @@ MISTAKES = {
         "experiment must be a single name, got experiment=width,label_noise",
     ),
     "one bad job of many": (("-m", "model.width=4,8,0"), "model.width must be at least 1, got 0"),
+    "radius without a constraint": (
+        ("constraint.radius=3",),
+        "constraint.radius must be null for constraint=none, which does not use it, got 3.0",
+    ),
+    "multiple without a constraint": (
+        ("-m", "constraint.of_free=0.5,0.8"),
+        "constraint.of_free must be null for constraint=none, which does not use it, got 0.5",
+    ),
+    "no radius": (
+        ("constraint=init_shell",),
+        "constraint.radius or constraint.of_free must be given for constraint=init_shell, got neither",
+    ),
+    "two radii": (
+        ("constraint=init_ball", "constraint.radius=3", "constraint.of_free=0.8"),
+        "constraint.radius and constraint.of_free must not both be given, got constraint.radius=3.0 and "
+        "constraint.of_free=0.8; give one of them",
+    ),
+    "no decay": (
+        ("constraint=init_decay",),
+        "constraint.decay must be given for constraint=init_decay, got null",
+    ),
+    "radius of a decay": (
+        ("constraint=init_decay", "constraint.radius=3"),
+        "constraint.radius must be null for constraint=init_decay, which does not use it, got 3.0",
+    ),
+    "multiple of what was never trained": (
+        ("constraint=init_ball", "constraint.of_free=0.8", "model.width=4"),
+        "Train it first: python -m initdist.train model.width=4 constraint=none",
+    ),
     "unknown measure": (("measures.names=[cor]",), "got 'cor'; did you mean core?"),
     "other model's name": (("model.name=linear",), "choose the model with model=linear"),
     "device": (("device=gpu",), "device must be auto, cpu, cuda or cuda:<index>, got 'gpu'"),
@@ -180,14 +210,14 @@ def test_help_and_config_read_well(tmp_path):
     shown = run(tmp_path, "initdist.train", "--help").stdout
     assert "python -m initdist.train -m model.width=64,256,1024" in shown
     assert "width: 256" in shown
-    for group in ("model", "dataset", "noise", "loss", "optimizer", "measures", "experiment"):
+    for group in ("model", "dataset", "noise", "loss", "optimizer", "constraint", "measures", "experiment"):
         assert f"{group}: {', '.join(sorted(file.stem for file in (ROOT / 'conf' / group).glob('*.yaml')))}\n" in shown
     composed = run(tmp_path, "initdist.train", "--cfg", "job", "loss=squared_error").stdout
     assert "lr: ${loss.sgd_lr}" in composed
     assert "model: mlp" in run(tmp_path, "initdist.train", "--info", "defaults-tree").stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
 def test_a_signal_ends_the_running_as_killed_and_keeps_the_finished(tmp_path, number):
     quick, endless = "stop.train_loss=0.5", "stop.max_epochs=1000000"
     overrides = ("-m", "model.width=4,5", "optimizer.lr=0.1,1e-9", quick, endless, "device=cpu", "workers=2")
@@ -211,3 +241,4 @@ def test_a_signal_ends_the_running_as_killed_and_keeps_the_finished(tmp_path, nu
     assert [one.info.status for one in runs(tmp_path, "sweep")] == ["KILLED"]
     assert "4 networks: 1 finished (0 diverged), 0 skipped (finished before), 0 failed, 3 not trained" in printed
     assert len(by_identity(tmp_path)) == 1
+    assert len(kept(tmp_path, names.CHECKPOINT_FILE)) == 1  # written down now: ten minutes are not over

@@ -26,6 +26,12 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "model.init": ("another", True),
     "model.init_scale": (2.0, True),
     "model.output_scale": (2.0, True),
+    "model.linearize": (True, True),
+    "model.init_offset": (2.0, True),
+    "constraint.name": ("init_ball", True),
+    "constraint.radius": (2.0, True),
+    "constraint.of_free": (0.5, False),  # resolved to a radius
+    "constraint.decay": (2.0, True),
     "dataset.name": ("mnist", True),
     "dataset.train_size": (64, True),
     "dataset.root": ("elsewhere", False),
@@ -81,6 +87,11 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "measures.lanczos_steps": (20, False),
     "measures.hessian_subset": (128, False),
     "measures.ntk_subset": (64, False),
+    "measures.capacity_draws": (20, False),
+    "measures.capacity_starts": (3, False),
+    "measures.capacity_steps": (20, False),
+    "measures.capacity_subset": (512, False),
+    "measures.lazy_outputs": (64, False),
     "history": (3, False),
     "tracking.uri": ("sqlite:////elsewhere.db", False),
     "tracking.experiment": ("another", False),
@@ -90,6 +101,7 @@ DECISIONS: dict[str, tuple[Any, bool]] = {
     "workers": (3, False),
     "resume": (False, False),
     "dry_run": (True, False),
+    "objective": ("epochs", False),
 }
 
 
@@ -160,14 +172,14 @@ def test_a_leaf_is_in_the_identity_or_out_of_it(key: str) -> None:
     assert (key in identity.result_leaves(one)) is inside
 
 
-def test_params_are_what_is_in_the_identity_and_the_seed() -> None:
+def test_params_are_what_is_in_the_identity_and_what_it_comes_from() -> None:
     inside = {key for key, (_, inside) in DECISIONS.items() if inside}
-    assert identity.params(make({"seed": 4})).keys() == inside | set(OF_STOPS) | {names.SEED}
+    assert identity.params(make({"seed": 4})).keys() == inside | set(OF_STOPS) | {names.SEED, "constraint.of_free"}
     assert identity.params(make({"seed": 4}))[names.SEED] == 4
 
 
 def test_every_stackable_axis_is_in_the_identity_itself_or_through_what_follows_it() -> None:
-    for key in schema.STACKABLE:
+    for key in schema.STACKABLE.keys() - {"constraint.of_free"}:  # whose radius is looked up (test_free_distances)
         context, choices = AROUND.get(key, ({}, ()))
         identities = {identity.identity(make({**context, key: value}, *choices), "x") for value in axis_values(key)}
         assert len(identities) == 2, key

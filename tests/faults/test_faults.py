@@ -22,7 +22,7 @@ from initdist.tracking import process
 from initdist.workers import worker
 from tests import command
 from tests.command import AWHILE, LONG, OTHER, TINY, by_identity, in_process, kept, runs, start, wait_for, with_store
-from tests.helpers import CPU, composed, tiny
+from tests.helpers import CPU, Heard, composed, tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -264,9 +264,6 @@ def test_data_that_is_replaced_after_the_command_began_is_named(tmp_path):
     Image.new("L", (4, 4), 255).save(file)
     images._recent.cache_clear()
 
-    class Heard(list):
-        send = list.append
-
     heard = Heard()
     worker._train(heard, Task((ToTrain("0", config),), before), CPU)
     (failed,) = [event for event in heard if isinstance(event, Failed)]
@@ -280,9 +277,10 @@ def test_a_damaged_sweep_file_is_named(tmp_path):
     from initdist.sweeps import session
 
     for content in ("", "{", "[1]", '{"store": 3}', "[" * 100_000, '{"store": {"uri": "", "other": 1}}'):
-        (tmp_path / session.FILE).write_text(content)
-        with pytest.raises(ConfigError, match=r"sweep\.json must be as the sweeper wrote it, got a damaged one"):
-            session.join(tmp_path, tiny().tracking)
+        settings = tiny({"tracking.sweep": f"{'5' * 12}-{'a' * 8}"}).tracking
+        session.file_of(tmp_path, settings.sweep).write_text(content)
+        with pytest.raises(ConfigError, match=r"sweep-.*\.json must be as the sweeper wrote it, got a damaged one"):
+            session.join(tmp_path, settings)
 
 
 def test_claims_of_the_dead_and_of_nobody_do_not_stand(tmp_path):

@@ -28,7 +28,7 @@ from initdist.sweeps.leases import Leases
 from initdist.tracking import Outcome, TrackingError
 from initdist.training import checkpoint
 from initdist.workers import worker
-from tests.helpers import CPU, unresolved
+from tests.helpers import CPU, Heard, unresolved
 
 BUDGET = float(os.environ.get("INITDIST_FAULTS", "1"))
 
@@ -56,6 +56,7 @@ VALUES = {
     "model.init": st.sampled_from(["xavier", "he", "ntk", "torch", "zero"]),
     "model.init_scale": NUMBERS,
     "model.output_scale": st.none() | NUMBERS,
+    "model.linearize": st.booleans(),
     "dataset.train_size": st.sampled_from([0, 1, 2, 3, 17, 40, 1281]),
     "dataset.balanced": st.booleans(),
     "dataset.image_size": st.sampled_from([0, 8]),
@@ -111,10 +112,6 @@ def attempt(call, refusal):
         return call(), None
     except refusal as error:
         return None, str(error)
-
-
-class Heard(list):
-    send = list.append
 
 
 def outcome_of(given: dict[str, object], choices: tuple[str, ...]) -> str:
@@ -261,16 +258,16 @@ def test_any_damaged_sweep_file_is_named(tmp_path):
     from tests.helpers import tiny
 
     store = tracking.Store("sqlite:////a", "x", "1")
-    opened = session.Sweep("s", store, "r", frozenset({"a"}), 1, True, frozenset())
-    opened.save(tmp_path)
-    file = tmp_path / session.FILE
+    opened = session.Sweep("5" * 12, store, "r", frozenset({"a"}), 1, True, frozenset())
+    settings = tiny({"tracking.sweep": opened.save(tmp_path)}).tracking
+    file = session.file_of(tmp_path, settings.sweep)
     whole = file.read_bytes()
 
     @drawn(200)
     @given(damaged(whole))
     def every(content):
         file.write_bytes(content)
-        found, refused = attempt(lambda: session.join(tmp_path, tiny().tracking), ConfigError)
+        found, refused = attempt(lambda: session.join(tmp_path, settings), ConfigError)
         expected = f"{file} must be as the sweeper wrote it, got a damaged one: "
         assert found == opened if refused is None else refused.startswith(expected)
 

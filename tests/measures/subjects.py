@@ -71,6 +71,7 @@ def value(name: str, subject: MeasureInputs = HAND, layer: str | None = None) ->
 # Options with which searches and derivatives of any model take a moment.
 CHEAP = {"draws": 3, "subset": 40, "search_tolerance": 0.1, "ascent_steps": 2}
 CHEAP |= {"probes": 2, "lanczos_steps": 3, "hessian_subset": 40, "ntk_subset": 20}
+CHEAP |= {"capacity_draws": 10, "capacity_starts": 2, "capacity_steps": 4}
 
 # One kind of network for each model and for what else measures depend on.
 KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -81,6 +82,7 @@ KINDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "mlp, tanh": ({"model.activation": "tanh"}, ("model=mlp",)),
     "mlp, ntk": ({"model.init": "ntk", "model.depth": 2}, ("model=mlp",)),
     "mlp, output_scale": ({"model.output_scale": 2.0}, ("model=mlp",)),
+    "mlp, linearized": ({"model.linearize": True}, ("model=mlp",)),
     "linear": ({}, ("model=linear",)),
     "linear, no hidden layer": ({"model.depth": 0}, ("model=linear",)),
     "cnn": ({"model.width": 6, "model.depth": 2}, ("model=cnn",)),

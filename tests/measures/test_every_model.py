@@ -26,8 +26,9 @@ ALL = {
     "any": {
         *("distance_from_init", "distance_over_sqrt_n", "distance_relative", "cosine_to_init", "share_of_movement"),
         *("spectral_distance", "frobenius_distance", "distance_l21", "function_distance", "parameters", "param_norm"),
-        *("spectral_norm", "fro_over_spec", "fisher_rao", "margin_p5", "margin_p10", "margin_median", "inverse_margin"),
+        *("fisher_rao", "margin_p5", "margin_p10", "margin_median", "inverse_margin"),
     },
+    "layers": {"spectral_norm", "fro_over_spec"},
     "relu": {"sign_flips"},
     "chain": PRODUCTS,
     "homogeneous": PATHS,
@@ -46,6 +47,7 @@ ABSENT = {
     "mlp, tanh": {"relu", "homogeneous", "dense", "two_layers"},
     "mlp, ntk": {"two_layers"},
     "mlp, output_scale": {"chain", "homogeneous", "dense", "two_layers"},
+    "mlp, linearized": {"layers", "relu", "chain", "homogeneous", "dense", "two_layers"},
     "linear": {"relu"},
     "linear, no hidden layer": {"relu", "dense", "two_layers"},
     "cnn": {"dense", "two_layers"},

@@ -30,6 +30,9 @@ VARIANTS = [
     ("cnn", {"model.downsample": "none", "model.head": "average", "model.init": "torch"}),
     ("resnet", {"model.norm": "none", "model.bias": False}),
     ("resnet", {"model.stages": 2, "model.depth": 2, "model.output_scale": 0.5}),
+    ("mlp", {"model.linearize": True}),
+    ("cnn", {"model.linearize": True, "model.downsample": "pool", "model.init": "ntk", "model.output_scale": 3.0}),
+    ("resnet", {"model.linearize": True, "model.stages": 1, "stop.max_epochs": 1}),
 ]
 
 

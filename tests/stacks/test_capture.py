@@ -77,10 +77,15 @@ def several(**changes: object) -> list:
     return [tiny({**setting, "seed": i, "stop.train_loss": 0.3 * i, **changes}) for i in range(4)]
 
 
-OPTIMIZERS = [{}, {"optimizer.name": "momentum", "optimizer.momentum": 0.9}, {"optimizer.name": "adam"}]
+STEPS = {
+    "sgd": {},
+    "momentum": {"optimizer.name": "momentum", "optimizer.momentum": 0.9},
+    "adam": {"optimizer.name": "adam"},
+    "in a ball": {"constraint.name": "init_ball", "constraint.radius": 0.5},
+}
 
 
-@pytest.mark.parametrize("changes", OPTIMIZERS, ids=["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("changes", STEPS.values(), ids=STEPS)
 def test_networks_whose_steps_are_replayed_are_the_same(changes: dict, captured_by: Callable) -> None:
     expected = helpers.train(several(**changes))
     recorder = Recorder()

@@ -19,6 +19,8 @@ VARIANTS = [
     ("mlp", {"model.output_scale": 3.0, "model.bias": False}),
     ("cnn", {"model.downsample": "pool", "model.activation": "gelu"}),
     ("resnet", {}),
+    ("mlp", {"model.linearize": True}),
+    ("cnn", {"model.linearize": True, "model.downsample": "pool", "model.output_scale": 3.0}),
 ]
 
 

@@ -147,11 +147,6 @@ def test_the_same_networks_however_they_are_trained(swept, tmp_path, way, how):
         assert one.data.tags["initdist.theta0"] == swept_runs[identity].data.tags["initdist.theta0"]
 
 
-def test_submitit_runs_the_jobs(tmp_path):
-    overrides = ("-m", "model.width=4,8", *TINY, "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5")
-    assert "2 networks: 2 finished" in train(with_store(tmp_path), *overrides).stdout
-
-
 def test_a_single_run_is_the_network_of_the_sweep(swept, tmp_path):
     folder, _ = swept
     in_process(with_store(tmp_path), "model.width=8", "seed=1", "noise.level=0.5", *TINY)

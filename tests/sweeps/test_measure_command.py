@@ -214,7 +214,7 @@ def test_what_cannot_be_measured_is_named_skipped_and_counted(trained, capfd):
     assert found.sentence(1) == ("8 networks: 2 measured, 0 had everything, 1 lack weights, 5 refused, 0 failed, in 1s")
     said = capfd.readouterr().err
     for one, reason in (
-        (bare, "lacks weights: it was trained with tracking.save_weights=false"),
+        (bare, f"lacks weights: there are none in {weights(bare).parent}: they were removed, or not kept"),
         (corrupt, "is refused: weights.safetensors is corrupt"),
         (cut, "is refused: weights.safetensors is corrupt"),
         (narrow, "is refused: its weights do not match its config: 1.weight must be ["),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +34,8 @@ def postgres() -> Iterator[str]:
     data = str(folder / "data")
     try:
         run("initdb", "-D", data, "-A", "trust", "-U", "initdist", "-E", "UTF8")
+        rules = Path(data, "pg_hba.conf")
+        rules.write_text("local all stranger scram-sha-256\n" + rules.read_text())  # it has no password
         run(
             "pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", f"-F -k {folder} -c listen_addresses=", "start"
         )
@@ -39,3 +45,14 @@ def postgres() -> Iterator[str]:
             run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def fresh_postgres(postgres: str) -> str:
+    """The URI of a database that nobody has used."""
+    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        name = f"fresh_{next(_NUMBERS)}"
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return postgres.replace("/postgres?", f"/{name}?")

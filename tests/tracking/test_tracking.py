@@ -123,14 +123,23 @@ def test_finished_reads_every_page(store, monkeypatch):
     assert len(tracking.finished_among(store, (letter * 64 for letter in "efghijk"))) == 5
 
 
-def test_many_networks_are_looked_up_by_one_search(store, monkeypatch):
+def test_many_networks_are_looked_up_by_few_searches(store, monkeypatch):
     write(store, *(named(letter) for letter in "lmn"))
     monkeypatch.setattr("initdist.tracking.lookup._in_tables", lambda store, queries: None)
-    monkeypatch.setattr("initdist.tracking.lookup.SEARCHES", 2)
+    monkeypatch.setattr("initdist.tracking.lookup.FEW", 2)
     searched = mock.Mock(side_effect=lookup.search)
     monkeypatch.setattr("initdist.tracking.lookup.search", searched)
-    assert tracking.finished_among(store, (letter * 64 for letter in "klm")).keys() == {"l" * 64, "m" * 64}
-    assert searched.call_count == 1
+
+    def searches(page, many):
+        monkeypatch.setattr("initdist.tracking.lookup.PAGE", page)
+        monkeypatch.setattr("initdist.tracking.lookup.MANY", many)
+        searched.reset_mock()
+        assert tracking.finished_among(store, (letter * 64 for letter in "klm")).keys() == {"l" * 64, "m" * 64}
+        return searched.call_count
+
+    assert searches(page=200, many=300) == 1
+    assert searches(page=2, many=2) == 1
+    assert searches(page=2, many=300) == 1 + 3  # many runs, and few are asked for
 
 
 @pytest.mark.usefixtures("looked_up")
@@ -256,7 +265,8 @@ def test_a_sweep_finds_its_parent_again(store):
         assert json.load(file) == {"sweep": sweep, "networks": networks}
 
 
-def test_eight_processes_on_a_fresh_store(tmp_path):
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_eight_processes_on_a_fresh_store(tmp_path, kind, request):
     """Forked, for time, by one that has imported all and opened nothing."""
     script = (
         "import sys\n"
@@ -272,7 +282,7 @@ def test_eight_processes_on_a_fresh_store(tmp_path):
         "for child in children: child.join()\n"
         "sys.exit(str(codes) if any(codes := [child.exitcode for child in children]) else 0)\n"
     )
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = request.getfixturevalue("fresh_postgres") if kind == "postgres" else f"sqlite:///{tmp_path / 'mlflow.db'}"
     done = subprocess.run([sys.executable, "-c", script, uri], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert tracking.finished(tracking.prepare(uri, "shared")).keys() == {str(k) for k in range(8)}

@@ -10,18 +10,21 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from initdist import names
-from initdist.events import Result, Started, Task
+from initdist.events import Done, Result, Started, Task
 from initdist.stacks.optimizers import OPTIMIZERS
 from initdist.training import checkpoint, job, observer
 from initdist.training.checkpoint import CheckpointError, State
 from initdist.workers import worker
-from tests.helpers import CPU, assert_same, facts, tiny, to_train, train
+from tests.helpers import CPU, Heard, assert_same, facts, tiny, to_train, train
 
 VARIANTS = [
     *[(name, {}) for name in OPTIMIZERS],
     ("sgd", {"optimizer.clip_norm": 0.5, "optimizer.schedule": "cosine"}),
     ("momentum", {"optimizer.nesterov": True, "optimizer.weight_decay": 1e-3}),
     ("adamw", {"optimizer.weight_decay": 0.1}),
+    ("momentum", {"constraint.name": "init_ball", "constraint.radius": 0.2}),
+    ("sgd", {"constraint.name": "init_shell", "constraint.radius": 0.5, "model.init_offset": 0.3}),
+    ("adam", {"constraint.name": "init_decay", "constraint.decay": 0.1}),
 ]
 EPOCHS = 9
 
@@ -129,17 +132,14 @@ def test_another_safetensors_file_is_no_checkpoint(tmp_path):
         checkpoint.load(tmp_path / "file", "abc")
 
 
-class Heard(list):
-    send = list.append
-
-
-def work(configs, checkpoints=()) -> dict[str, Result]:
-    heard = Heard()
+def work(configs, checkpoints=(), leave_after=None) -> dict[str, Result]:
+    heard = Heard(leave_after)
     networks = to_train(configs)
     if checkpoints:
         networks = [replace(one, checkpoint=str(file)) for one, file in zip(networks, checkpoints, strict=True)]
     worker._train(heard, Task(tuple(networks)), CPU)
     assert isinstance(heard[0], Started)
+    assert isinstance(heard[-1], Done)
     return {event.network: event for event in heard if isinstance(event, Result)}
 
 
@@ -168,3 +168,23 @@ def test_a_training_process_writes_networks_down_while_they_train(tmp_path):
             assert json.loads(opened.metadata()["initdist.state"])["epoch"] == EPOCHS - 1
         assert checkpoint.load(file, f"{i}").epoch == EPOCHS - 1
     assert len(list(Path(tmp_path).rglob("*.safetensors"))) == 3
+
+
+def test_a_training_process_that_is_to_leave_writes_down_what_trains_and_does_not_begin_the_rest(tmp_path):
+    """At the end of the epoch, however long the interval; from there the networks end as if nothing had happened."""
+    configs = networks(changes={"checkpoint.every_minutes": 1000.0})
+    configs[1].stop.train_loss = 2.0
+    configs.append(networks(changes={"seed": 7}, count=1)[0])
+    files = [tmp_path / f"{i}" / names.CHECKPOINT_FILE for i in range(4)]
+    expected = work(configs)
+    assert not work(configs, files, leave_after=1)  # at the start, before the first epoch: nothing to write down
+    assert not list(tmp_path.rglob("*.safetensors"))
+    checkpoint.save(files[3], "3", states(configs, 2)[3])  # of a stack that comes after the others
+    epoch = int(expected["1"].metrics[names.EPOCHS])
+    assert 2 < epoch < EPOCHS
+    ended = work(configs, files, leave_after=1 + epoch)
+    assert ended.keys() == {"1"}
+    found = [checkpoint.load(file, f"{i}") for i, file in enumerate(files)]
+    assert [state and state.epoch for state in found] == [epoch, None, epoch, 2]
+    rest = work(configs, files)
+    assert {i: facts(one) for i, one in (ended | rest).items()} == {i: facts(one) for i, one in expected.items()}

@@ -75,6 +75,11 @@ def test_steps_are_captured(monkeypatch):
     {"numerics.precision": "tf32"},
     {"numerics.precision": "bfloat16"},
     {"model.init": "ntk", "model.output_scale": 2.0},
+    {"model.linearize": True},
+    {"model.linearize": True, "optimizer.name": "adam"},
+    {"constraint.name": "init_ball", "constraint.radius": 0.3},
+    {"constraint.name": "init_shell", "constraint.radius": 2.0, "optimizer.name": "adam"},
+    {"constraint.name": "init_decay", "constraint.decay": 0.1, "optimizer.name": "momentum"},
 ], ids=str)  # fmt: skip
 def test_other_steps_are_captured_too(changes):
     plain = {"stop.train_loss": 0.0, "stop.max_epochs": 4} | changes

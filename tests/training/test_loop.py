@@ -77,6 +77,26 @@ SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         (),
     ),
     "to an error": ({"stop.train_loss": 0.0, "stop.train_error": 0.05, "stop.max_epochs": 100}, ()),
+    "in a ball": ({"constraint.radius": 1.0, "stop.max_epochs": 20}, ("constraint=init_ball",)),
+    "in a ball, adam": (
+        {"constraint.radius": 1.0, "optimizer.lr": 0.01, "optimizer.clip_norm": 0.5, "stop.max_epochs": 20},
+        ("constraint=init_ball", "optimizer=adam"),
+    ),
+    "in a shell": ({"constraint.radius": 2.0, "stop.max_epochs": 20}, ("constraint=init_shell",)),
+    "in a shell, from a start on it": (
+        {"constraint.radius": 2.0, "model.init_offset": 2.0, "stop.max_epochs": 20},
+        ("constraint=init_shell", "optimizer=momentum"),
+    ),
+    "in a ball around the origin": ({"constraint.radius": 4.0, "stop.max_epochs": 20}, ("constraint=origin_ball",)),
+    "pulled to the start": (
+        {"constraint.decay": 0.02, "optimizer.clip_norm": 0.5, "stop.max_epochs": 20},
+        ("constraint=init_decay",),
+    ),
+    "pulled to the start, momentum and decay": (
+        {"constraint.decay": 0.02, "optimizer.weight_decay": 0.01, "optimizer.lr": 0.05, "stop.max_epochs": 20},
+        ("constraint=init_decay", "optimizer=momentum"),
+    ),
+    "pulled to the origin": ({"constraint.decay": 0.02, "stop.max_epochs": 20}, ("constraint=origin_decay",)),
 }
 REASONS = {
     "to the threshold": "threshold",

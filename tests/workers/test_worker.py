@@ -7,13 +7,9 @@ from initdist.events import Done, Failed, Result, Started, Task, ToTrain
 from initdist.stacks.stack import Stack
 from initdist.training import observer
 from initdist.workers import worker
-from tests.helpers import CPU, facts, tiny
+from tests.helpers import CPU, Heard, facts, tiny
 
 NETWORKS = ("7", "3", "5", "11", "2")
-
-
-class Heard(list):
-    send = list.append
 
 
 def run(configs) -> Heard:

@@ -11,21 +11,27 @@ from collections.abc import Sequence
 import torch
 
 from initdist.config.schema import Config
+from initdist.stacks.constraints import CONSTRAINTS
+from initdist.stacks.optim._constraint import ActiveConstraint
 from initdist.stacks.optim._optimizer import Optimizer
 from initdist.stacks.optim._schedule import SCHEDULES, Schedule
 from initdist.stacks.optimizers import OPTIMIZERS
+from initdist.stacks.stack import Parameters
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "Optimizer", "build"]
 
 
 def descends(config: Config) -> bool:
-    """Whether each step of a network is theta <- theta - lr g and no more: it is rounded differently then."""
-    own = config.optimizer
-    return OPTIMIZERS[own.name].descent and own.weight_decay == 0 and own.clip_norm == 0
+    """Whether each step of a network is theta <- theta - lr g, projections aside: it is rounded differently then."""
+    own, pulls = config.optimizer, CONSTRAINTS[config.constraint.name].pulls
+    return OPTIMIZERS[own.name].descent and own.weight_decay == 0 and own.clip_norm == 0 and not pulls
 
 
-def build(configs: Sequence[Config], device: torch.device) -> Optimizer:
-    """Optimizer of a stack, with each network's own coefficients and schedule; they share the update rule."""
+def build(configs: Sequence[Config], device: torch.device, initial: Parameters | None = None) -> Optimizer:
+    """Optimizer of a stack, with each network's own coefficients and schedule; they share the update rule.
+
+    initial: theta_0 [N, ...] of the networks, which constraints are measured from.
+    """
     own = [config.optimizer for config in configs]
     rule = OPTIMIZERS[own[0].name]
     coefficients = {
@@ -41,6 +47,7 @@ def build(configs: Sequence[Config], device: torch.device) -> Optimizer:
         clips=any(one.clip_norm > 0 for one in own),
         descends=all(map(descends, configs)),
         decays=tuple(rule.coupled_decay and one.weight_decay > 0 for one in own),
+        constraint=ActiveConstraint.of(configs, device, initial or {}),
     )
     optimizer.begin_epoch(1)
     return optimizer

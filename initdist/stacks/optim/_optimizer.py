@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from initdist.stacks.evaluation import norm
+from initdist.stacks.optim._coefficients import per_network
+from initdist.stacks.optim._constraint import ActiveConstraint
 from initdist.stacks.optim._schedule import Schedule
 from initdist.stacks.optimizers import Update, UpdateRule
 from initdist.stacks.stack import Parameters
@@ -27,6 +29,7 @@ class Optimizer:
     clips: bool  # whether any network's gradient is clipped
     descends: bool  # whether a step is theta <- theta - lr g and no more, for every network
     decays: tuple[bool, ...]  # N whether a network's gradient has a weight decay in it
+    constraint: ActiveConstraint | None = None
     state: dict[str, Parameters] = field(default_factory=dict)  # slot -> parameter -> [N, ...]; empty before step 1
     rates: tuple[float, ...] = ()  # N current learning rates
     _scratch: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -39,7 +42,7 @@ class Optimizer:
             self.rates = rates
 
     def step(self, parameters: Parameters, gradients: Parameters) -> None:
-        """Update the parameters [N, ...] in place; the gradients stay as they are."""
+        """Update the parameters [N, ...] in place; the gradients stay as they are. The constraint's pull is in it."""
         if not self.state:
             self.state = {slot: {k: torch.zeros_like(p) for k, p in parameters.items()} for slot in self.rule.slots}
         for name in self.rule.powers:  # running products: a power function rounds differently by position
@@ -53,7 +56,14 @@ class Optimizer:
             slots = {slot: values[name] for slot, values in self.state.items()}
             views = {key: per_network(values, parameter) for key, values in prepared.items()}
             gradient = self._effective(parameter, gradients[name], decay, scale, scratch)
+            if self.constraint is not None:
+                gradient = self.constraint.pulled(name, parameter, gradient, scratch)
             self.rule.update(Update(parameter, gradient, scratch, slots, views, self.nesterov))
+
+    def constrain(self, parameters: Parameters) -> None:
+        """What the constraint asks for after a step, in place."""
+        if self.constraint is not None:
+            self.constraint.keep(parameters)
 
     def changed(self) -> list[Tensor]:
         """The tensors [N, ...] that a step changes beside the parameters, from the first step on."""
@@ -85,6 +95,7 @@ class Optimizer:
             schedules=tuple(self.schedules[i] for i in positions),
             coefficients={name: values[keep] for name, values in self.coefficients.items()},
             decays=tuple(self.decays[i] for i in positions),
+            constraint=None if self.constraint is None else self.constraint.select(keep),
             state={slot: {k: values[keep] for k, values in parts.items()} for slot, parts in self.state.items()},
             rates=tuple(self.rates[i] for i in positions),
             _scratch=torch.empty(0),
@@ -112,8 +123,3 @@ class Optimizer:
         if self._scratch.numel() < parameter.numel() or self._scratch.dtype != parameter.dtype:
             self._scratch = torch.empty_like(parameter).flatten()
         return self._scratch[: parameter.numel()].view_as(parameter)
-
-
-def per_network(coefficient: Tensor, like: Tensor) -> Tensor:
-    """View of a coefficient [N] that broadcasts against a stacked parameter [N, ...]."""
-    return coefficient.view(-1, *[1] * (like.dim() - 1))

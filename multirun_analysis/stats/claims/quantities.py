@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from initdist import names
-from multirun_analysis.labels import NORM, OWN_GAP
+from multirun_analysis.labels import CAPACITY_RATIO, NORM, OWN_GAP
 from multirun_analysis.runs.params import NOISE_LEVEL
 from multirun_analysis.runs.read import MEASURE_OPTIONS
 from multirun_analysis.stats.catalogue import Entry
@@ -19,6 +19,7 @@ from multirun_analysis.stats.design import Design
 from multirun_analysis.stats.league.definitions import single
 
 PARAM_NORM = names.measure("param_norm")
+INIT_BALL, ORIGIN_BALL = names.measure("capacity_init_ball"), names.measure("capacity_origin_ball")
 # D_k, u_j - z_j and w - w_0 stand for the way from the initialization in the catalogue's formulas.
 DISTANCES = re.compile(r"\bD_\w|\bu_j - z_j\b|\b(w|theta) - \1_0\b")
 
@@ -41,6 +42,15 @@ def with_own_gap(frame: pd.DataFrame) -> pd.DataFrame:
     if names.GAP_NOISY in frame and NOISE_LEVEL in frame:
         own = frame[names.GAP_NOISY].where(frame[NOISE_LEVEL] > 0).fillna(own)
     return frame.assign(**{OWN_GAP: own})
+
+
+def with_capacity_ratio(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the capacity of the ball around the origin over that of the ball around the initialization: its
+    exponent is the difference of theirs."""
+    if INIT_BALL not in frame or ORIGIN_BALL not in frame:
+        return frame
+    positive = frame[INIT_BALL].where(frame[INIT_BALL] > 0)
+    return frame.assign(**{CAPACITY_RATIO: frame[ORIGIN_BALL] / positive})
 
 
 def quantities(claim: Claim, frame: pd.DataFrame, catalogue: Mapping[str, Entry]) -> list[str]:
@@ -71,6 +81,8 @@ def missing(claim: Claim, frame: pd.DataFrame, design: Design, quantities: Seque
         return f"{claim.quantity} is not logged"
     if claim.while_falling and claim.while_falling not in frame:
         return f"{names.GAP} is not logged"
+    if claim.while_growing and claim.while_growing not in frame:
+        return f"{ORIGIN_BALL} is not logged"
     return ""
 
 

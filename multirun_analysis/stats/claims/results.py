@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirun_analysis.stats.claims.paper_claims import ABOVE, Claim
+from multirun_analysis.stats.claims.paper_claims import ABOVE, WITHIN, Claim
 from multirun_analysis.stats.claims.seed_effects import Turn
 from multirun_analysis.stats.regression.ols import Interval
 
@@ -21,8 +21,9 @@ class CellTest:
     unadjusted. p_for, p_against: one-sided, Holm-adjusted over the claim's tested
     cells, that the effect lies on the claim's side of the margin, and on the other side. levels: those compared;
     set_aside: levels that half of the seeds or fewer have. seeds: those with two of the levels; incomplete_seeds lack
-    one. falling: the change of what must fall meanwhile (C7), in percentage points per doubling of the axis. reference:
-    the effect in the initialization's closed form (C2). turn: its change is of the logarithm, or of the quantity (C5).
+    one. falling: the change of what must fall meanwhile (C7), in percentage points per doubling of the axis. growing:
+    the exponent of what must grow meanwhile (C6). reference: the effect in the initialization's closed form (C2). turn:
+    its change is of the logarithm, or of the quantity (C5).
     """
 
     quantity: str
@@ -39,6 +40,8 @@ class CellTest:
     set_aside: tuple[float, ...] = ()
     falling: float | None = None
     falling_interval: Interval | None = None
+    growing: float | None = None
+    growing_interval: Interval | None = None
     reference: float | None = None
     turn: Turn | None = None  # two levels between which the quantity is shown to move against the claim
     note: str = ""
@@ -65,7 +68,9 @@ class ClaimResult:
     tested: how many of `cells` were. overall: mean effect over the tested cells (over all if none is), seeds the
     replicates, blocked across cells, with its two-sided 95% interval and its one-sided 95% limit towards the margin;
     smallest, largest: over the same cells; all in the claim's unit. strays: cells with neither two levels of the axis
-    nor three seeds, so networks outside of the grid; they count for nothing.
+    nor three seeds, so networks outside of the grid; they count for nothing. censored, of a claim on twins: cells whose
+    networks are left out, since too few met their stopping rule; with one of them the claim is not supported. parts: of
+    a claim that has some; it is supported if all of them are, contradicted if one is.
     """
 
     claim: Claim
@@ -83,11 +88,22 @@ class ClaimResult:
     bounds: tuple[BoundResult, ...] = ()
     strays: tuple[dict[str, Any], ...] = ()
     note: str = ""
+    censored: tuple[dict[str, Any], ...] = ()
+    parts: tuple[ClaimResult, ...] = ()
+
+    @property
+    def whole(self) -> int:
+        """How many cells there are."""
+        return sum(self.counts.values())
 
 
 def other_side(claim: Claim, effect: float | None) -> bool:
     """Whether an effect lies on the other side of the claim's margin."""
-    return effect is not None and (effect < claim.margin if claim.side == ABOVE else effect > claim.margin)
+    if effect is None:
+        return False
+    if claim.side == WITHIN:
+        return abs(effect) > claim.margin
+    return effect < claim.margin if claim.side == ABOVE else effect > claim.margin
 
 
 def count(cells: tuple[CellTest, ...]) -> dict[str, int]:

@@ -20,6 +20,7 @@ from multirun_analysis.stats.claims.paper_claims import (
     ENDS,
     START,
     THRESHOLD,
+    WITHIN,
     Claim,
 )
 from multirun_analysis.stats.claims.results import (
@@ -62,13 +63,24 @@ def sentence(result: ClaimResult) -> str:
     parts = [_bounds(result)] if result.claim.quantity == BOUNDS else [_counts(result), _effects(result)]
     parts += [
         _one_sided(result),
+        _beyond(result),
+        _growing(result),
         _turns(result),
         _references(result),
         _untested(result),
         _set_aside(result),
         _strays(result),
+        _censored(result),
     ]
     return " ".join(part for part in parts if part)
+
+
+def together(result: ClaimResult) -> str:
+    """The verdict on a claim with parts, and then theirs."""
+    said = labels.together([f"{part.claim.id} {part.verdict}" for part in result.parts])
+    return " ".join(
+        [f"{result.claim.id} {result.verdict} ({scope(result)}): {said}.", *(p.sentence for p in result.parts)]
+    )
 
 
 def limited(limit: float, effect: float) -> str:
@@ -76,14 +88,18 @@ def limited(limit: float, effect: float) -> str:
     return f"{'<' if effect <= limit else '>'} {labels.number(limit)}"
 
 
-def sign(claim: Claim) -> str:
-    """`<` for a claim that the effect lies below its margin."""
-    return "<" if claim.side == BELOW else ">"
+def bound(claim: Claim) -> str:
+    """`< 0.05` for a claim that the effect lies below its margin; `within ± 0.05`, or `0.5 to 1.5` around another
+    centre than 0, for one that it lies within."""
+    if claim.side == WITHIN and claim.centre:
+        return " to ".join(labels.value(claim.centre + side * claim.margin) for side in (-1, 1))
+    sign = {BELOW: "<", ABOVE: ">", WITHIN: "within ±"}[claim.side]
+    return f"{sign} {labels.value(claim.margin)}"
 
 
 def scope(result: ClaimResult) -> str:
     """`1 of 4 cells tested`."""
-    return f"{result.tested} of {labels.count(len(result.cells), 'cell')} tested"
+    return f"{result.tested} of {labels.count(result.whole, 'cell')} tested"
 
 
 def _counts(result: ClaimResult) -> str:
@@ -109,27 +125,59 @@ def _effects(result: ClaimResult) -> str:
         text += f", two-sided 95% interval [{labels.number(interval.low)}, {labels.number(interval.high)}]"
     if number > 1:
         text += f"; range over the same cells {labels.number(result.smallest)} to {labels.number(result.largest)}"
-    return f"{text}; margin {labels.value(claim.margin)}."
+    return f"{text}; margin {_margin(claim)}."
+
+
+def _margin(claim: Claim) -> str:
+    return f"{'±' if claim.side == WITHIN else ''}{labels.value(claim.margin)}"
+
+
+def _beyond(result: ClaimResult) -> str:
+    """An effect beyond the margins may be a fall as well as a rise."""
+    if result.claim.side != WITHIN:
+        return ""
+    shown = [cell for cell in result.cells if cell.verdict == CONTRADICTED]
+    falls = [cell.effect for cell in shown if cell.effect is not None and cell.effect < -result.claim.margin]
+    if not falls:
+        return ""
+    quantity, axis = labels.long(result.claim.quantity), labels.short(result.claim.axis)
+    where = labels.count(len(falls), "contradicted cell")
+    return f"In {where} the {quantity} falls with {axis} ({labels.span(falls)})."
+
+
+def _growing(result: ClaimResult) -> str:
+    """What must grow meanwhile (C6)."""
+    found = [cell.growing for cell in result.cells if cell.growing is not None and cell.verdict != UNTESTED]
+    if not found:
+        return ""
+    failing = sum(cell.growing_interval is not None and cell.growing_interval.high < 0 for cell in result.cells)
+    text = f"Exponent of the {labels.long(result.claim.while_growing)}, which must be above 0: {labels.span(found)}"
+    return f"{text}, below it in {labels.count(failing, 'cell')}." if failing else f"{text}."
 
 
 def _one_sided(result: ClaimResult) -> str:
     """Where a two-sided interval includes the margin that the one-sided test rejects, it is said."""
-    margin = result.claim.margin
+    claim = result.claim
+    margins = (-claim.margin, claim.margin) if claim.side == WITHIN else (claim.margin,)
+
+    def at_margin(interval: Interval | None) -> bool:
+        return any(_includes(interval, margin) for margin in margins)
+
     cells = [
         cell
         for cell in result.cells
         if cell.verdict in (SUPPORTED, CONTRADICTED)
-        and (_includes(cell.interval, margin) or _includes(cell.falling_interval, 0.0))
+        and (at_margin(cell.interval) or _includes(cell.falling_interval or cell.growing_interval, 0.0))
     ]
     places = []
     if cells:
         places.append("the cell" if len(result.cells) == 1 else labels.count(len(cells), "decided cell"))
-    if len(result.cells) > 1 and result.verdict == SUPPORTED and _includes(result.overall_interval, margin):
+    if len(result.cells) > 1 and result.verdict == SUPPORTED and at_margin(result.overall_interval):
         places.append("the mean over cells")
     if not places:
         return ""
     where = " and in ".join(places)
-    return f"In {where} the two-sided 95% interval includes {labels.value(margin)}; the one-sided test at 5% decides."
+    return f"In {where} the two-sided 95% interval includes {_margin(claim)}; the one-sided test at 5% decides."
 
 
 def _includes(interval: Interval | None, margin: float) -> bool:
@@ -193,6 +241,14 @@ def _strays(result: ClaimResult) -> str:
     more = ", ..." if len(result.strays) > NAMED else ""
     number, axis = labels.count(len(result.strays), "cell"), labels.short(result.claim.axis)
     return f"Not counted: {number} with one level of {axis} and fewer than {MINIMUM_SEEDS} seeds ({named}{more})."
+
+
+def _censored(result: ClaimResult) -> str:
+    if not result.censored:
+        return ""
+    named = "; ".join(labels.cell(cell) for cell in result.censored[:NAMED])
+    more = ", ..." if len(result.censored) > NAMED else ""
+    return f"Censored, since too few seeds met their stopping rule: {named}{more}."
 
 
 def _bounds(result: ClaimResult) -> str:

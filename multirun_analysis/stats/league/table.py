@@ -10,6 +10,7 @@ import pandas as pd
 
 from initdist import names
 from multirun_analysis.labels import listing
+from multirun_analysis.runs.arms import observed
 from multirun_analysis.runs.params import NOISE_LEVEL, params_of
 from multirun_analysis.runs.read import TEST_SIZE
 from multirun_analysis.stats.catalogue import Entry, read_catalogue
@@ -74,8 +75,10 @@ def league_table(
     params: the config columns (default: the frame's dotted columns and `seed`). measures: names, default all logged.
     group_axes: what comparisons within groups hold fixed, default data, noise and loss.
     resamples, permutations: default 1000 and 99, from 100 configurations on 400 and 39. Deterministic in `seed`.
+    Of networks some of which had their distance moved, it ranks on those that were left alone.
     Raises ValueError for an unknown target or measure, or an empty frame.
     """
+    frame = observed(frame)
     catalogue = read_catalogue() if catalogue is None else catalogue
     target = _default_target(frame) if target is None else target
     data = _prepare(frame, target, params, measures, group_axes, catalogue)

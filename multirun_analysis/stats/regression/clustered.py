@@ -25,7 +25,7 @@ class Fits:
 
 @dataclass(frozen=True)
 class Clustered:
-    """se and df None: fewer informative clusters than the minimum."""
+    """se and df None: fewer informative clusters than the minimum, or the controls fit each of them whatever it is."""
 
     se: float | None
     df: float | None
@@ -53,8 +53,9 @@ def cluster_robust(fits: Fits, clusters: np.ndarray, minimum: int) -> list[Clust
     for k, column in enumerate(np.flatnonzero(enough)):
         use = informs[:, column]
         gram = _gram(adjusted[:, k], np.column_stack([fits.basis, x[:, k]]), fits.codes, sizes, number)[use][:, use]
-        df = float(np.trace(gram) ** 2 / np.sum(gram**2))
-        results[column] = Clustered(float(np.linalg.norm(scores[use, k])), df, int(use.sum()))
+        if gram.any():
+            df = float(np.trace(gram) ** 2 / np.sum(gram**2))
+            results[column] = Clustered(float(np.linalg.norm(scores[use, k])), df, int(use.sum()))
     return results
 
 

@@ -1,0 +1,4 @@
+"""decay (theta - theta_0) joins the gradient."""
+
+CENTRE = "init"
+PULLS = True

@@ -1,0 +1,3 @@
+"""Training is left alone."""
+
+CENTRE = None

@@ -1,0 +1,4 @@
+"""decay theta joins the gradient."""
+
+CENTRE = "origin"
+PULLS = True

@@ -1,0 +1,84 @@
+"""What a command finds around it: its standard streams and its folders."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import sys
+import tempfile
+from typing import Any
+
+NAMES = ("stdin", "stdout", "stderr")
+
+
+def settle(command: str = "initdist", status: int = 1) -> None:
+    """For the process of a command: `settle_streams`, and an end in one line where there is no folder to work in."""
+    settle_streams()
+    try:
+        os.getcwd()
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        what = "there must be a folder for temporary files; set TMPDIR to one" if "temporary" in str(error) else ""
+        print(
+            f"{command}: {what or 'the current folder must exist, and it was removed; cd to another'}", file=sys.stderr
+        )
+        sys.exit(status)
+
+
+def settle_streams() -> None:
+    """Let nothing that is printed end the process of a command, or one that it has started.
+
+    Where `| head` has read enough, or the terminal is gone, what is printed is dropped and the command goes on, to its
+    usual exit code. A letter that the terminal's encoding lacks becomes `?`. A stream that is closed leads nowhere: the
+    next file to be opened would take its number, and what a library prints would go into that file.
+
+    It replaces `sys.stdout` and `sys.stderr`, since Hydra, logging and rich print to them too. Streams that a caller
+    has put there stay.
+    """
+    for number in range(len(NAMES)):
+        if _is_closed(number):
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free
+    for number, name in enumerate(NAMES):
+        stream, first = getattr(sys, name), getattr(sys, f"__{name}__")
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+        elif number and stream is first:
+            setattr(sys, name, _settled(stream))
+
+
+def _is_closed(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return True
+    return False
+
+
+def _settled(stream: Any) -> io.TextIOWrapper:
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Heedless(stream.fileno())),
+        encoding=stream.encoding,
+        errors="backslashreplace" if stream.encoding.lower().startswith("utf") else "replace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+class _Heedless(io.FileIO):
+    """A descriptor that takes what nobody reads any more."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number, "w", closefd=False)
+        terminal = stat.S_ISCHR(os.fstat(number).st_mode)  # also one that is gone already
+        self.gone = {errno.EPIPE, errno.EIO} if terminal else {errno.EPIPE}  # of a file, EIO is a broken disk
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in self.gone:
+                raise
+            return memoryview(data).nbytes

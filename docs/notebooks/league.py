@@ -5,11 +5,14 @@
 
 # %%
 import os
+import subprocess
+import sys
 import tempfile
 
-folder = tempfile.mkdtemp()
-os.chdir(folder)  # the store is made here
-# !python -m initdist.train -m model.width=16,64 dataset.train_size=160,640 noise.level=0,0.5 'seed=range(0,3)'
+os.chdir(tempfile.mkdtemp())  # the store is made here
+sweep = ["model.width=16,64", "dataset.train_size=160,640", "noise.level=0,0.5", "seed=range(0,3)"]
+done = subprocess.run([sys.executable, "-m", "initdist.train", "-m", *sweep], capture_output=True, text=True)
+print(done.stdout)
 
 # %% [markdown]
 # One row a network:

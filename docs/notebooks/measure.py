@@ -5,10 +5,14 @@
 
 # %%
 import os
+import subprocess
+import sys
 import tempfile
 
 os.chdir(tempfile.mkdtemp())
-# !python -m initdist.train -m model.width=16,64 dataset.train_size=160,640 'seed=range(0,3)'
+sweep = ["model.width=16,64", "dataset.train_size=160,640", "seed=range(0,3)"]
+done = subprocess.run([sys.executable, "-m", "initdist.train", "-m", *sweep], capture_output=True, text=True)
+print(done.stdout)
 
 # %% [markdown]
 # `load_network` gives a tracked network as two modules: trained, and as it began. The measure here is the angle between

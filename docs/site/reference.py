@@ -19,7 +19,7 @@ from initdist.config import schema
 from initdist.paths import conf_dir
 
 CONF = Path(conf_dir())
-GROUPS = ("model", "dataset", "noise", "loss", "optimizer", "measures")
+GROUPS = ("model", "dataset", "noise", "loss", "optimizer", "constraint", "measures")
 
 
 def pages() -> dict[str, str]:

@@ -57,8 +57,8 @@ def tau_by_axis(table: LeagueTable) -> Drawing:
         for column, axis in enumerate(axes):
             if axis in row.psi.by_axis and (value := row.psi.by_axis[axis].value) is not None:
                 found[place, column] = value
-    figure, axis = _square(len(rows), len(axes))
-    _coloured(figure, axis, found, [row.measure for row in rows], list(map(labels.short, axes)), "Kendall's τ")
+    figure, drawn = _square(len(rows), len(axes))
+    _coloured(figure, drawn, found, [row.measure for row in rows], list(map(labels.short, axes)), "Kendall's τ")
     caption = (
         "Kendall's τ of measure and target over pairs of configurations that differ in this axis alone; +1: whenever "
         "one has the larger measure it has the larger target. Empty: no such pair, or ties alone. Sorted as the league "

@@ -9,7 +9,7 @@ READY := .venv/.ready
 MAIN_JOB := -m model.width=64,256,1024 dataset.train_size=160,1280 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: help setup run test check lint format bench gpu-bundle gpu-check results coverage faults engines analyze ui clean
+.PHONY: help setup run test check lint format bench gpu-bundle gpu-check results docs coverage faults engines analyze ui clean
 
 help:
 	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
@@ -21,6 +21,7 @@ help:
 	@echo "make gpu-check   all that has to be run on a GPU, in eight minutes: benchmarks/results/gpu_check.json"
 	@echo "make results  train and judge what docs/results.md says (half an hour; needs INITDIST_DATA)"
 	@echo "make faults   200 kills of a sweep, and ten times the drawn configs and files: docs/faults.md (an hour)"
+	@echo "make docs     the documentation as a site: site/index.html (its notebooks are run: a minute)"
 	@echo "make engines  sweeps on a real SLURM, PostgreSQL, MLflow server and Ray, disturbed (Debian, root; half an hour)"
 	@echo "make coverage how often the intervals of the analysis hold the truth (minutes)"
 	@echo "make analyze  analyze what is in the tracking store: report under reports/"
@@ -38,7 +39,7 @@ $(READY): pyproject.toml constraints.txt
 run: setup
 	$(BIN)/python -m initdist.train $(MAIN_JOB)
 	$(BIN)/python -m multirun_analysis
-	@echo "Report:  $(CURDIR)/reports/report.html"
+	@echo "Report:  $(CURDIR)/reports/initdist/report.html"
 	@echo "Runs:    make ui"
 
 # Tests that start hardly a command.
@@ -108,6 +109,10 @@ engines: setup
 
 coverage: setup
 	$(BIN)/python tests/analysis/coverage.py
+
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "Site: $(CURDIR)/site/index.html"
 
 analyze: setup
 	$(BIN)/python -m multirun_analysis

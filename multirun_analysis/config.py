@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,9 @@ from multirun_analysis.errors import AnalysisError
 FOLDER = "analysis"  # under conf/, a root of its own: beside conf/measures, `measures=` would choose a file there
 LISTS = r"measures|group|where\..*"  # keys whose value may be a list
 TARGETS = (names.GAP, names.GAP_NOISY, names.TEST_ERROR)
+REPORTS = "reports"
+SLUG = 80  # characters of a folder's name; of a longer one the end becomes a hash
+WIDTHS = (2.5, 20.0)  # inches of a figure
 LOCAL_UI = "http://127.0.0.1:5000"  # where `make ui` opens it
 
 
@@ -36,8 +40,17 @@ class Tracking:
 
 
 @dataclass
+class Figures:
+    """width: inches that no figure is wider than, for a column of a paper; None: as wide as a page of the report."""
+
+    width: float | None = None
+
+
+@dataclass
 class AnalysisConfig:
     """target: the metric to explain; None: the proper gap where labels are noisy. sweep: an id, or None for all.
+
+    out: the folder of the report; None: one in reports/ named after the experiment and the selection.
 
     measures: those that the league table ranks, None for all. group: the axes that comparisons hold fixed, None for
     data, noise and loss. where: config key -> the values that networks must have. refresh: write the report anew even
@@ -50,7 +63,8 @@ class AnalysisConfig:
     measures: list[str] | None = None
     group: list[str] | None = None
     target: str | None = None
-    out: str = "reports"
+    out: str | None = None
+    figures: Figures = field(default_factory=Figures)
     refresh: bool = False
 
     @property
@@ -58,6 +72,11 @@ class AnalysisConfig:
         """The names of the experiments, one or several."""
         given = self.tracking.experiment
         return [str(name) for name in given] if isinstance(given, list | tuple) else [str(given)]
+
+    @property
+    def folder(self) -> str:
+        """Where the report goes: a selection of networks, or another question, does not overwrite the whole."""
+        return self.out if self.out is not None else f"{REPORTS}/{_slug(self)}"
 
 
 def register() -> None:
@@ -72,8 +91,12 @@ def validate(config: AnalysisConfig) -> None:
     if config.target is not None and config.target not in TARGETS:
         hint = nearest(config.target, TARGETS)
         raise AnalysisError(f"target must be one of {', '.join(TARGETS)}, got {config.target!r}{hint}")
-    if not config.out:
-        raise AnalysisError("out must not be empty")
+    if config.out is not None and not config.out.strip():
+        raise AnalysisError("out must be the path of a folder, got an empty text")
+    if config.figures.width is not None and not WIDTHS[0] <= config.figures.width <= WIDTHS[1]:
+        raise AnalysisError(
+            f"figures.width must be between {WIDTHS[0]:g} and {WIDTHS[1]:g} inches, got {config.figures.width:g}"
+        )
     experiments = config.experiments
     if not experiments or not all(experiments) or isinstance(config.tracking.experiment, Mapping):
         raise AnalysisError("tracking.experiment must not be empty")
@@ -110,10 +133,28 @@ def command(config: AnalysisConfig, uri: str) -> str:
         "group": config.group,
         "target": config.target,
         "out": config.out,
+        "figures.width": config.figures.width,
     }
     overrides = [f"{key}={quoted(value)}" for key, value in values.items() if value is not None]
     overrides += [f"where.{key}={quoted(value)}" for key, value in flat(config.where).items()]
     return shlex.join(["python", "-m", "multirun_analysis", *overrides])
+
+
+def _slug(config: AnalysisConfig) -> str:
+    """`mnist`, or `mnist, model.width=64,256`: a folder's name that says what was selected."""
+    from multirun_analysis.runs.where import flat
+
+    chosen: dict[str, Any] = {"sweep": config.sweep, **flat(config.where), "target": config.target}
+    chosen |= {"measures": config.measures, "group": config.group}
+    parts = ["+".join(config.experiments)]
+    for key, value in chosen.items():
+        if value is not None or key in config.where:
+            parts.append(f"{key}={','.join(map(str, value)) if isinstance(value, list | tuple) else value}")
+    whole = ", ".join(parts)
+    name = re.sub(r"[^\w.,=+<> -]+", "-", whole).replace("<", "below ").replace(">", "above ").strip(" .-") or "report"
+    if len(name) > SLUG or name != whole.replace("<", "below ").replace(">", "above "):  # others could have this name
+        name = f"{name[:SLUG]}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
+    return name
 
 
 def unswept(arguments: Sequence[str]) -> list[str]:

@@ -43,7 +43,7 @@ class Outcome:
 def analyze(config: AnalysisConfig, directory: str | Path, tell: Tell = quiet) -> Outcome:
     """directory: where relative paths and the default store lie. Raises AnalysisError."""
     uri = named(config.tracking.uri, directory)
-    out = Path(directory) / config.out
+    out = Path(directory) / config.folder
     before = uptodate.load(out)
     manifest = None if config.refresh else before
     with closing(Second()) as helper:
@@ -87,7 +87,7 @@ def _anew(
         histories.append(read)
     whole = report.Report(parts, command(config, uri), ui_url(config, uri), flat(config.where))
     if len(parts) > 1:
-        (comparison,) = report.render([partial(league, whole.tables)], helper)
+        (comparison,) = report.render([partial(league, whole.tables)], helper, config.figures.width)
         whole = replace(whole, comparison=comparison)
     tell("writing the report")
     files = uptodate.write(out, report.content(whole), own)
@@ -123,7 +123,7 @@ def _part(
     runs = sampled_runs(observed(networks.used), results.design)
     histories = read_histories(uri, runs, HISTORIES)
     tasks, drawn = drawings(networks.used, results, histories), []
-    for number, image in enumerate(report.render(tasks, helper), start=1):
+    for number, image in enumerate(report.render(tasks, helper, config.figures.width), start=1):
         tell(f"figure {number} of {len(tasks)}")
         drawn.append(image)
     return report.Material(networks, results, drawn, config.target is not None, folder), (runs, histories)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initdist import names
+from initdist.cli.overrides import in_full
 from initdist.config.schema import Config
+from initdist.errors import ConfigError
 from initdist.sweeps.summary import Measurements
 
 if TYPE_CHECKING:
@@ -32,15 +34,33 @@ class NetworkResult:
     correct: np.ndarray | None = None  # [T] which samples of the clean test set are right; None where it diverged
 
 
-def network_configs(*overrides: str) -> list[Config]:
-    """The configs that a command line would describe: `network_configs("model.width=64", "vary.seed=[0,1,2]")`.
+def network_configs(*overrides: str, config_dir: str | None = None) -> list[Config]:
+    """The configs of the networks that a command line would train: `network_configs("model.width=64,256",
+    "seed=range(0,3)")`, or those of an experiment file: `network_configs("experiment=width", "seed=0")`.
 
-    One config, or several where `vary` is given. Raises ConfigError for a value that breaks its rule, and Hydra's own
-    errors for a key that does not exist.
+    config_dir: a folder with further config files, as `--config-dir` of the commands. Raises ConfigError, which names
+    the key, the rule and the value, or the nearest name that there is.
     """
-    from initdist.cli import compose
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
-    return compose.configs(*overrides)
+    from initdist.cli import compose, messages
+    from initdist.config import expansion
+    from initdist.sweeps import planning
+
+    try:
+        parser = OverridesParser.create()
+        given = [in_full(override, r"measures|measures\.names") for override in overrides]
+        fixed = [one.input_line for one in parser.parse_overrides(given) if not one.is_sweep_override()]
+        whole = compose.composed(*filter(None, fixed), config_dir=config_dir, hydra=True)
+        of_experiment = [f"{key}={value}" for key, value in (whole.hydra.sweeper.get("params") or {}).items()]
+        parsed = {one.get_key_element(): one for one in parser.parse_overrides([*of_experiment, *given])}
+        planning.check(parsed)
+        jobs = planning.fused(list(parsed.values()), fuse=True)
+        return [config for job in jobs for config in expansion.networks(compose.composed(*job, config_dir=config_dir))]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(messages.explained(error, compose.keys)) from None
 
 
 def train_networks(

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from initdist import models, names
 from initdist.cli import messages
+from initdist.cli.overrides import quoted
 from initdist.config import expansion, families, schema
 from initdist.errors import ConfigError
 from initdist.paths import conf_dir, store_uri
@@ -55,12 +56,16 @@ def configs(*overrides: str) -> list[schema.Config]:
     return expansion.networks(composed(*overrides))
 
 
-def composed(*overrides: str) -> DictConfig:
-    """The config that a command line would compose, not yet resolved."""
+def composed(*overrides: str, config_dir: str | None = None, hydra: bool = False) -> DictConfig:
+    """The config that a command line would compose, not yet resolved; with Hydra's own section if that is asked for.
+
+    config_dir: a folder with further files, as `--config-dir` names it.
+    """
+    further = [f"hydra.searchpath=[{quoted(f'file://{os.path.abspath(config_dir)}')}]"] if config_dir else []
     with _beside_the_callers_hydra():
         register()
         with initialize_config_dir(conf_dir(), version_base="1.3"):
-            return compose("config", overrides=list(overrides))
+            return compose("config", overrides=[*further, *overrides], return_hydra_config=hydra)
 
 
 @contextlib.contextmanager

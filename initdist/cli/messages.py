@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import get_type_hints
 
@@ -21,6 +22,15 @@ from initdist.secrets import cause, masked
 
 FULL = "HYDRA_FULL_ERROR"  # with it Hydra raises what it would print over several lines
 _OURS = ("initdist", "multirun_analysis", "hydra_plugins", "__main__")
+KINDS = {
+    "integer": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "boolean": "true or false",
+    "list": "a list",
+    "str": "a text",
+    "string": "a text",
+}
 GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
 
 
@@ -109,10 +119,12 @@ def explained(error: Exception, keys: Callable[[], Iterable[str]]) -> str:
             return wrong  # whose key it may be
         key, given = unknown[1], re.search(r"use \+(\S.*)", text)
         which = "hydra" if key.startswith("hydra.") else "job"
-        hint = nearest(key, sorted(keys())) or f"; --cfg {which} shows those that there are"
+        hint = meant(key, sorted(keys())) or f"; --cfg {which} shows those that there are"
         return f"{key} must be a key of the config, got {given[1] if given else key}{hint}"
+    if ambiguous := re.match(r"Ambiguous value for argument '(\S+?)=(.*?)'", text):
+        return f"{ambiguous[1]} must be one value, got {ambiguous[1]}={ambiguous[2]}; for a sweep over several add -m"
     if merging := re.match(r"Error merging override (\S+?)=(.*)", text):
-        return f"{merging[1]} must be of its type, got {merging[1]}={merging[2]}: {cause}"
+        return f"{merging[1]} must be {_kind(cause)}, got {merging[1]}={merging[2]}"
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {text}"
     return f"{text}: {cause}" if cause else text
@@ -123,12 +135,28 @@ def _composed(error: Exception, name: str, why: str, keys: Callable[[], Iterable
     key = config_files.full_key(error)
     where = config_files.place(error, key) or f"{name}.yaml"
     if "ConfigKeyError" in why:
-        return f"{where}: {key} must be a key of the config{nearest(key, sorted(keys()))}"
+        return f"{where}: {key} must be a key of the config{meant(key, sorted(keys()))}"
     if key:
-        return f"{where}: {key} must be of its type: {why.partition('composing config: ')[2]}"
+        return f"{where}: {key} must be {_kind(why)}: {why.partition('composing config: ')[2]}"
     group = name.rpartition("/")[0]
     other = re.search(rf"'{re.escape(group)}/(\w+)[/@]", why) if group else None
     return f"{where}: {why.rstrip('.')}" + (f"; of another group: `override /{other[1]}: NAME`" if other else "")
+
+
+def meant(key: str, known: Sequence[str]) -> str:
+    """`; did you mean optimizer.lr?` for a key without its section, or for one that is misspelled; or nothing."""
+    if near := nearest(key, known):
+        return near
+    plain = [one for one in known if not one.startswith("vary.")]
+    leaf = next(iter(difflib.get_close_matches(key, [one.rpartition(".")[2] for one in plain], n=1)), key)
+    own = sorted({one for one in plain if one.rpartition(".")[2] == leaf})
+    return f"; did you mean {' or '.join(own)}?" if 0 < len(own) <= 3 else ""
+
+
+def _kind(why: str) -> str:
+    """What a value must be, by what OmegaConf says of one that is not."""
+    found = re.search(r"could not be converted to (\w+)|is not a (\w+)|valid (\w+)", why, re.IGNORECASE)
+    return KINDS.get(next(filter(None, found.groups()), "").lower(), "of its type") if found else "of its type"
 
 
 def _refused(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from initdist import names
@@ -12,6 +13,7 @@ from initdist.config.validation import leaves
 
 # Bump when a change of code alters the results of an unchanged config. See CONTRIBUTING.md.
 NUMERICS_VERSION = 2
+ABBREVIATED = {"batch_size": "b", "momentum": "m", "weight_decay": "wd"}  # in names for people
 
 
 def result_leaves(config: Config) -> dict[str, Any]:
@@ -51,13 +53,47 @@ def identity(config: Config, fingerprint: str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def run_name(config: Config) -> str:
+def run_name(config: Config, more: Sequence[str] = ()) -> str:
     """Short name for people: `mlp w64 n1280 p0.5 s3`, or `linearized mlp w64 ...`, and `init_ball of_free=0.8` after it
-    where there is a constraint."""
+    where there is a constraint. more: what else tells it from others."""
     model = f"linearized {config.model.name}" if config.model.linearize else config.model.name
-    name = f"{model} w{config.model.width} n{config.dataset.train_size} p{config.noise.level:g} s{config.seed}"
     own = config.constraint
-    if own.name == "none":
-        return name
     given = {"of_free": own.of_free, "radius": None if own.of_free else own.radius, "decay": own.decay}
-    return " ".join([name, own.name, *(f"{key}={value:g}" for key, value in given.items() if value is not None)])
+    constraint = [] if own.name == "none" else [own.name, *(f"{k}={v:g}" for k, v in given.items() if v is not None)]
+    data = f"n{config.dataset.train_size} p{config.noise.level:g}"
+    return " ".join([model, f"w{config.model.width}", data, *more, f"s{config.seed}", *constraint])
+
+
+def run_names(configs: Sequence[Config]) -> list[str]:
+    """Names of networks that one command asks for: what varies among them is in each, as in `mlp w64 n1280 p0 adam
+    lr0.01 s3`."""
+    leaves = [result_leaves(config) for config in configs]
+    values: dict[str, set[str]] = {}
+    for one in leaves:
+        for key, value in one.items():
+            values.setdefault(key, set()).add(str(value))
+    hidden = {"model.name", "model.width", "model.linearize", "dataset.train_size", "noise.level"}
+    streams = {key for key in values if key.startswith("seeds.")}
+    if all(one[key] == config.seed for one, config in zip(leaves, configs, strict=True) for key in streams):
+        hidden |= streams
+    varied = [
+        key
+        for key, found in values.items()
+        if key not in hidden
+        and not key.startswith("constraint.")
+        and (len(found) > 1 or any(key not in one for one in leaves))
+    ]
+    return [
+        run_name(config, [_piece(key, one[key]) for key in varied if one.get(key) is not None])
+        for config, one in zip(configs, leaves, strict=True)
+    ]
+
+
+def _piece(key: str, value: Any) -> str:
+    """`lr0.01`, `adam`, `depth3`, `balanced`, `init7` for a seed of its own."""
+    leaf = key.rpartition(".")[2]
+    if leaf == "name" or isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return leaf if value else f"no_{leaf}"
+    return f"{ABBREVIATED.get(leaf, leaf)}{value:g}" if isinstance(value, int | float) else f"{leaf}{value}"

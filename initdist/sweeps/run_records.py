@@ -13,8 +13,8 @@ from initdist.events import Measurement, Result
 from initdist.sweeps.planning import Network
 
 
-def network(planned: Network) -> tracking.NetworkFacts:
-    """What is known of a network before it trains."""
+def network(planned: Network, name: str = "") -> tracking.NetworkFacts:
+    """What is known of a network before it trains; with the name that it has among those of its command."""
     data = planned.data
     datasets = [
         tracking.DatasetInfo(f"{data.name}-{split}", data.fingerprint[:36], data.source, context)
@@ -22,7 +22,7 @@ def network(planned: Network) -> tracking.NetworkFacts:
     ]
     return tracking.NetworkFacts(
         identity=planned.identity,
-        name=planned.name,
+        name=name or planned.name,
         params=identity.params(planned.config),
         tags={
             names.INPUT_SHAPE: "x".join(map(str, data.input_shape)),

@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from initdist import cores, names, provenance, tracking
+from initdist.cli.overrides import quoted
+from initdist.config import identity
 from initdist.config.schema import TrackingConfig
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
+from initdist.paths import store_uri
 from initdist.secrets import masked, passed_on, unmasked
-from initdist.sweeps import lacking
+from initdist.sweeps import lacking, trained
 from initdist.sweeps.hosts import alone
 from initdist.sweeps.jobs import Jobs
 from initdist.sweeps.planning import Network
@@ -50,6 +53,7 @@ class Sweep:
     directory: str = ""  # of the command; empty for a single job
     opener: str = ""  # the process that started the command
     logs: dict[str, str] = field(default_factory=dict)  # identity -> its job and where that one's log is
+    names: dict[str, str] = field(default_factory=dict)  # identity -> the network's name among those of the command
 
     def save(self, directory: Path) -> str:
         """Write what a job in another process needs to join; the secrets of the store are in its environment.
@@ -125,8 +129,23 @@ def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float)
         why = masked(error)
         print(f"initdist: the sweep's end could not be written to {sweep.store.place}: {why}", file=sys.stderr)
         return False
+    if status == "FINISHED":
+        with contextlib.suppress(tracking.TrackingError):  # it is there to be looked at, and can be looked up
+            print("\n".join(_results(networks, sweep)))
     print(counts.sentence(time.monotonic() - started, where, whose), flush=True)
     return whole
+
+
+def _results(networks: Sequence[Network], sweep: Sweep) -> list[str]:
+    """What the networks of the command have come to, where that is, and how to go on."""
+    metrics = tracking.metrics_among(sweep.store, [network.identity for network in networks], trained.METRICS)
+    lines = trained.table(networks, metrics)
+    given = {"tracking.uri": sweep.store.place, "tracking.experiment": sweep.store.experiment}
+    defaults = {"tracking.uri": masked(store_uri()), "tracking.experiment": TrackingConfig.experiment}
+    options = [f"{key}={quoted(value)}" for key, value in given.items() if value != defaults[key]]
+    command = shlex.join(["python", "-m", "multirun_analysis", *options])
+    where = f"Runs: experiment {sweep.store.experiment} in {sweep.store.place}"
+    return [*lines, where, f"Analyze them: {command}"] if lines else []
 
 
 def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[Counts, str, str]:
@@ -197,6 +216,7 @@ def _begin(
     gone = workspace.leases.gone()
     asked(lambda: tracking.close_stale(store, gone))
     identities = [network.identity for network in networks]
+    named = dict(zip(identities, identity.run_names([network.config for network in networks]), strict=True))
     left = {folder.name for folder in workspace.folders()}
     known = asked(lambda: tracking.finished_among(store, left.union(identities)))
     finished = known if resume else {}
@@ -211,13 +231,13 @@ def _begin(
             store,
             sweep,
             f"sweep {sweep} ({len(networks)} networks)",
-            [{"identity": network.identity, "name": network.name} for network in networks],
+            [{"identity": one, "name": name} for one, name in named.items()],
             command=shlex.join([Path(sys.executable).name, "-m", "initdist.train", *sys.argv[1:]]),
         ),
     )
     todo = frozenset(identities) - finished.keys()
     where = str(directory.resolve()) if directory else ""
-    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, where, tracking.this_process())
+    opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, where, tracking.this_process(), names=named)
     advice = lacking.advice([finished[one] for one in identities if one in finished], networks[0].config, sweep, store)
     return opened, advice
 
@@ -252,10 +272,11 @@ def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int)
     from initdist.sweeps.cost import estimate
 
     done = finished_before(networks, settings)
-    width = max(len(network.name) for network in networks)
+    named = identity.run_names([network.config for network in networks])
+    width = max(map(len, named))
     lines = [
-        f"  {network.name:<{width}}  {network.identity[:12]}  {'finished' if network.identity in done else 'to train'}"
-        for network in networks
+        f"  {name:<{width}}  {network.identity[:12]}  {'finished' if network.identity in done else 'to train'}"
+        for name, network in zip(named, networks, strict=True)
     ]
     plural = "" if len(networks) == 1 else "s"
     lines.append(

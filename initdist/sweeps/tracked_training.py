@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from initdist import tracking
@@ -51,15 +51,23 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
             if identity not in mine:
                 continue
             if outcome := workspace.kept(identity):
-                writer.start(identity, run_records.network(network))
+                writer.start(identity, run_records.network(network, sweep.names.get(identity, "")))
                 writer.finish(identity, outcome, partial(workspace.forget, identity))
             else:
                 rest[identity] = network
         if rest:
-            _train(rest, workspace, writer, run_records.title(config, job), sweep.directory if sweep.jobs else "")
+            among = sweep.directory if sweep.jobs else ""
+            _train(rest, workspace, writer, run_records.title(config, job), among, sweep.names)
 
 
-def _train(todo: dict[str, Network], workspace: Workspace, writer: Writer, title: str, among: str) -> None:
+def _train(
+    todo: dict[str, Network],
+    workspace: Workspace,
+    writer: Writer,
+    title: str,
+    among: str,
+    named: Mapping[str, str],
+) -> None:
     configs = {identity: network.config for identity, network in todo.items()}
     asked = {identity: workspace.to_train(network) for identity, network in todo.items()}
     first = next(iter(todo.values()))
@@ -71,7 +79,7 @@ def _train(todo: dict[str, Network], workspace: Workspace, writer: Writer, title
             match event:
                 case Started():
                     for identity in event.networks:
-                        writer.start(identity, run_records.network(todo[identity]))
+                        writer.start(identity, run_records.network(todo[identity], named.get(identity, "")))
                 case Result(network=identity):
                     try:
                         outcome = run_records.outcome(event, asked[identity].weights)

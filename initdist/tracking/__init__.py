@@ -6,7 +6,15 @@ Writer, a Reader (which the analysis uses too), and which process a run belongs 
 """
 
 from initdist.tracking.filesystems import network
-from initdist.tracking.lookup import Finished, Selectable, finished, finished_among, runs_of, selectable
+from initdist.tracking.lookup import (
+    Finished,
+    Selectable,
+    finished,
+    finished_among,
+    metrics_among,
+    runs_of,
+    selectable,
+)
 from initdist.tracking.parent import close_sweep, open_sweep
 from initdist.tracking.places import folder
 from initdist.tracking.process import described, is_here, is_process, lives, this_process
@@ -57,6 +65,7 @@ __all__ = [
     "is_process",
     "lives",
     "metrics",
+    "metrics_among",
     "network",
     "open_sweep",
     "prepare",

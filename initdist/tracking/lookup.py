@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -126,6 +127,33 @@ def runs_of(store: Store, networks: Sequence[Selectable]) -> Iterator[Any]:
         read = {run.info.run_id: run for run in (search(store, f"attributes.run_id IN ({missing})") if missing else ())}
         runs = (one.run or read.get(one.finished.run_id) for one in some)
         yield from (run for run in runs if run is not None)  # but for those deleted since
+
+
+def metrics_among(store: Store, identities: Iterable[str], keys: Collection[str]) -> dict[str, dict[str, float]]:
+    """Identity -> some final metrics of the FINISHED run of these networks; what is NaN is left out."""
+    runs = {one.run_id: identity for identity, one in finished_among(store, identities).items()}
+    found: dict[str, dict[str, float]] = {identity: {} for identity in runs.values()}
+    places, wanted = listed("key", keys)
+    with opened(store.uri, {**_COLUMNS, "latest_metrics": {"run_uuid", "key", "value", "is_nan"}}) as select:
+        for first in range(0, len(runs), IDENTITIES_A_QUERY):
+            some = list(runs)[first : first + IDENTITIES_A_QUERY]
+            if select is None:
+                missing = ", ".join(f"'{run_id}'" for run_id in some)
+                read = search(store, f"attributes.run_id IN ({missing})")
+                rows = [(run.info.run_id, *item) for run in read for item in run.data.metrics.items()]
+            else:
+                within, ids = listed("run", some)
+                rows = list(
+                    select(
+                        f"SELECT run_uuid, key, value FROM latest_metrics WHERE is_nan = :no AND key IN ({places}) "
+                        f"AND run_uuid IN ({within})",
+                        {**wanted, **ids, "no": False},
+                    )
+                )
+            for run_id, key, value in rows:
+                if key in keys and not math.isnan(value):
+                    found[runs[run_id]][key] = value
+    return found
 
 
 def _latest(found: Iterable[tuple[str, Finished]], but: Container[str] = ()) -> dict[str, Finished]:

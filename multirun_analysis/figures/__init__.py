@@ -8,13 +8,21 @@ from functools import partial
 import pandas as pd
 
 from multirun_analysis.figures.association import gap_against_distance
+from multirun_analysis.figures.bounds import bounds_and_gap
 from multirun_analysis.figures.capacity import capacity_against_width
-from multirun_analysis.figures.dose import distance_against_noise, distance_against_train_size, distance_against_width
+from multirun_analysis.figures.dose import (
+    distance_against_depth,
+    distance_against_noise,
+    distance_against_train_size,
+    distance_against_width,
+)
+from multirun_analysis.figures.heatmaps import correlations, tau_by_axis
 from multirun_analysis.figures.history import distance_against_loss, distance_against_step, sampled_runs
 from multirun_analysis.figures.intervention import gap_against_imposed_distance
 from multirun_analysis.figures.layers import movement_by_layer
 from multirun_analysis.figures.league import league
 from multirun_analysis.figures.measures import gap_against_measures
+from multirun_analysis.figures.seeds import spread_over_seeds
 from multirun_analysis.figures.style import Drawing, theme
 from multirun_analysis.figures.twins import distance_over_twin
 from multirun_analysis.figures.width import errors_against_width, norm_against_width
@@ -24,7 +32,10 @@ from multirun_analysis.stats import Results, derived
 
 __all__ = [
     "Drawing",
+    "bounds_and_gap",
     "capacity_against_width",
+    "correlations",
+    "distance_against_depth",
     "distance_against_loss",
     "distance_against_noise",
     "distance_against_step",
@@ -41,6 +52,8 @@ __all__ = [
     "movement_by_layer",
     "norm_against_width",
     "sampled_runs",
+    "spread_over_seeds",
+    "tau_by_axis",
     "theme",
 ]
 
@@ -60,14 +73,26 @@ def drawings(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> 
         norm_against_width,
         distance_against_train_size,
         distance_against_noise,
+        distance_against_depth,
         *([distance_over_twin] if LINEARIZE in design.axes else []),
         errors_against_width,
         capacity_against_width,
         movement_by_layer,
     )
+    of_league = (
+        [
+            partial(league, {"": table}),
+            partial(gap_against_measures, frame, table),
+            partial(tau_by_axis, table),
+            partial(correlations, frame, table),
+        ]
+        if table
+        else []
+    )
     return [
-        *([partial(league, {"": table}), partial(gap_against_measures, frame, table)] if table else []),
+        *of_league,
         partial(gap_against_distance, results),
+        *(partial(figure, frame, design, results.target) for figure in (spread_over_seeds, bounds_and_gap)),
         *(partial(figure, frame, design) for figure in of_networks),
         *(partial(figure, frame, design, histories) for figure in (distance_against_step, distance_against_loss)),
         *([partial(gap_against_imposed_distance, results)] if results.interventions else []),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.figures.style import MARKERS, Drawing, legend
+from multirun_analysis.figures.style import MARKERS, Drawing, legend, limit
 from multirun_analysis.stats.league.league_types import Baseline, Estimate, LeagueTable, Standing
 
 NAME, TITLE = "league", "Measures with their intervals"
@@ -31,9 +31,11 @@ def league(tables: Mapping[str, LeagueTable]) -> Drawing:
     if not any(estimate_of(row, statistic).value is not None for row in rows for statistic in PANELS):
         return Drawing(NAME, TITLE, None, "no measure can be ranked")
     colours = dict(zip(tables, sns.color_palette("colorblind", len(tables)), strict=True))
-    figure = Figure(figsize=(10.4, 1.3 + 0.34 * len(measures) * max(1, 0.7 * len(tables))), layout="constrained")
-    axes = figure.subplots(1, len(PANELS), sharey=True)
-    for axis, (statistic, title) in zip(axes, PANELS.items(), strict=True):
+    width, row = (10.4, 0.34) if limit() is None else (limit() or 0.0, 0.17)
+    shown = {key: title for place, (key, title) in enumerate(PANELS.items()) if place == 0 or width >= 5}
+    figure = Figure(figsize=(width, 1.3 + row * len(measures) * max(1, 0.7 * len(tables))), layout="constrained")
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for axis, (statistic, title) in zip(axes, shown.items(), strict=True):
         for number, (experiment, table) in enumerate(tables.items()):
             shift = (number - (len(tables) - 1) / 2) * min(0.3, 0.9 / len(tables))  # within the measure's row
             _column(axis, table, measures, statistic, shift, MARKERS[number % len(MARKERS)], colours[experiment])

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.figures.association import dots, keys, shapes_of
-from multirun_analysis.figures.panels import name_axes
+from multirun_analysis.figures.panels import measures, name_axes
 from multirun_analysis.figures.roles import roles
-from multirun_analysis.figures.style import Drawing, wrapped
+from multirun_analysis.figures.style import SMALL, Drawing, limit, wrapped
 from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH
 from multirun_analysis.stats.catalogue import read_catalogue
 from multirun_analysis.stats.design import Design, codes
@@ -28,7 +28,7 @@ TITLE_CHARACTERS = 26  # that fit the width of a panel
 
 def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     """frame: the networks that the table ranks measures on. Best first, the distance always."""
-    means = _means(frame, table)
+    means = means_of(frame, table)
     rows = [row for row in table.rows if row.measure in means and np.isfinite(means[row.measure]).any()]
     rows = [row for row in rows if not row.same_as] or rows
     shown = rows[:MAXIMUM]
@@ -51,7 +51,9 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
         axis.set(xlabel="", ylabel="")
         place = f"{row.ranks['tau_within']}. " if "tau_within" in row.ranks else ""
         heading = wrapped(f"{place}{row.measure}", TITLE_CHARACTERS)
-        axis.set_title(f"{heading}\nτ within {labels.number(row.tau_within.value, 2)}", fontsize=9.5)
+        axis.set_title(
+            f"{heading}\nτ within {labels.number(row.tau_within.value, 2)}", fontsize=9.5 if limit() is None else SMALL
+        )
     name_axes(figure, "measure, normalized and oriented", labels.target_label(table.target))
     keys(figure, role, colours, shape, markers)
     some = ""
@@ -66,7 +68,7 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     return Drawing(NAME, TITLE, figure, caption)
 
 
-def _means(frame: pd.DataFrame, table: LeagueTable) -> pd.DataFrame:
+def means_of(frame: pd.DataFrame, table: LeagueTable) -> pd.DataFrame:
     """One row a configuration; each measure as the table compares it, normalized and oriented, under its name."""
     found = candidates(frame, read_catalogue(), [row.measure for row in table.rows if row.column in frame])
     columns = {entry.name: found.values[:, place] for place, entry in enumerate(found.entries)}
@@ -75,9 +77,9 @@ def _means(frame: pd.DataFrame, table: LeagueTable) -> pd.DataFrame:
 
 
 def _grid(number: int) -> tuple[Figure, list[Axes]]:
-    columns = min(COLUMNS, number)
+    columns, size, _ = measures(number, min(COLUMNS, number), panel=2.7)
     lines = -(-number // columns)
-    figure = Figure(figsize=(2.7 * columns + 1.8, 2.5 * lines + 0.7), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     places = list(figure.subplots(lines, columns, sharey=True, squeeze=False).ravel())
     for axis in places[number:]:
         axis.set_visible(False)

@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from multirun_analysis import labels
-from multirun_analysis.figures.style import wrapped
+from multirun_analysis.figures.style import SMALL, letter, limit, wrapped
 
 MAXIMUM = 12
 COLUMNS = 4
 LABEL_CHARACTERS = 40  # that fit the height of one row of panels
 TITLE_CHARACTERS = 34  # that fit the width of a panel
 TITLE_LINE = 0.17  # inches
+NARROWEST = 1.5  # inches of a panel, where the figure's width is limited
 STILL = "does not vary (or moves together with another axis)"
 
 
@@ -58,10 +59,10 @@ def panels_of(frame: pd.DataFrame, axes: Sequence[str]) -> Panels:
 
 def grid(panels: Panels, share: bool = True) -> tuple[Figure, list[Axes]]:
     """A figure with the panels' axes, titled; share: all on the same scales."""
-    number, columns = len(panels.frames), panels.columns
+    number = len(panels.frames)
+    columns, (width, height), characters = measures(number, panels.columns)
     rows = -(-number // columns)
-    width, height = (3.0 * columns + 1.7, 2.6 * rows + 0.7) if number > 1 else (6.6, 4.0)
-    titles = [wrapped(title, TITLE_CHARACTERS) for title in panels.titles]
+    titles = [wrapped(title, characters) for title in panels.titles]
     more = max(title.count("\n") for title in titles) * TITLE_LINE * rows
     figure = Figure(figsize=(width, height + more), layout="constrained")
     places = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
@@ -73,6 +74,22 @@ def grid(panels: Panels, share: bool = True) -> tuple[Figure, list[Axes]]:
         if place + columns >= number:  # a panel above an empty place keeps its tick labels
             axis.tick_params(labelbottom=True)
     return figure, list(places[:number])
+
+
+def measures(number: int, columns: int, panel: float = 3.0) -> tuple[int, tuple[float, float], int]:
+    """Columns, the figure's width and height in inches, and the characters of a panel's title, for so many panels.
+
+    panel: the width of one, where nothing limits that of the figure.
+    """
+    width = limit()
+    if width is None:
+        rows = -(-number // columns)
+        size = (panel * columns + 1.7, 2.6 * rows + 0.7) if number > 1 else (6.6, 4.0)
+        return columns, size, TITLE_CHARACTERS
+    columns = max(1, min(columns, int(width / NARROWEST)))
+    rows = -(-number // columns)
+    each = width / columns
+    return columns, (width, min(2.6, 0.78 * each) * rows + 0.45), max(12, int(0.8 * each / letter(SMALL)))
 
 
 def _thinned(frame: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
@@ -89,9 +106,10 @@ def _thinned(frame: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
 
 def name_axes(figure: Figure, x: str, y: str) -> None:
     """One label for all panels' x axes and one for all y axes."""
-    figure.supxlabel(x, fontsize=11)
-    y = y if len(y) <= LABEL_CHARACTERS else y.replace(" (", "\n(")
-    figure.supylabel(y, fontsize=11, multialignment="center")
+    size, characters = (11, LABEL_CHARACTERS) if limit() is None else (SMALL + 1, LABEL_CHARACTERS // 2)
+    figure.supxlabel(x if limit() is None else wrapped(x, int((limit() or 0) / letter(size))), fontsize=size)
+    y = y if len(y) <= characters else y.replace(" (", "\n(")
+    figure.supylabel(y, fontsize=size, multialignment="center")
     for panel in figure.axes:
         for axis in (panel.xaxis, panel.yaxis):
             if not axis.get_label_text():

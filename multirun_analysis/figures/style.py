@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ MANY_POINTS = 3000  # more are drawn as pixels inside the SVG
 MAXIMUM_LEVELS = 16  # numbers in a legend; of more, every second or third
 LEGEND_CHARACTERS = 24  # a line's length
 LEGEND_ENTRY, LEGEND_LINE = 0.24, 0.16  # inches of an entry, of its further lines
+SMALL = 7  # points of letters in a figure of limited width
 
 Entries = dict[str, dict[str, Any]]  # a legend's: label -> line properties
 
@@ -38,15 +40,35 @@ class Drawing:
     caption: str
 
 
+_width: ContextVar[float | None] = ContextVar("width", default=None)
+
+
+def limit() -> float | None:
+    """Inches that no figure is wider than, if `theme` was given any."""
+    return _width.get()
+
+
 @contextmanager
-def theme() -> Iterator[None]:
-    """seaborn's theme, without touching anyone's global settings."""
+def theme(width: float | None = None) -> Iterator[None]:
+    """seaborn's theme, without touching anyone's global settings.
+
+    width: inches that no figure is wider than, as a column of a paper: smaller letters, fewer panels a row, and the
+    legend below.
+    """
     settings: Any = sns.axes_style("whitegrid") | sns.plotting_context("notebook", font_scale=0.85)
     settings |= {"axes.linewidth": 0.8, "grid.linewidth": 0.6, "grid.color": "0.88", "axes.edgecolor": "0.6"}
     settings |= {"axes.titlesize": 10, "legend.fontsize": 9.5, "svg.hashsalt": "initdist"}
     settings |= {"axes.titley": 1.0}  # where it is anyway: else what it could overlap is looked for at every turn
-    with mpl.rc_context(settings):
-        yield
+    settings |= {"pdf.fonttype": 42, "ps.fonttype": 42}  # fonts that publishers take
+    if width is not None:
+        settings |= sns.plotting_context("paper", font_scale=0.8) | {"axes.titlesize": SMALL, "legend.fontsize": SMALL}
+        settings |= {"axes.labelsize": SMALL, "lines.markersize": 3.5, "lines.linewidth": 1.1}
+    token = _width.set(width)
+    try:
+        with mpl.rc_context(settings):
+            yield
+    finally:
+        _width.reset(token)
 
 
 def palette(levels: Sequence[Any]) -> dict[Any, Any]:
@@ -88,7 +110,10 @@ def t_bands(data: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFram
 
 
 def legend(figure: Figure, blocks: Sequence[tuple[str, Entries]]) -> None:
-    """One legend at the right: titled blocks of label -> line properties."""
+    """One legend at the right, or below where the width is limited: titled blocks of label -> line properties."""
+    if (width := limit()) is not None:
+        _legend_below(figure, blocks, width)
+        return
     handles: list[Line2D] = []
     texts: list[str] = []
     titles = []
@@ -107,6 +132,31 @@ def legend(figure: Figure, blocks: Sequence[tuple[str, Entries]]) -> None:
     drawn = figure.legend(handles, texts, loc="outside right center", frameon=False, handlelength=1.7)
     for number in titles:
         drawn.get_texts()[number].set_fontweight("bold")
+
+
+def _legend_below(figure: Figure, blocks: Sequence[tuple[str, Entries]], width: float) -> None:
+    """In as many columns as fit: each entry with its block's title."""
+    entries = {
+        f"{title} {text}".strip().replace("\n", " "): properties
+        for title, found in blocks
+        for text, properties in found.items()
+    }
+    if not entries:
+        return
+    longest = max(map(len, entries))
+    columns = max(1, min(len(entries), int(width / (0.35 + longest * letter(SMALL)))))
+    rows = -(-len(entries) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.1 + 0.15 * rows)
+    handles = [Line2D([], [], **properties) for properties in entries.values()]
+    figure.legend(
+        handles, list(entries), loc="outside lower center", frameon=False, ncols=columns, handlelength=1.4,
+        columnspacing=1.0, handletextpad=0.5,
+    )  # fmt: skip
+
+
+def letter(points: float) -> float:
+    """Inches that a letter of this size is wide, on the average."""
+    return 0.55 * points / 72
 
 
 def marks(colours: dict[Any, Any], markers: dict[Any, str] | None = None, **properties: Any) -> Entries:

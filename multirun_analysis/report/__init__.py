@@ -1,4 +1,4 @@
-"""Results and figures -> runs.csv, statistics.json, figures, report.md, report.html."""
+"""Results and figures -> runs.csv, statistics.json, tables, figures, report.md, report.html."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from initdist.secrets import masked
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.report import html, markdown, runs_table
+from multirun_analysis.report import exports, html, markdown, runs_table
 from multirun_analysis.report.inputs import Material, Report, folder_of, summary
 from multirun_analysis.report.rendering import Rendered, render
 from multirun_analysis.report.sections import blocks
@@ -39,6 +39,7 @@ __all__ = [
 
 TEXTS = ("runs.csv", "statistics.json", "report.md", "report.html")
 FIGURES = "figures"
+KINDS = ("svg", "png", "pdf")
 SCHEMA_VERSION = 1
 
 
@@ -51,7 +52,7 @@ def prepare(out: Path, own: Collection[str]) -> None:
             pass
     except OSError as error:
         raise AnalysisError(f"out={out} must be a directory that can be written: {error.strerror or error}") from error
-    images = (file for kind in ("png", "svg") for file in (out / FIGURES).rglob(f"*.{kind}"))
+    images = (file for kind in KINDS for file in (out / FIGURES).rglob(f"*.{kind}"))
     for file in [*filter(Path.exists, (out / name for name in TEXTS)), *sorted(images)]:
         if (name := file.relative_to(out).as_posix()) not in own:
             raise AnalysisError(
@@ -69,9 +70,9 @@ def content(report: Report) -> dict[str, bytes]:
     images = {name: found[0] for name, found in pictures.items()}
     texts = (_runs(report), numbers, markdown.render(heading, shown), html.render(heading, shown, images))
     files = {name: text.encode() for name, text in zip(TEXTS, texts, strict=True)}
-    for name, (vector, pixels) in pictures.items():
-        files |= {f"{FIGURES}/{name}.png": pixels, f"{FIGURES}/{name}.svg": vector}
-    return files
+    for name, found in pictures.items():
+        files |= {f"{FIGURES}/{name}.{kind}": image for kind, image in zip(KINDS, found, strict=True)}
+    return files | exports.files(report)
 
 
 def statistics(report: Report) -> dict[str, object]:
@@ -113,8 +114,8 @@ def _runs(report: Report) -> str:
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
 
 
-def _pictures(report: Report) -> dict[str, tuple[bytes, bytes]]:
-    """Name -> SVG and PNG of all figures that could be drawn."""
+def _pictures(report: Report) -> dict[str, tuple[bytes, bytes, bytes]]:
+    """Name -> SVG, PNG and PDF of all figures that could be drawn."""
     drawn = [(material.picture(d.name), d.images) for material in report.parts for d in material.drawings]
     if report.comparison is not None:
         drawn.append((report.comparison.name, report.comparison.images))

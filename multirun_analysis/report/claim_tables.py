@@ -15,6 +15,22 @@ FIGURES = {"C3": "distance_against_train_size", "C4": "distance_against_noise"}
 
 def blocks(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None]) -> list[Block]:
     """The claims and, folded, their cells. drawn: figure name -> its place in the report, None if it is left out."""
+    parts: list[Block] = [table(results, drawn)]
+    single = _with_parts(results)
+    if any(item.cells for item in single):
+        units = [f"{item.claim.id}: effect = {item.claim.unit}." for item in single if item.cells]
+        if any(cell.falling is not None for item in single for cell in item.cells):
+            units.append("Gap: percentage points per doubling of n, with its two-sided 95% interval.")
+        if any(cell.growing is not None for item in single for cell in item.cells):
+            units.append("Growth: exponent of what must grow meanwhile, with its two-sided 95% interval.")
+        said = [item.sentence for item in results if item.whole]
+        parts.append(Folded("Claims in words", [Bullets(said)]))
+        parts.append(Folded("Claims cell by cell", [_cells(single), Bullets(units)]))
+    return parts
+
+
+def table(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None] = lambda name: None) -> Table:
+    """One row a claim."""
     rows: list[list[Cell]] = []
     single = _with_parts(results)
     for item in single:
@@ -42,17 +58,7 @@ def blocks(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
     )
     if any(item.parts for item in results):
         caption += " A claim with parts, which follow it, holds if all of them do; Holm’s correction is over all cells."
-    parts: list[Block] = [Table([*head, "note"], rows, caption, 3).without("note").without("figure")]
-    if any(item.cells for item in single):
-        units = [f"{item.claim.id}: effect = {item.claim.unit}." for item in single if item.cells]
-        if any(cell.falling is not None for item in single for cell in item.cells):
-            units.append("Gap: percentage points per doubling of n, with its two-sided 95% interval.")
-        if any(cell.growing is not None for item in single for cell in item.cells):
-            units.append("Growth: exponent of what must grow meanwhile, with its two-sided 95% interval.")
-        said = [item.sentence for item in results if item.whole]
-        parts.append(Folded("Claims in words", [Bullets(said)]))
-        parts.append(Folded("Claims cell by cell", [_cells(single), Bullets(units)]))
-    return parts
+    return Table([*head, "note"], rows, caption, 3).without("note").without("figure")
 
 
 def _with_parts(results: Sequence[ClaimResult]) -> list[ClaimResult]:

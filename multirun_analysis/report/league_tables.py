@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from initdist import names
 from multirun_analysis import labels
@@ -12,6 +12,7 @@ from multirun_analysis.stats.league.league_types import Estimate, Information, S
 from multirun_analysis.stats.regression.ols import Slope
 
 OURS = (names.DISTANCE,)
+FIRST = ("place", "measure", "ladder", "τ within", "partial", "gain", "slope")  # what fits beside each other
 SIGN = {"supported": "+", "contradicted": "−"}
 
 CAPTION = (
@@ -39,15 +40,7 @@ def _estimate(item: Estimate) -> str:
 
 def blocks(table: LeagueTable) -> list[Block]:
     """The table, what its columns mean, and folded: Ψ and sign errors by axis, and how each measure is defined."""
-    rows: list[list[Cell]] = [_standing(row, table) for row in table.rows]
-    strong = {place for place, row in enumerate(table.rows) if row.measure in OURS}
     base = table.baseline
-    taus = map(_estimate, (base.tau_within, base.tau, base.psi.average))
-    alone = f"R² {labels.number(base.left_out, 2)}"
-    rows.append(["–", "hyperparameters alone", "–", *taus, "–", "–", "–", alone, "–", base.note])
-    head = ["place", "measure", "ladder", "τ within", "τ all", "Ψ"]
-    head += ["partial", "information", "sign error", "gain", "slope"]
-    main = Table([*head, "beside the leader"], rows, CAPTION, 2, sortable=True, strong=frozenset(strong))
     hyper = ", ".join(map(labels.term, base.hyperparameters))
     items = [
         f"Every measure must beat the hyperparameters alone ({hyper or 'none vary'}), a linear model of the axes: "
@@ -60,12 +53,34 @@ def blocks(table: LeagueTable) -> list[Block]:
         items.append(f"{'; '.join(same)}.")
     items.append(f"{table.resamples:,} resamples, {table.permutations} permutations.")
     return [
-        main,
+        chosen(main(table), FIRST),
+        Folded("All columns", [main(table)]),
         Text(TEXT),
         Bullets(items),
         Folded("Ψ and sign errors axis by axis", _by_axis(table)),
         Folded("How the measures are defined", [_definitions(table)]),
     ]
+
+
+def chosen(table: Table, heads: Sequence[str]) -> Table:
+    """Some columns of a table."""
+    places = [list(table.head).index(head) for head in heads]
+    rows = [[row[place] for place in places] for row in table.rows]
+    names = sum(place < table.names for place in places)
+    return Table(list(heads), rows, table.caption, names, table.sortable, table.strong)
+
+
+def main(table: LeagueTable) -> Table:
+    """One row a measure, and one for the hyperparameters alone."""
+    rows: list[list[Cell]] = [_standing(row, table) for row in table.rows]
+    strong = {place for place, row in enumerate(table.rows) if row.measure in OURS}
+    base = table.baseline
+    taus = map(_estimate, (base.tau_within, base.tau, base.psi.average))
+    alone = f"R² {labels.number(base.left_out, 2)}"
+    rows.append(["–", "hyperparameters alone", "–", *taus, "–", "–", "–", alone, "–", base.note])
+    head = ["place", "measure", "ladder", "τ within", "τ all", "Ψ"]
+    head += ["partial", "information", "sign error", "gain", "slope"]
+    return Table([*head, "beside the leader"], rows, CAPTION, 2, sortable=True, strong=frozenset(strong))
 
 
 def _standing(row: Standing, table: LeagueTable) -> list[Cell]:

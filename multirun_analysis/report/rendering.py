@@ -1,8 +1,9 @@
-"""Figures -> SVG and PNG, by this process and by a second one where there is a core for it."""
+"""Figures -> SVG, PNG and PDF, by this process and by a second one where there is a core for it."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -17,6 +19,7 @@ from multirun_analysis.figures import Drawing, theme
 from multirun_analysis.second import Second, result
 
 DPI = 160
+DARK_PAPER, DARK_INK = 21, 231  # of 255
 
 Task = Callable[[], Drawing]  # that can be pickled
 
@@ -28,11 +31,14 @@ class Rendered:
     name: str
     title: str
     caption: str
-    images: tuple[bytes, bytes] | None  # SVG, PNG
+    images: tuple[bytes, bytes, bytes] | None  # SVG, PNG, PDF
 
 
-def render(tasks: Sequence[Task], helper: Second) -> Iterator[Rendered]:
-    """What each task draws, in order: from the first on here, from the last on in the second process."""
+def render(tasks: Sequence[Task], helper: Second, width: float | None = None) -> Iterator[Rendered]:
+    """What each task draws, in order: from the first on here, from the last on in the second process.
+
+    width: inches that no figure is wider than.
+    """
     left, given, lock = deque(range(len(tasks))), dict[int, Future[Rendered] | None](), Lock()
 
     def give(_: object = None) -> None:
@@ -40,7 +46,7 @@ def render(tasks: Sequence[Task], helper: Second) -> Iterator[Rendered]:
             if not left:
                 return
             number = left.pop()
-            given[number] = future = helper.submit(rendered, tasks[number])
+            given[number] = future = helper.submit(rendered, tasks[number], width)
         if future is not None:
             future.add_done_callback(give)
 
@@ -50,25 +56,38 @@ def render(tasks: Sequence[Task], helper: Second) -> Iterator[Rendered]:
             mine = number not in given
             if mine:
                 left.popleft()
-        yield rendered(task) if mine else result(given[number], rendered, task)
+        yield rendered(task, width) if mine else result(given[number], rendered, task, width)
 
 
-def rendered(task: Task) -> Rendered:
+def rendered(task: Task, width: float | None = None) -> Rendered:
     """What a task draws, as it is written."""
-    with theme():
+    with theme(width):
         drawing = task()
         images = None if drawing.figure is None else _images(drawing.figure)
     return Rendered(drawing.name, drawing.title, drawing.caption, images)
 
 
-def _images(figure: Figure) -> tuple[bytes, bytes]:
-    """A figure as SVG and as PNG. The layout is found once: savefig would draw four times for two files."""
+def _images(figure: Figure) -> tuple[bytes, bytes, bytes]:
+    """A figure as SVG, PNG and PDF. The layout is found once: savefig would find it anew for each file."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine("none")
-    vector, pixels = io.BytesIO(), io.BytesIO()
+    vector, pixels, page = io.BytesIO(), io.BytesIO(), io.BytesIO()
     FigureCanvasSVG(figure).print_svg(vector, metadata={"Date": None})
+    FigureCanvasPdf(figure).print_pdf(page, metadata={"CreationDate": None})
     figure.set_dpi(DPI)
     FigureCanvasAgg(figure).print_png(pixels)
-    return vector.getvalue(), pixels.getvalue()
+    return with_dark_palette(vector.getvalue()), pixels.getvalue(), page.getvalue()
+
+
+def with_dark_palette(svg: bytes) -> bytes:
+    """An SVG whose greys, from paper to ink, turn round where a reader's system is dark. Colours stay."""
+    rules = []
+    for grey in sorted(set(re.findall(rb"(fill|stroke): #(([0-9a-f]{2})\3{2})", svg))):
+        kind, colour = grey[0].decode(), grey[1].decode()
+        light = round(DARK_INK + (DARK_PAPER - DARK_INK) * int(colour[:2], 16) / 255)
+        rules.append(f'[style*="{kind}: #{colour}"]{{{kind}:rgb({light},{light},{light})!important}}')
+    style = f"<style>@media (prefers-color-scheme: dark){{{''.join(rules)}}}</style>".encode()
+    start = svg.index(b">", svg.index(b"<svg")) + 1
+    return svg[:start] + style + svg[start:]

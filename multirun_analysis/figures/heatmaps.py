@@ -21,6 +21,8 @@ from multirun_analysis.stats.league.league_types import LeagueTable, Standing
 MAXIMUM = 40  # rows
 CELL = 0.2  # inches
 COLOURS = "RdBu_r"
+LOWEST = 3.2  # inches, for the words at the scale of colours
+TICKS = (-1, -0.5, 0, 0.5, 1)
 
 
 def correlations(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
@@ -81,7 +83,7 @@ def _some(shown: int, table: LeagueTable) -> str:
 def _square(rows: int, columns: int) -> tuple[Figure, Axes]:
     width = limit() or 3.2 + max(2.0, CELL * columns + (1.5 if columns < 10 else 0))
     cell = CELL if limit() is None else 0.13
-    figure = Figure(figsize=(width, 1.6 + cell * rows), layout="constrained")
+    figure = Figure(figsize=(width, max(LOWEST, 1.6 + cell * rows)), layout="constrained")
     return figure, figure.subplots()
 
 
@@ -91,9 +93,9 @@ def _coloured(
     size = SMALL if limit() is not None else 8
     image = axis.imshow(values, cmap=COLOURS, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     axis.set_yticks(range(len(rows)), rows, fontsize=size)
-    axis.set_xticks(range(len(columns)), columns, fontsize=size, rotation=90 if len(columns) > 8 else 0)
+    axis.set_xticks(range(len(columns)), columns, fontsize=size, rotation=90 if max(map(len, columns)) > 8 else 0)
     for ticks, texts in ((axis.get_yticklabels(), rows), (axis.get_xticklabels(), columns)):
         for tick, text in zip(ticks, texts, strict=True):
             tick.set_fontweight("bold" if text == names.DISTANCE else "normal")
     axis.grid(visible=False)
-    figure.colorbar(image, ax=axis, label=what, shrink=min(1.0, 2.5 / figure.get_figheight()))
+    figure.colorbar(image, ax=axis, label=what, shrink=min(1.0, 2.5 / figure.get_figheight()), ticks=TICKS)

@@ -26,6 +26,9 @@ from multirun_analysis.stats.design import find_design
 
 EVERY = {
     "league",
+    "tau_by_axis",
+    "correlations",
+    "spread_over_seeds",
     "gap_against_measures",
     "gap_against_distance",
     "distance_against_width",
@@ -38,8 +41,9 @@ EVERY = {
     "distance_against_step",
     "distance_against_loss",
 }
-N, P = "distance_against_train_size", "distance_against_noise"
-DRAWN = dict(zip(WORLDS, (EVERY - {N}, EVERY, EVERY - {N}, EVERY - {N, P}, EVERY - {N, P}), strict=True))
+N, P, SEEDS = "distance_against_train_size", "distance_against_noise", "spread_over_seeds"
+FEW = EVERY - {N, P, SEEDS, "tau_by_axis", "correlations"}
+DRAWN = dict(zip(WORLDS, (EVERY - {N}, EVERY, EVERY - {N, SEEDS}, EVERY - {N, P}, FEW), strict=True))
 
 
 @pytest.fixture(scope="module")

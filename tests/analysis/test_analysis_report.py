@@ -64,15 +64,16 @@ def outcome(planted, tmp_path_factory) -> tuple[Outcome, Path]:
 def test_every_file_is_written_and_logged_to_the_run_of_the_sweep(outcome, planted):
     result, out = outcome
     drawn = [drawing.name for drawing in part(result).drawings if drawing.images is not None]
-    assert len(drawn) == 10
-    figure_files = {f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")}
+    assert len(drawn) == 12
+    figure_files = {f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg", "pdf")}
+    tables = {f"tables/{name}.{suffix}" for name in ("league", "claims", "configurations") for suffix in ("csv", "tex")}
     written = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    assert written == {"runs.csv", "statistics.json", "report.md", "report.html", MANIFEST} | figure_files
+    assert written == {"runs.csv", "statistics.json", "report.md", "report.html", MANIFEST} | figure_files | tables
     assert {path.relative_to(out).as_posix() for path in result.files} == written - {MANIFEST}
     client = planted.store.client
     logged = {item.path for item in client.list_artifacts(planted.parent, "analysis")}
     assert logged >= {"analysis/report.html", "analysis/runs.csv", "analysis/statistics.json"}
-    assert len(client.list_artifacts(planted.parent, "analysis/figures")) == 20
+    assert len(client.list_artifacts(planted.parent, "analysis/figures")) == 36
     assert (out / "figures" / "norm_against_width.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -135,7 +136,7 @@ def test_the_page_is_whole_and_fetches_nothing(outcome):
     text = (outcome[1] / "report.html").read_text()
     page = Page(text)
     assert page.open == []
-    assert page.tags.count("img") == 11  # ten figures, and the place where one is enlarged
+    assert page.tags.count("img") == 13  # twelve figures, and the place where one is enlarged
     assert page.tags.count("script") == 1
     fetched = [
         link for link in page.links if not link.startswith(("data:", "#", "http://127.0.0.1:5000/#/experiments/"))
@@ -228,7 +229,7 @@ def test_one_configuration_is_answered_clearly(small, tmp_path):
     assert "Gap against distance: left out, there is one configuration only." in text
     assert "Distance against width: left out, the width does not vary" in text
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {"distance_against_step", "distance_against_loss"}
+    assert drawn == {"distance_against_step", "distance_against_loss", "spread_over_seeds"}
 
 
 def test_one_seed_is_drawn_without_bands_and_text_of_the_store_is_escaped(small, tmp_path):
@@ -238,7 +239,7 @@ def test_one_seed_is_drawn_without_bands_and_text_of_the_store_is_escaped(small,
         "4 configurations, an interval needs 6. The slope, 1.12 percentage points for one standard deviation of the "
         "distance within a group, is a "
     )
-    assert len(list((tmp_path / "figures").iterdir())) == 16
+    assert len(list((tmp_path / "figures").iterdir())) == 24
     assert "no band, since 4 configurations, an interval needs 6" in (tmp_path / "report.md").read_text()
     notes = ("<script>alert(1)</script> | [x](http://y) `z`",)
     networks = part(result).networks
@@ -275,7 +276,7 @@ def test_a_directory_that_cannot_be_written_is_refused(planted, tmp_path):
 def test_bad_settings_name_key_rule_and_value():
     with pytest.raises(AnalysisError, match=r"target must be one of generalization_gap, .* got 'gap'"):
         validate(AnalysisConfig(target="gap"))
-    with pytest.raises(AnalysisError, match="out must not be empty"):
+    with pytest.raises(AnalysisError, match="out must be the path of a folder, got an empty text"):
         validate(AnalysisConfig(out=""))
 
 

@@ -29,9 +29,9 @@ MISTAKES = {
     "unknown group": (("modle=mlp",), "modle must be a key of the config, got modle=mlp; did you mean model?"),
     "wrong type": (
         ("model.width=wide",),
-        "model.width must be of its type, got model.width=wide: Value 'wide' of type 'str' could not be converted",
+        "model.width must be a whole number, got model.width=wide",
     ),
-    "no value": (("seed=",), "seed must be of its type, got seed=: Value '' of type 'str' could not be"),
+    "no value": (("seed=",), "seed must be a whole number, got seed="),
     "half a range": (("-m", "seed=range(0"), "seed=range(0 must be key=value in Hydra's grammar (https://hydra.cc/"),
     "no key": (("mlp",), "mlp must be key=value in Hydra's grammar"),
     "unknown value": (("model.activation=rleu",), "got 'rleu'; did you mean relu?"),

@@ -21,7 +21,7 @@ FAULTS = {
         GLOBAL + "model:\n  widht: 1\n",
         "line 3: model.widht must be a key of the config; did you mean model.w",
     ),
-    "a wrong type": (GLOBAL + "seed: two\n", "line 2: seed must be of its type: Value 'two' of type 'str'"),
+    "a wrong type": (GLOBAL + "seed: two\n", "line 2: seed must be a whole number: Value 'two' of type 'str'"),
     "another group": (
         GLOBAL + "defaults:\n  - model: cnn\n",
         ": Could not find 'experiment/model/cnn'; of another group: `override /model: NAME`",

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from mlflow.tracking import MlflowClient
 
+from initdist.cli.overrides import quoted
 from tests.command import environment, kept
 
 GRID = ("-m", "model.width=8,16,24", "seed=0,1")  # 6 networks in 3 jobs
@@ -100,7 +101,7 @@ class Sweep:
 
     def analyzed(self) -> int:
         """Networks in the analysis of what is in the store."""
-        command = [sys.executable, "-m", "multirun_analysis", f"tracking.uri={self.uri}", "out=reports"]
+        command = [sys.executable, "-m", "multirun_analysis", f"tracking.uri={quoted(self.uri)}", "out=reports"]
         with (self.folder / "log").open("a") as log:
             subprocess.run(command, cwd=self.folder, env=self._environment(), stdout=log, stderr=log, check=True)
         with (self.folder / "reports" / "runs.csv").open(newline="") as file:

@@ -53,7 +53,7 @@ def theme(width: float | None = None) -> Iterator[None]:
     """seaborn's theme, without touching anyone's global settings.
 
     width: inches that no figure is wider than, as a column of a paper: smaller letters, fewer panels a row, and the
-    legend below.
+    legend above.
     """
     settings: Any = sns.axes_style("whitegrid") | sns.plotting_context("notebook", font_scale=0.85)
     settings |= {"axes.linewidth": 0.8, "grid.linewidth": 0.6, "grid.color": "0.88", "axes.edgecolor": "0.6"}
@@ -110,9 +110,9 @@ def t_bands(data: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFram
 
 
 def legend(figure: Figure, blocks: Sequence[tuple[str, Entries]]) -> None:
-    """One legend at the right, or below where the width is limited: titled blocks of label -> line properties."""
+    """One legend at the right, or above where the width is limited: titled blocks of label -> line properties."""
     if (width := limit()) is not None:
-        _legend_below(figure, blocks, width)
+        _legend_above(figure, blocks, width)
         return
     handles: list[Line2D] = []
     texts: list[str] = []
@@ -134,7 +134,7 @@ def legend(figure: Figure, blocks: Sequence[tuple[str, Entries]]) -> None:
         drawn.get_texts()[number].set_fontweight("bold")
 
 
-def _legend_below(figure: Figure, blocks: Sequence[tuple[str, Entries]], width: float) -> None:
+def _legend_above(figure: Figure, blocks: Sequence[tuple[str, Entries]], width: float) -> None:
     """In as many columns as fit: each entry with its block's title."""
     entries = {
         f"{title} {text}".strip().replace("\n", " "): properties
@@ -149,7 +149,7 @@ def _legend_below(figure: Figure, blocks: Sequence[tuple[str, Entries]], width: 
     figure.set_figheight(figure.get_figheight() + 0.1 + 0.15 * rows)
     handles = [Line2D([], [], **properties) for properties in entries.values()]
     figure.legend(
-        handles, list(entries), loc="outside lower center", frameon=False, ncols=columns, handlelength=1.4,
+        handles, list(entries), loc="outside upper center", frameon=False, ncols=columns, handlelength=1.4,
         columnspacing=1.0, handletextpad=0.5,
     )  # fmt: skip
 

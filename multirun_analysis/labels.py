@@ -59,6 +59,21 @@ def long(name: str) -> str:
     return LONG.get(name, name.removeprefix(names.MEASURE))
 
 
+def metric_scale(metric: str) -> float:
+    """What a network's metric is multiplied by for readers: fractions are shown in percent."""
+    return 1.0 if metric == names.DISTANCE else 100.0
+
+
+def metric_head(metric: str) -> str:
+    """A metric over its column, with its unit."""
+    return plain(metric) + ("" if metric == names.DISTANCE else " (%)")
+
+
+def metric_value(item: float, metric: str) -> str:
+    """One of its values."""
+    return fixed(item * metric_scale(metric))
+
+
 def target_label(target: str) -> str:
     """The target with its unit."""
     return f"{long(target)} ({PERCENT if target == names.TEST_ERROR else POINTS})"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from initdist import names
 from initdist.cli import messages as mistakes
-from initdist.paths import conf_dir, store_uri
+from initdist.paths import conf_dir
 from multirun_analysis import labels
 from multirun_analysis.config import FOLDER, AnalysisConfig, register, unswept
 from multirun_analysis.errors import AnalysisError
@@ -63,26 +63,19 @@ def _config(overrides: Sequence[str]) -> AnalysisConfig:
 
 def _experiments(config: AnalysisConfig) -> Rows:
     """Every experiment, with its finished networks and sweeps."""
-    from initdist import tracking
-    from multirun_analysis.runs.store import check_sqlite, check_uri, masked
+    from multirun_analysis.runs.read import reading
+    from multirun_analysis.runs.store import named
 
-    uri = store_uri(config.tracking.uri)
-    check_uri(uri)
-    if uri.startswith("sqlite"):
-        check_sqlite(uri)
     rows = []
-    try:
-        with tracking.reading(uri) as reader:
-            for name in sorted(reader.experiment("").others):
-                found = reader.experiment(name)
-                listed = reader.rows(str(found.id), [names.KIND], lambda number: None)
-                kinds = {run: value for run, key, value in listed.tags if key == names.KIND}
-                networks = [run for run in listed.runs if kinds.get(run.run_id) == names.KIND_NETWORK]
-                sweeps = sum(kind == names.KIND_SWEEP for kind in kinds.values())
-                finished = sum(run.status == "FINISHED" for run in networks)
-                rows.append([name, str(finished), str(len(networks) - finished), str(sweeps), _last(listed.runs)])
-    except tracking.TrackingError as error:
-        raise AnalysisError(f"tracking.uri={masked(uri)} cannot be read: {error}") from None
+    with reading(named(config.tracking.uri)) as reader:
+        for name in sorted(reader.experiment("").others):
+            found = reader.experiment(name)
+            listed = reader.rows(str(found.id), [names.KIND], lambda number: None)
+            kinds = {run: value for run, key, value in listed.tags if key == names.KIND}
+            networks = [run for run in listed.runs if kinds.get(run.run_id) == names.KIND_NETWORK]
+            sweeps = sum(kind == names.KIND_SWEEP for kind in kinds.values())
+            finished = sum(run.status == "FINISHED" for run in networks)
+            rows.append([name, str(finished), str(len(networks) - finished), str(sweeps), _last(listed.runs)])
     return ["experiment", "finished networks", "other networks", "sweeps", "last run"], rows
 
 
@@ -118,16 +111,12 @@ def _configurations(config: AnalysisConfig) -> Rows:
     for values, frame in groups:
         values = values if isinstance(values, tuple) else (values,)
         rows.append([*map(labels.value, values), str(len(frame)), *(_spread(frame, metric) for metric in metrics)])
-    return [*map(labels.short, axes), "seeds", *map(_head, metrics)], rows
+    return [*map(labels.short, axes), "seeds", *map(labels.metric_head, metrics)], rows
 
 
 def _spread(frame: pd.DataFrame, metric: str) -> str:
-    values = frame[metric] * (1 if metric == names.DISTANCE else 100)
+    values = frame[metric] * labels.metric_scale(metric)
     return f"{values.mean():.2f} ± {values.std():.2f}" if len(values) > 1 else f"{values.mean():.2f}"
-
-
-def _head(metric: str) -> str:
-    return labels.plain(metric) + ("" if metric == names.DISTANCE else " (%)")
 
 
 def _runs(config: AnalysisConfig) -> Rows:
@@ -135,9 +124,7 @@ def _runs(config: AnalysisConfig) -> Rows:
     networks = _chosen(config)
     frame = networks.frame
     metrics = [metric for metric in METRICS if metric in frame]
-    shown = [
-        [f"{item if metric == names.DISTANCE else 100 * item:.2f}" for item in frame[metric]] for metric in metrics
-    ]
+    shown = [[f"{item * labels.metric_scale(metric):.2f}" for item in frame[metric]] for metric in metrics]
     columns = [
         frame["run_name"].fillna("–"),
         frame["run_id"],
@@ -146,17 +133,18 @@ def _runs(config: AnalysisConfig) -> Rows:
         frame["excluded"],
     ]
     rows = [[str(cell) for cell in row] for row in zip(*columns, strict=True)]
-    return ["run", "id", *map(_head, metrics), "stopped by", "left out"], rows
+    return ["run", "id", *map(labels.metric_head, metrics), "stopped by", "left out"], rows
 
 
 def _chosen(config: AnalysisConfig) -> Networks:
     from multirun_analysis.runs.exclusions import default_target, exclude
     from multirun_analysis.runs.read import read_networks
+    from multirun_analysis.runs.store import named
     from multirun_analysis.runs.where import flat, select
 
     if len(config.experiments) != 1:
         raise AnalysisError(f"tracking.experiment must name one experiment, got {', '.join(config.experiments)}")
-    networks = read_networks(store_uri(config.tracking.uri), config.experiments[0], config.sweep)
+    networks = read_networks(named(config.tracking.uri), config.experiments[0], config.sweep)
     networks = select(networks, flat(config.where))
     return exclude(networks, config.target or default_target(networks), asked=False)
 

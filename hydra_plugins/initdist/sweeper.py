@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -156,22 +155,12 @@ class FusedSweeper(BasicSweeper):
     def _jobs(self, arguments: Sequence[str]) -> list[Job]:
         """Parse the sweep, fuse its stackable axes, and compose and check every job. Raises UserError."""
         from initdist.sweeps import planning
-        from initdist.sweeps.planning import Job, fused
-
-        jobs = [each for arm in self.arms or [{}] for each in fused(self._parse(arm, arguments), self.fuse)]
-        return [Job(overrides, tuple(planning.networks(self._compose(overrides)))) for overrides in dict.fromkeys(jobs)]
-
-    def _parse(self, arm: Mapping[str, str], arguments: Sequence[str]) -> list[Override]:
-        from initdist.sweeps import planning
+        from initdist.sweeps.planning import Job
 
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        asked = parser.parse_overrides(list(arguments))
-        groups = {o.get_key_element() for o in asked}
-        own = [f"{key}={value}" for key, value in arm.items() if key.partition(".")[0] not in groups]
-        given = {o.get_key_element(): o for o in [*parser.parse_overrides([*self._parse_config(), *own]), *asked]}
-        planning.check(given)
-        return list(given.values())
+        jobs = planning.grids(parser, self._parse_config(), self.arms, arguments, self.fuse)
+        return [Job(overrides, tuple(planning.networks(self._compose(overrides)))) for overrides in jobs]
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         from initdist.cli import arguments

@@ -54,10 +54,9 @@ def network_configs(*overrides: str, config_dir: str | None = None) -> list[Conf
         given = [in_full(override, r"measures|measures\.names") for override in overrides]
         fixed = [one.input_line for one in parser.parse_overrides(given) if not one.is_sweep_override()]
         whole = compose.composed(*filter(None, fixed), config_dir=config_dir, hydra=True)
-        of_experiment = [f"{key}={value}" for key, value in (whole.hydra.sweeper.get("params") or {}).items()]
-        parsed = {one.get_key_element(): one for one in parser.parse_overrides([*of_experiment, *given])}
-        planning.check(parsed)
-        jobs = planning.fused(list(parsed.values()), fuse=True)
+        sweeper = whole.hydra.sweeper
+        params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
+        jobs = planning.grids(parser, params, sweeper.get("arms") or (), given)
         return [config for job in jobs for config in expansion.networks(compose.composed(*job, config_dir=config_dir))]
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(messages.explained(error, compose.keys)) from None

@@ -57,8 +57,9 @@ def _metrics(identities: Sequence[str], settings: TrackingConfig) -> tuple[dict[
     except tracking.TrackingError as error:
         return {}, str(error)
     runs = tracking.asked(store, lambda: tracking.finished_among(store, identities))
-    found = tracking.asked(store, lambda: {one: tracking.metrics(store, run.run_id) for one, run in runs.items()})
-    return dict(found), ""
+    ids = [run.run_id for run in runs.values()]
+    found = tracking.asked(store, lambda: tracking.metrics_of(store, ids, (names.DISTANCE, NORM)))
+    return {one: found[run.run_id] for one, run in runs.items()}, ""
 
 
 def _missing(missing: Sequence[Config], why: str) -> str:

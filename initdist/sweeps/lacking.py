@@ -15,7 +15,7 @@ from initdist.cli.measure_config import MeasureConfig
 from initdist.cli.overrides import quoted
 from initdist.cli.where import conditions as conditions_of
 from initdist.cli.where import matches, where_schema
-from initdist.config.schema import STACKABLE, Config, MeasuresConfig
+from initdist.config.schema import STACKABLE, Config, MeasuresConfig, TrackingConfig
 from initdist.config.validation import check_rules
 from initdist.errors import ConfigError, DeviceError, UserError
 from initdist.paths import default_tracking_uri
@@ -229,6 +229,16 @@ def advice(finished: Sequence[tracking.Finished], config: Config, sweep: str, st
     return f"{who} measures ({which}). To compute them:\n  {command(config, sweep, store)}"
 
 
+def store_keys(store: tracking.Store) -> dict[str, str]:
+    """The keys by which a command finds a store that is not the default one."""
+    keys = {}
+    if store.experiment != TrackingConfig.experiment:
+        keys["tracking.experiment"] = store.experiment
+    if store.uri != default_tracking_uri("."):
+        keys["tracking.uri"] = store.place
+    return keys
+
+
 def command(config: Config, sweep: str, store: tracking.Store) -> str:
     """The shell line that computes what networks of a sweep lack of the measures that a config names."""
     own = config.measures
@@ -237,10 +247,7 @@ def command(config: Config, sweep: str, store: tracking.Store) -> str:
     for key, value in vars(own).items():
         if key not in ("names", "history") and value != getattr(standard, key):
             values[f"measures.{key}"] = value
-    if store.experiment != "initdist":
-        values["tracking.experiment"] = store.experiment
-    if store.uri != default_tracking_uri("."):
-        values["tracking.uri"] = store.place
+    values |= store_keys(store)
     if Path(config.dataset.root) != Path(compose.data_root()):
         values["dataset.root"] = config.dataset.root
     given = [f"measures={','.join(own.names)}", *(f"{key}={quoted(value)}" for key, value in values.items())]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
@@ -106,6 +107,26 @@ class Job:
 
     overrides: tuple[str, ...]
     networks: tuple[Network, ...]
+
+
+def grids(
+    parser: OverridesParser,
+    params: Sequence[str],
+    arms: Sequence[Mapping[str, str]],
+    arguments: Sequence[str],
+    fuse: bool = True,
+) -> list[tuple[str, ...]]:
+    """Override lists of the jobs: of the sweep that the config has, in each of its arms. What the command line says of
+    a key counts instead, and what it says of a group instead of all that an arm says of it. Raises ConfigError."""
+    asked = parser.parse_overrides(list(arguments))
+    groups = {override.get_key_element() for override in asked}
+    jobs: dict[tuple[str, ...], None] = {}
+    for arm in arms or [{}]:
+        own = [f"{key}={value}" for key, value in arm.items() if key.partition(".")[0] not in groups]
+        given = {one.get_key_element(): one for one in [*parser.parse_overrides([*params, *own]), *asked]}
+        check(given)
+        jobs |= dict.fromkeys(fused(list(given.values()), fuse))
+    return list(jobs)
 
 
 def fused(overrides: Sequence[Override], fuse: bool) -> list[tuple[str, ...]]:

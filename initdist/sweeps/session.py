@@ -23,7 +23,6 @@ from initdist.config import identity
 from initdist.config.schema import TrackingConfig
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
-from initdist.paths import store_uri
 from initdist.secrets import masked, passed_on, unmasked
 from initdist.sweeps import lacking, trained
 from initdist.sweeps.hosts import alone
@@ -96,7 +95,7 @@ def running(
     started, status = time.monotonic(), "FAILED"
     check_folder("checkpoint.dir", networks[0].config.checkpoint.dir)
     with alone(settings.uri):
-        sweep, advice = _begin(networks, settings, resume, directory)
+        sweep, advice, before = _begin(networks, settings, resume, directory)
         try:
             yield sweep
             status = "FINISHED"
@@ -107,18 +106,23 @@ def running(
             status = "KILLED"
             raise
         finally:
-            whole = _end(networks, sweep, status, started)
+            whole = _end(networks, sweep, before, status, started)
             if advice:
                 print(advice, flush=True)
     if not whole:
         raise SystemExit(1)
 
 
-def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float) -> bool:
-    """Close the parent run and print the closing line; returns whether no network failed or is left to others."""
+def _end(
+    networks: Sequence[Network], sweep: Sweep, before: Mapping[str, tracking.Finished], status: str, started: float
+) -> bool:
+    """Close the parent run and print the closing line; returns whether no network failed or is left to others.
+
+    before: the networks that had finished when the command began.
+    """
     try:
         patience = networks[0].config.tracking.patience if status == "FINISHED" else 0.0
-        counts, where, whose = tracking.asked(
+        counts, where, whose, finished = tracking.asked(
             sweep.store, lambda: _count(networks, sweep, status == "FINISHED"), patience
         )
         summary = {f"sweep/{key}": float(value) for key, value in asdict(counts).items()}
@@ -131,25 +135,28 @@ def _end(networks: Sequence[Network], sweep: Sweep, status: str, started: float)
         return False
     if status == "FINISHED":
         with contextlib.suppress(tracking.TrackingError):  # it is there to be looked at, and can be looked up
-            print("\n".join(_results(networks, sweep)))
+            print("\n".join(_results(networks, sweep.store, {**before, **finished})))
     print(counts.sentence(time.monotonic() - started, where, whose), flush=True)
     return whole
 
 
-def _results(networks: Sequence[Network], sweep: Sweep) -> list[str]:
+def _results(
+    networks: Sequence[Network], store: tracking.Store, finished: Mapping[str, tracking.Finished]
+) -> list[str]:
     """What the networks of the command have come to, where that is, and how to go on."""
-    metrics = tracking.metrics_among(sweep.store, [network.identity for network in networks], trained.METRICS)
-    lines = trained.table(networks, metrics)
-    given = {"tracking.uri": sweep.store.place, "tracking.experiment": sweep.store.experiment}
-    defaults = {"tracking.uri": masked(store_uri()), "tracking.experiment": TrackingConfig.experiment}
-    options = [f"{key}={quoted(value)}" for key, value in given.items() if value != defaults[key]]
+    metrics = tracking.metrics_of(store, [one.run_id for one in finished.values()], trained.METRICS)
+    lines = trained.table(networks, {identity: metrics[one.run_id] for identity, one in finished.items()})
+    options = [f"{key}={quoted(value)}" for key, value in lacking.store_keys(store).items()]
     command = shlex.join(["python", "-m", "multirun_analysis", *options])
-    where = f"Runs: experiment {sweep.store.experiment} in {sweep.store.place}"
+    where = f"Runs: experiment {store.experiment} in {store.place}"
     return [*lines, where, f"Analyze them: {command}"] if lines else []
 
 
-def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[Counts, str, str]:
-    """How the networks ended, where the logs of the failed ones are, and who trains those that are left to others.
+def _count(
+    networks: Sequence[Network], sweep: Sweep, complete: bool
+) -> tuple[Counts, str, str, dict[str, tracking.Finished]]:
+    """How the networks ended, where the logs of the failed ones are, who trains those that are left to others, and the
+    finished ones.
 
     Read from the store, which alone knows what jobs that broke off had finished.
     """
@@ -176,7 +183,8 @@ def _count(networks: Sequence[Network], sweep: Sweep, complete: bool) -> tuple[C
         going_on=ours,
     )
     where = dict.fromkeys(sweep.logs[one] for one in sorted(rest) if one in sweep.logs)
-    return counts, ", ".join(where), "; ".join({lease.owner: str(lease) for lease in others.values()}.values())
+    whose = "; ".join({lease.owner: str(lease) for lease in others.values()}.values())
+    return counts, ", ".join(where), whose, finished
 
 
 def _unconverged(networks: Sequence[Network], finished: Mapping[str, tracking.Finished]) -> int:
@@ -202,9 +210,9 @@ def _warn_of_codes(codes: Iterable[str], what: str) -> None:
 
 def _begin(
     networks: Sequence[Network], settings: TrackingConfig, resume: bool, directory: Path | None
-) -> tuple[Sweep, str]:
+) -> tuple[Sweep, str, dict[str, tracking.Finished]]:
     """Prepare the store, look up what has finished, and open the parent run; also what to do for finished networks
-    that lack measures, if any do. Raises TrackingError."""
+    that lack measures, if any do, and the networks that had finished. Raises TrackingError."""
     opened_ms = int(time.time() * 1000)
     store = tracking.prepare(settings.uri, settings.experiment)
 
@@ -238,8 +246,8 @@ def _begin(
     todo = frozenset(identities) - finished.keys()
     where = str(directory.resolve()) if directory else ""
     opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, where, tracking.this_process(), names=named)
-    advice = lacking.advice([finished[one] for one in identities if one in finished], networks[0].config, sweep, store)
-    return opened, advice
+    own = {one: finished[one] for one in identities if one in finished}
+    return opened, lacking.advice(list(own.values()), networks[0].config, sweep, store), own
 
 
 def join(directory: Path, settings: TrackingConfig) -> Sweep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -36,7 +37,7 @@ def table(networks: Sequence[Network], metrics: Mapping[str, Mapping[str, float]
     rows = [[*map(_head, axes), "seeds", *(head for head, _ in METRICS.values())]]
     for values, members in ordered[:SHOWN]:
         found = [metrics[network.identity] for network in members]
-        cells = [_spread([one[metric] * by for one in found if metric in one]) for metric, (_, by) in METRICS.items()]
+        cells = [_spread([by * one.get(metric, math.nan) for one in found]) for metric, (_, by) in METRICS.items()]
         rows.append([*map(_text, values), str(len(members)), *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
@@ -63,7 +64,8 @@ def _order(value: object) -> tuple[int, float, str]:
 
 
 def _spread(values: Sequence[float]) -> str:
-    """`5.84 ± 0.03`: mean and standard deviation."""
+    """`5.84 ± 0.03`: mean and standard deviation of those that are there."""
+    values = [value for value in values if not math.isnan(value)]
     if not values:
         return "–"
     mean = f"{statistics.fmean(values):.2f}"

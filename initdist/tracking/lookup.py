@@ -47,6 +47,7 @@ _COLUMNS = {
     "tags": {"key", "value", "run_uuid"},
     "params": {"key", "value", "run_uuid"},
 }
+_METRICS = {"latest_metrics": {"run_uuid", "key", "value", "is_nan"}}
 _PARAMS_SQL = (
     "SELECT run_uuid, key, value FROM params WHERE key IN ({}) AND run_uuid IN "
     "(SELECT run_uuid FROM runs WHERE experiment_id = :experiment AND lifecycle_stage = 'active')"
@@ -123,37 +124,36 @@ def runs_of(store: Store, networks: Sequence[Selectable]) -> Iterator[Any]:
     """Their runs with all that they hold, in the same order; they are read some at a time."""
     for first in range(0, len(networks), PAGE):
         some = networks[first : first + PAGE]
-        missing = ", ".join(f"'{one.finished.run_id}'" for one in some if one.run is None)
-        read = {run.info.run_id: run for run in (search(store, f"attributes.run_id IN ({missing})") if missing else ())}
+        read = {run.info.run_id: run for run in _read(store, [one.finished.run_id for one in some if one.run is None])}
         runs = (one.run or read.get(one.finished.run_id) for one in some)
         yield from (run for run in runs if run is not None)  # but for those deleted since
 
 
-def metrics_among(store: Store, identities: Iterable[str], keys: Collection[str]) -> dict[str, dict[str, float]]:
-    """Identity -> some final metrics of the FINISHED run of these networks; what is NaN is left out."""
-    runs = {one.run_id: identity for identity, one in finished_among(store, identities).items()}
-    found: dict[str, dict[str, float]] = {identity: {} for identity in runs.values()}
+def metrics_of(store: Store, runs: Iterable[str], keys: Collection[str]) -> dict[str, dict[str, float]]:
+    """Run -> some of its final metrics, as far as it has them."""
+    asked = list(runs)
+    found: dict[str, dict[str, float]] = {run_id: {} for run_id in asked}
     places, wanted = listed("key", keys)
-    with opened(store.uri, {**_COLUMNS, "latest_metrics": {"run_uuid", "key", "value", "is_nan"}}) as select:
-        for first in range(0, len(runs), IDENTITIES_A_QUERY):
-            some = list(runs)[first : first + IDENTITIES_A_QUERY]
+    value = "CASE WHEN is_nan THEN NULL ELSE value END"
+    with opened(store.uri, _METRICS) as select:
+        for first in range(0, len(asked), PAGE):
+            some = asked[first : first + PAGE]
             if select is None:
-                missing = ", ".join(f"'{run_id}'" for run_id in some)
-                read = search(store, f"attributes.run_id IN ({missing})")
-                rows = [(run.info.run_id, *item) for run in read for item in run.data.metrics.items()]
-            else:
-                within, ids = listed("run", some)
-                rows = list(
-                    select(
-                        f"SELECT run_uuid, key, value FROM latest_metrics WHERE is_nan = :no AND key IN ({places}) "
-                        f"AND run_uuid IN ({within})",
-                        {**wanted, **ids, "no": False},
-                    )
-                )
-            for run_id, key, value in rows:
-                if key in keys and not math.isnan(value):
-                    found[runs[run_id]][key] = value
+                for run in _read(store, some):
+                    found[run.info.run_id] = {key: run.data.metrics[key] for key in keys if key in run.data.metrics}
+                continue
+            within, ids = listed("run", some)
+            query = (
+                f"SELECT run_uuid, key, {value} FROM latest_metrics WHERE key IN ({places}) AND run_uuid IN ({within})"
+            )
+            for run_id, key, number in select(query, {**wanted, **ids}):
+                found[run_id][key] = math.nan if number is None else number
     return found
+
+
+def _read(store: Store, runs: Sequence[str]) -> Iterator[Any]:
+    """These runs, a page of them at most, with all that they hold."""
+    return search(store, f"attributes.run_id IN ({', '.join(map(repr, runs))})") if runs else iter(())
 
 
 def _latest(found: Iterable[tuple[str, Finished]], but: Container[str] = ()) -> dict[str, Finished]:

@@ -74,11 +74,6 @@ def code_tags() -> dict[str, str]:
     return {names.VERSION: provenance.VERSION} | ({names.GIT_COMMIT: commit} if commit else {})
 
 
-def metrics(store: Store, run_id: str) -> dict[str, float]:
-    """The final metrics of a run."""
-    return dict(client(store.uri).get_run(run_id).data.metrics)
-
-
 def sweep_identities(store: Store, sweep: str) -> set[str] | None:
     """The identities of all networks of a sweep, those that had finished before too; None where there is no such sweep.
 

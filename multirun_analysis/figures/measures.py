@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.figures.association import dots, keys, shapes_of
-from multirun_analysis.figures.panels import measures, name_axes
+from multirun_analysis.figures.panels import extent, name_axes
 from multirun_analysis.figures.roles import roles
 from multirun_analysis.figures.style import SMALL, Drawing, limit, wrapped
 from multirun_analysis.runs.params import TRAIN_SIZE, WIDTH
@@ -77,7 +77,7 @@ def means_of(frame: pd.DataFrame, table: LeagueTable) -> pd.DataFrame:
 
 
 def _grid(number: int) -> tuple[Figure, list[Axes]]:
-    columns, size, _ = measures(number, min(COLUMNS, number), panel=2.7)
+    columns, size, _ = extent(number, min(COLUMNS, number), panel=2.7)
     lines = -(-number // columns)
     figure = Figure(figsize=size, layout="constrained")
     places = list(figure.subplots(lines, columns, sharey=True, squeeze=False).ravel())

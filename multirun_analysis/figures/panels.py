@@ -60,7 +60,7 @@ def panels_of(frame: pd.DataFrame, axes: Sequence[str]) -> Panels:
 def grid(panels: Panels, share: bool = True) -> tuple[Figure, list[Axes]]:
     """A figure with the panels' axes, titled; share: all on the same scales."""
     number = len(panels.frames)
-    columns, (width, height), characters = measures(number, panels.columns)
+    columns, (width, height), characters = extent(number, panels.columns)
     rows = -(-number // columns)
     titles = [wrapped(title, characters) for title in panels.titles]
     more = max(title.count("\n") for title in titles) * TITLE_LINE * rows
@@ -76,7 +76,7 @@ def grid(panels: Panels, share: bool = True) -> tuple[Figure, list[Axes]]:
     return figure, list(places[:number])
 
 
-def measures(number: int, columns: int, panel: float = 3.0) -> tuple[int, tuple[float, float], int]:
+def extent(number: int, columns: int, panel: float = 3.0) -> tuple[int, tuple[float, float], int]:
     """Columns, the figure's width and height in inches, and the characters of a panel's title, for so many panels.
 
     panel: the width of one, where nothing limits that of the figure.

@@ -9,7 +9,7 @@ import pandas as pd
 from multirun_analysis import labels
 from multirun_analysis.report.blocks import Cell, Link, Table
 from multirun_analysis.report.inputs import Material
-from multirun_analysis.report.tables import METRICS, metric_head, metric_value
+from multirun_analysis.report.tables import METRICS
 from multirun_analysis.runs.read import EXCLUDED, RUN_ID, RUN_NAME, STOP_REASON
 
 MAXIMUM_ROWS = 2000
@@ -37,11 +37,11 @@ def table(material: Material, ui_url: str) -> Table:
             for name, run_id in zip(shown[RUN_NAME], shown[RUN_ID], strict=True)
         ],
         *_texts([[labels.value(item) for item in shown[axis]] for axis in axes]),
-        *_texts([[metric_value(item, metric) for item in shown[metric]] for metric in metrics]),
+        *_texts([[labels.metric_value(item, metric) for item in shown[metric]] for metric in metrics]),
         [str(item) if pd.notna(item) else "–" for item in shown[STOP_REASON]],
         [str(item) for item in shown[EXCLUDED]],
     ]
-    head = ["run", *map(labels.short, axes), *map(metric_head, metrics)]
+    head = ["run", *map(labels.short, axes), *map(labels.metric_head, metrics)]
     caption = f"Runs, with links to the MLflow UI at {ui_url}."
     if len(frame) > MAXIMUM_ROWS:
         caption += f" The first {MAXIMUM_ROWS:,} of {len(frame):,}; all are in runs.csv, with their links."

@@ -20,24 +20,14 @@ UNIT = "Slopes in percentage points per unit of the measure, with 95% t interval
 METRICS = (names.DISTANCE, names.TRAIN_ERROR, names.TEST_ERROR, names.GAP, names.GAP_NOISY)  # of a row of networks
 
 
-def metric_head(metric: str) -> str:
-    """A metric over its column, with its unit."""
-    return labels.plain(metric) + ("" if metric == names.DISTANCE else " (%)")
-
-
-def metric_value(item: float, metric: str) -> str:
-    """One of its values."""
-    return labels.fixed(item if metric == names.DISTANCE else 100 * item)
-
-
 def cells(results: Results) -> Table:
     """One row a configuration: means over its seeds."""
     means, axes = results.means, list(results.design.axes)
     columns = [column for column in METRICS if column in means and means[column].notna().any()]
-    head = [*map(labels.short, axes), *map(metric_head, columns)]
+    head = [*map(labels.short, axes), *map(labels.metric_head, columns)]
     rows = []
     for row in means.sort_values(axes).head(MAXIMUM_ROWS).to_dict("records") if axes else means.to_dict("records"):
-        shown = [metric_value(row[column], column) for column in columns]
+        shown = [labels.metric_value(row[column], column) for column in columns]
         rows.append([*(labels.value(row[axis]) for axis in axes), *shown, str(row[SEEDS])])
     caption = "Configurations: means over seeds."
     if len(means) > MAXIMUM_ROWS:

@@ -82,7 +82,7 @@ def read_networks(uri: str, experiment: str, sweep: str | None = None, tell: Tel
 def read_records(uri: str, experiment: str, tell: Tell = quiet) -> Records:
     """All runs of an experiment and the lists of its sweeps. Raises AnalysisError."""
     tell("reading the store")
-    with _reading(uri) as reader:
+    with reading(uri) as reader:
         found = reader.experiment(experiment)
         if found.id is None:
             raise missing_experiment(uri, experiment, found.was_deleted, found.others)
@@ -94,7 +94,7 @@ def read_histories(uri: str, run_ids: Sequence[str], metrics: Sequence[str]) -> 
     """Columns run_id, metric, step, value: histories of some runs, one point a step (the last one logged)."""
     import pandas as pd
 
-    with _reading(uri) as reader:
+    with reading(uri) as reader:
         points = reader.histories(run_ids, metrics)
     frame = pd.DataFrame(points, columns=list(HISTORY_COLUMNS)).astype({"value": "float64"})
     frame = frame.drop_duplicates([RUN_ID, "metric", "step"], keep="last")
@@ -120,7 +120,7 @@ def networks_of(records: Records, source: Source) -> Networks:
 
 
 @contextmanager
-def _reading(uri: str) -> Iterator[tracking.Reader]:
+def reading(uri: str) -> Iterator[tracking.Reader]:
     """A reader of a store that is there. Raises AnalysisError."""
     check_uri(uri)
     if uri.startswith("sqlite"):

@@ -28,6 +28,20 @@ def test_results_come_in_the_order_of_the_configs_whatever_their_shapes(capfd):
     assert "mlp w4 n96: 3/3 networks" in capfd.readouterr().err
 
 
+def test_configs_are_those_that_the_command_would_train():
+    swept = initdist.network_configs("model.width=4,5", "seed=range(0,2)", *TINY)
+    assert [(one.model.width, one.seed) for one in swept] == [(4, 0), (4, 1), (5, 0), (5, 1)]
+    whole = initdist.network_configs("experiment=width", "seed=0")
+    shapes = {(one.model.width, one.noise.level) for one in whole}
+    assert shapes == {(width, level) for width in (64, 256, 1024) for level in (0, 0.25, 0.5)}
+    arms = initdist.network_configs("experiment=intervention", "seed=0", "model.width=64", "noise.level=0")
+    assert {one.constraint.name for one in arms} == {"none", "init_ball", "init_shell", "init_decay"}
+    alone = initdist.network_configs("experiment=intervention", "seed=0", "constraint=none")
+    assert {one.constraint.name for one in alone} == {"none"}
+    with pytest.raises(ConfigError, match=r"^lr must be a key of the config, got lr=1; did you mean optimizer\.lr\?$"):
+        initdist.network_configs("lr=1")
+
+
 def test_a_config_is_refused_before_anything_is_trained():
     with pytest.raises(ConfigError, match=r"model\.width must be at least 1, got 0"):
         initdist.network_configs("model.width=0")

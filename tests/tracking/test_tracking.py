@@ -376,3 +376,13 @@ def test_processes_that_log_the_same_new_dataset_at_once(tmp_path):
         thread.join()
     assert errors == []
     assert len(tracking.finished(store)) == 8
+
+
+def test_metrics_of_runs_are_the_same_from_the_tables_and_by_the_client(store, monkeypatch):
+    first, second = write(store, NETWORK, named("b"))
+    asked = ("distance_from_init", "never_logged")
+    expected = {first: {"distance_from_init": 2.0}, second: {"distance_from_init": 2.0}}
+    assert tracking.metrics_of(store, [first, second], asked) == expected
+    monkeypatch.setattr("initdist.tracking.lookup.opened", lambda uri, columns: contextlib.nullcontext())
+    assert tracking.metrics_of(store, [first, second], asked) == expected
+    assert tracking.metrics_of(store, [], asked) == {}

@@ -20,12 +20,11 @@ from initdist.cli import arguments
 from initdist.config.schema import DatasetConfig
 from initdist.data.datasets import images
 from initdist.errors import StorageError
-from initdist.paths import store_uri
+from initdist.paths import sqlite_file, store_uri
 from initdist.secrets import masked
 from initdist.sweeps.hosts import alone
 from initdist.sweeps.summary import counted
 from initdist.sweeps.workspace import Workspace
-from initdist.tracking.store import sqlite_path
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def main() -> None:
     if unknown:
         options = "; options are meant, as in --uri sqlite:///path/mlflow.db" if "=" in unknown[0] else ""
         parser.error(f"no such argument: {unknown[0]}{options}")
-    path = sqlite_path(chosen.uri)
+    path = sqlite_file(chosen.uri)
     if path is not None and not path.exists():
         parser.error(f"the tracking store must exist, got {masked(chosen.uri)}")
     for option, default in (("checkpoints", "checkpoints"), ("cache", DatasetConfig.cache)):

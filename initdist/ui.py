@@ -13,11 +13,11 @@ from pathlib import Path
 from initdist import surroundings
 from initdist.cli import arguments
 from initdist.errors import UserError
-from initdist.paths import store_uri
+from initdist.paths import sqlite_file, store_uri
 from initdist.secrets import masked, unmasked
 from initdist.sweeps import hosts
 from initdist.tracking import TrackingError, places, reachable
-from initdist.tracking.store import is_database, sqlite_path
+from initdist.tracking.store import is_database
 
 HOST = "127.0.0.1"
 PORTS = 20  # looked at for a free one
@@ -67,7 +67,7 @@ def _prepare(path: Path, uri: str) -> None:
 def _check_store(uri: str) -> None:
     if not is_database(uri):
         sys.exit(f"initdist: the store must be a database or a server, got {masked(uri)}")
-    if path := sqlite_path(uri):
+    if path := sqlite_file(uri):
         _prepare(path, masked(uri))
         return
     try:

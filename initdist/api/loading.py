@@ -13,10 +13,10 @@ from initdist import models, names, tracking
 from initdist.cli import compose
 from initdist.config.schema import Config
 from initdist.errors import UserError
-from initdist.paths import store_uri
+from initdist.paths import SQLITE, sqlite_file, store_uri
 from initdist.secrets import cause, masked, unmasked
 from initdist.tracking.readonly import read_only, readable
-from initdist.tracking.store import SQLITE, client, sqlite_path
+from initdist.tracking.store import client
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -78,7 +78,7 @@ def load_data(run_id: str, tracking_uri: str | None = None) -> tuple[Tensor, Ten
 @contextlib.contextmanager
 def _existing_client(uri: str) -> Iterator[Any]:
     """A client of a store that is there: MLflow would make a new one, or its tables in another database."""
-    path = sqlite_path(uri)
+    path = sqlite_file(uri)
     if path is None:
         if "://" not in uri.removeprefix("file://"):
             given = masked(uri)

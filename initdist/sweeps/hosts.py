@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from initdist import tracking
+from initdist.paths import sqlite_file
 from initdist.sweeps.leases import Leases
 
 
@@ -48,7 +49,7 @@ def check_launcher(uri: str, launcher: str) -> None:
 
 def _leases(uri: str) -> Leases | None:
     """Those of the processes that use a SQLite store on a network file system; None for any other store."""
-    file = tracking.sqlite_path(uri)
+    file = sqlite_file(uri)
     if file is None or not file.parent.is_dir() or not tracking.network(file.parent):
         return None
     return Leases(Path(f"{file}.hosts"))

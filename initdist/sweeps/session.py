@@ -23,6 +23,7 @@ from initdist.config import identity
 from initdist.config.schema import TrackingConfig
 from initdist.errors import ConfigError
 from initdist.files import read_checked, write_checked
+from initdist.paths import sqlite_file
 from initdist.secrets import masked, passed_on, unmasked
 from initdist.sweeps import lacking, trained
 from initdist.sweeps.hosts import alone
@@ -30,7 +31,6 @@ from initdist.sweeps.jobs import Jobs
 from initdist.sweeps.planning import Network
 from initdist.sweeps.summary import Counts
 from initdist.sweeps.workspace import Workspace, check_folder
-from initdist.tracking.store import sqlite_path
 from initdist.training import stopping
 
 T = TypeVar("T")
@@ -267,7 +267,7 @@ def join(directory: Path, settings: TrackingConfig) -> Sweep:
 
 def finished_before(networks: Sequence[Network], settings: TrackingConfig) -> set[str]:
     """Identities of these networks that have finished, without touching or creating a store."""
-    path = sqlite_path(unmasked(settings.uri))
+    path = sqlite_file(unmasked(settings.uri))
     if path is not None and not path.exists():
         return set()
     with alone(settings.uri):

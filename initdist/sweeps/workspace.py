@@ -14,10 +14,10 @@ from pathlib import Path
 from initdist import names, retry, tracking
 from initdist.errors import ConfigError
 from initdist.events import ToTrain
+from initdist.paths import SQLITE, sqlite_file
 from initdist.sweeps import outbox
 from initdist.sweeps.leases import Leases
 from initdist.sweeps.planning import Network
-from initdist.tracking.store import SQLITE, sqlite_path
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Workspace:
     def of(directory: str, store: tracking.Store) -> Workspace:
         """That of a store, in a `checkpoint.dir`. Both may be moved together, or be called otherwise on another host:
         a store of SQLite is named by its place as seen from there."""
-        base, file = Path(directory).resolve(), sqlite_path(store.uri)  # whatever its options are
+        base, file = Path(directory).resolve(), sqlite_file(store.uri)  # whatever its options are
         place = store.place if file is None else f"{SQLITE}{file}"
         before = base / _short(f"{place}\n{store.experiment}")  # as earlier versions named it
         if file is None or before.is_dir():

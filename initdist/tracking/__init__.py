@@ -32,7 +32,7 @@ from initdist.tracking.runs import (
     sweep_identities,
     why_no_weights,
 )
-from initdist.tracking.store import SERVER, asked, existing, is_locked, prepare, sqlite_path
+from initdist.tracking.store import SERVER, asked, existing, is_locked, prepare
 from initdist.tracking.writer import Writer
 
 __all__ = [
@@ -72,7 +72,6 @@ __all__ = [
     "repository",
     "runs_of",
     "selectable",
-    "sqlite_path",
     "stale",
     "sweep_id",
     "sweep_identities",

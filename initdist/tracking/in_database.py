@@ -28,8 +28,9 @@ from mlflow.utils.uri import append_to_uri_path
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from initdist.paths import sqlite_file
 from initdist.tracking.records import DatasetInfo, NetworkFacts, Point, Run, Store
-from initdist.tracking.store import is_database, sqlite_path
+from initdist.tracking.store import is_database
 from initdist.tracking.through_client import ThroughClient
 
 # Everything that is written, in the order in which it is written here.
@@ -62,7 +63,7 @@ class InDatabase:
 
     def __init__(self, store: Store, database: SqlAlchemyStore, otherwise: ThroughClient) -> None:
         self._experiment_id = int(store.experiment_id)
-        self._file = sqlite_path(store.uri)
+        self._file = sqlite_file(store.uri)
         self._inode = self._now_at_path()
         self._database = database
         self._otherwise = otherwise
@@ -70,7 +71,7 @@ class InDatabase:
     @classmethod
     def of(cls, store: Store, otherwise: ThroughClient) -> InDatabase | None:
         """None where the store is no database that can be opened, or where this MLflow's tables are not as here."""
-        file = sqlite_path(store.uri)
+        file = sqlite_file(store.uri)
         if not is_database(store.uri) or (file and not file.exists()) or not _are_known():
             return None
         try:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from initdist import names, provenance
+from initdist.paths import sqlite_file
 from initdist.secrets import cause
 from initdist.tracking import places
 from initdist.tracking.process import lives, this_process
 from initdist.tracking.records import Store, TrackingError
-from initdist.tracking.store import client, sqlite_path
+from initdist.tracking.store import client
 
 PAGE = 200  # runs in memory at a time, each with all it holds
 
@@ -126,7 +127,7 @@ def why_no_weights(store: Store, run: Any) -> str:
 
 def _folder(store: Store, run: Any) -> Path | None:
     """Where the files of a run are, if that is on this machine."""
-    return places.folder(run.info.artifact_uri, sqlite_path(store.uri))
+    return places.folder(run.info.artifact_uri, sqlite_file(store.uri))
 
 
 def repository(store: Store, run: Any) -> Any:

@@ -60,7 +60,7 @@ def _quieten() -> None:
 
 def existing(uri: str, experiment: str) -> Store:
     """As `prepare`, for a store and an experiment that are there already: nothing is created."""
-    path = sqlite_path(checked(uri))
+    path = sqlite_file(checked(uri))
     if path is not None and not path.exists():
         raise TrackingError(f"tracking.uri must be a store that is there, got {uri}")
     return prepare(uri, experiment, create=False)
@@ -128,7 +128,7 @@ def amending(store: Store) -> Iterator[None]:
     """One process of this machine at a time, with a SQLite store. For a server there is no such lock."""
     from filelock import FileLock
 
-    path = sqlite_path(store.uri)
+    path = sqlite_file(store.uri)
     with contextlib.nullcontext() if path is None else FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
         yield
 
@@ -138,15 +138,10 @@ def is_database(uri: str) -> bool:
     return uri.startswith(DATABASES)
 
 
-def sqlite_path(uri: str) -> Path | None:
-    """File of a SQLite store; None for any other."""
-    return sqlite_file(uri)
-
-
 def _prepare_sqlite(uri: str, experiment: str, create: bool) -> Store:
     from filelock import FileLock, Timeout
 
-    path = sqlite_path(uri) or Path()
+    path = sqlite_file(uri) or Path()
     lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
     try:
         _check_place(path, uri)

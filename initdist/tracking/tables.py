@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
+from initdist.paths import SQLITE, sqlite_file
 from initdist.secrets import cause
 from initdist.tracking import reachable
 from initdist.tracking.readonly import BUSY_SECONDS, read_only
 from initdist.tracking.records import TrackingError
-from initdist.tracking.store import SQLITE, sqlite_path
 from initdist.tracking.uri import wait_of
 
 Select = Callable[[str, Mapping[str, object]], Iterable[Any]]
@@ -47,7 +47,7 @@ def listed(name: str, values: Iterable[object]) -> tuple[str, dict[str, object]]
 @contextlib.contextmanager
 def _sqlite(uri: str) -> Iterator[tuple[Select, Columns]]:
     try:
-        with read_only(sqlite_path(uri) or Path(), wait_of(uri, BUSY_SECONDS)) as database:
+        with read_only(sqlite_file(uri) or Path(), wait_of(uri, BUSY_SECONDS)) as database:
             database.execute("BEGIN")
             yield database.execute, lambda table: {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
     except sqlite3.Error as error:

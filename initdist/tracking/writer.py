@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from initdist import names
+from initdist.paths import sqlite_file
 from initdist.retry import patiently
 from initdist.secrets import cause
 from initdist.tracking import artifacts
 from initdist.tracking.records import NetworkFacts, Outcome, Point, Run, Store, TrackingError
 from initdist.tracking.runs import run_tags
-from initdist.tracking.store import amending, is_database, may_pass, sqlite_path
+from initdist.tracking.store import amending, is_database, may_pass
 from initdist.tracking.through_client import ThroughClient
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Writer:
         self.parent = parent
         self.sweep = sweep
         self.runs: dict[Any, Run] = {}
-        kind = "sqlite" if sqlite_path(store.uri) else "database" if is_database(store.uri) else "server"
+        kind = "sqlite" if sqlite_file(store.uri) else "database" if is_database(store.uri) else "server"
         self._lanes = [queue.Queue[Callable[[], None] | None](WAITING) for _ in range(LANES[kind])]
         self._lane: dict[Any, int] = {}  # which of them a network is in
         self._error: BaseException | None = None

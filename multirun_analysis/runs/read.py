@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initdist import names, tracking
+from initdist.paths import sqlite_file
 from initdist.secrets import cause
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.labels import listing
@@ -145,7 +146,7 @@ def _with_lists(records: Records, uri: str) -> Records:
 
 def folder_of(uri: str, artifacts: str) -> Path | None:
     """Where the files of a run are, if that is on this machine."""
-    return None if uri.startswith("http") else tracking.folder(artifacts, tracking.sqlite_path(uri))
+    return None if uri.startswith("http") else tracking.folder(artifacts, sqlite_file(uri))
 
 
 def _identities(uri: str, run_id: str, artifacts: str) -> frozenset[str]:

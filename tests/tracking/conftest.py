@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, where its programs and a driver are installed."""
+"""The stores of the tests: experiments of their own, and a PostgreSQL server where its programs are installed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+from initdist import tracking
 
 _NUMBERS = itertools.count()
 
@@ -56,3 +58,9 @@ def fresh_postgres(postgres: str) -> str:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return postgres.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def store(uri, request):
+    """An experiment of the test's own, in the store that a file's tests share."""
+    return tracking.prepare(uri, request.node.name)

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
 
 from initdist import names, tracking
+from initdist.paths import sqlite_file
 from initdist.tracking.in_database import COLUMNS, InDatabase
 from initdist.tracking.records import Point, Run
-from initdist.tracking.store import client, sqlite_path
+from initdist.tracking.store import client
 from initdist.tracking.through_client import ThroughClient
 
 NETWORK = tracking.NetworkFacts(
@@ -49,11 +50,6 @@ def uri(request, tmp_path_factory):
     return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
 
 
-@pytest.fixture
-def store(uri, request):
-    return tracking.prepare(uri, request.node.name)
-
-
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
     return tracking.prepare(f"sqlite:///{tmp_path_factory.mktemp('fresh') / 'mlflow.db'}", "x")
@@ -63,7 +59,7 @@ def fresh(tmp_path_factory):
 def sqlite(fresh, tmp_path):
     """A file of the test's own."""
     file = tmp_path / "mlflow.db"
-    with contextlib.closing(sqlite3.connect(sqlite_path(fresh.uri))) as database:
+    with contextlib.closing(sqlite3.connect(sqlite_file(fresh.uri))) as database:
         database.execute("VACUUM INTO ?", [str(file)])
     return replace(fresh, uri=f"sqlite:///{file}")
 
@@ -207,7 +203,7 @@ def test_what_mlflow_cuts_is_cut(store, ways):
 def test_a_name_that_is_longer_than_its_column(store, ways):
     """SQLite takes it, PostgreSQL does not."""
     long = replace(NETWORK, name="n" * 251)
-    if sqlite_path(store.uri):
+    if sqlite_file(store.uri):
         quick, slow = (rows(store, written(way, network=long).id) for way in ways)
         assert quick == slow
         return
@@ -318,7 +314,7 @@ def test_the_client_adds_tags_only_after_all_values(sqlite, count):
     slow.begin(run, NETWORK, TAGS)
     points = [Point(f"m{k}", float(k), 5, 3) for k in range(count)]
     tags = {f"after{k}": "x" for k in range(12)}
-    with contextlib.closing(sqlite3.connect(sqlite_path(sqlite.uri))) as database:
+    with contextlib.closing(sqlite3.connect(sqlite_file(sqlite.uri))) as database:
         database.execute(
             f"CREATE TRIGGER full BEFORE INSERT ON metrics WHEN NEW.key = 'm{count - 1}' "
             "BEGIN SELECT RAISE(ABORT, 'full'); END"
@@ -335,7 +331,7 @@ def test_the_client_adds_tags_only_after_all_values(sqlite, count):
 
 def test_it_waits_for_another_writer(sqlite):
     quick, _ = ways_of(sqlite)
-    with contextlib.closing(sqlite3.connect(sqlite_path(sqlite.uri), isolation_level=None)) as database:
+    with contextlib.closing(sqlite3.connect(sqlite_file(sqlite.uri), isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         run = Run()
         writing = threading.Thread(target=quick.begin, args=(run, NETWORK, TAGS))
@@ -361,13 +357,13 @@ def test_a_file_that_was_put_back_is_written_to(sqlite, tmp_path):
     quick, _ = ways_of(sqlite)
     quick.begin(Run(), NETWORK, TAGS)
     kept = tmp_path / "kept.db"
-    with contextlib.closing(sqlite3.connect(sqlite_path(sqlite.uri))) as database:
+    with contextlib.closing(sqlite3.connect(sqlite_file(sqlite.uri))) as database:
         database.execute("VACUUM INTO ?", [str(kept)])
     for file in tmp_path.glob("mlflow.db*"):
         file.unlink()
     kept.rename(tmp_path / "mlflow.db")
     run = written(quick)
-    with contextlib.closing(sqlite3.connect(sqlite_path(sqlite.uri))) as database:
+    with contextlib.closing(sqlite3.connect(sqlite_file(sqlite.uri))) as database:
         assert database.execute("SELECT status FROM runs WHERE run_uuid = ?", [run.id]).fetchall() == [("FINISHED",)]
 
 

@@ -20,11 +20,6 @@ def uri(tmp_path_factory):
     return f"sqlite:///{with_store(tmp_path_factory.mktemp('store')) / 'mlflow.db'}"
 
 
-@pytest.fixture
-def store(uri, request):
-    return tracking.prepare(uri, request.node.name)
-
-
 def opened(store):
     return tracking.open_sweep(store, "swept", "a sweep", NETWORKS)
 

@@ -38,12 +38,6 @@ def uri(tmp_path_factory):
     return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
 
 
-@pytest.fixture
-def store(uri, request):
-    """An experiment of the test's own in one shared store."""
-    return tracking.prepare(uri, request.node.name)
-
-
 @pytest.fixture(params=["directly", "by the client"])
 def looked_up(request, monkeypatch):
     """Finished networks are looked up in the tables, or as in any other store: the same are found."""

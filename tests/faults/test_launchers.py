@@ -83,8 +83,11 @@ def opened(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     networks = planning.networks(composed(*TINY, f"tracking.uri=sqlite:///{tmp_path / 'mlflow.db'}"))
     settings = networks[0].config.tracking
-    with session.running(networks, settings, resume=False, directory=tmp_path / "sweep") as sweep:
-        yield replace(sweep, opener=OTHER), networks[0]
+    try:
+        with session.running(networks, settings, resume=False, directory=tmp_path / "sweep") as sweep:
+            yield replace(sweep, opener=OTHER), networks[0]
+    except SystemExit as end:  # as the end of a fixture it would end pytest's own work with it
+        pytest.fail(f"the sweep ended with {end.code}")
 
 
 def test_a_job_that_is_started_again_takes_over_what_its_earlier_process_had(opened, tmp_path):
@@ -110,11 +113,11 @@ def test_a_command_knows_its_own_jobs(opened, tmp_path):
     lease = Workspace.of("checkpoints", sweep.store).folder(network.identity) / FILE
     lease.parent.mkdir(parents=True)
     lease.write_text(OTHER)
-    counts, _, whose = session._count([network], sweep, complete=False)
+    counts, _, whose, _ = session._count([network], sweep, complete=False)
     assert "1 in training by another command (host other-host" in counts.sentence(1.0, "", whose)
     sweep.processes.folder.mkdir(parents=True)
     (sweep.processes.folder / "0").write_text(OTHER)
-    counts, _, whose = session._count([network], sweep, complete=False)
+    counts, _, whose, _ = session._count([network], sweep, complete=False)
     said = counts.sentence(1.0, "", whose)
     assert "0 failed, 1 still in training by jobs of this command (host other-host, process 1, " in said
     lease.unlink()

@@ -330,5 +330,5 @@ def test_a_command_that_is_stopped_looks_nothing_up_that_it_left(tmp_path, monke
     sweep = session.Sweep("s", store, "r", frozenset({networks[0].identity}), 1, True, frozenset())
     monkeypatch.chdir(tmp_path)
     monkeypatch.delattr(tracking, "finished_among")
-    counts, _, _ = session._count(networks, sweep, complete=False)
+    counts, *_ = session._count(networks, sweep, complete=False)
     assert (counts.untrained, counts.total) == (1, 1)

@@ -1,0 +1,67 @@
+"""Train what a part lacks and judge it, each by its own command, as a reader would by hand; and how long that took."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from multirun_analysis.paper.parts import Part
+
+TIMES = "times.json"
+
+
+class Failed(Exception):
+    """A command of a part ended with an error, which it has told itself."""
+
+    def __init__(self, command: Sequence[str], status: int):
+        super().__init__(f"{' '.join(command)} ended with {status}; the same command goes on where it was")
+        self.status = status
+
+
+def commands(part: Part, size: str, out: Path) -> list[list[str]]:
+    """What trains and judges a part: arguments of `python -m`."""
+    train = ["initdist.train", f"experiment={part.experiment(size)}"]
+    first = [[*train, *part.before]] if part.before else []
+    analyze = ["multirun_analysis", f"tracking.experiment={part.experiment(size)}", f"out={out}"]
+    return [*first, train, analyze]
+
+
+def make(part: Part, size: str, folder: Path) -> float:
+    """Run a part's commands; seconds that they took, over all times that they were run until it was whole. Raises
+    Failed for one that fails."""
+    out, times = folder / part.name, _times(folder)
+    spent, whole = times.get(part.name, [0.0, False])
+    for command in commands(part, size, out):
+        started = time.monotonic()
+        status = subprocess.run([sys.executable, "-m", *command], env=_environment(folder), check=False).returncode
+        if not whole:
+            spent += time.monotonic() - started
+            _save(folder, times | {part.name: [spent, False]})
+        if status:
+            raise Failed(["python", "-m", *command], status)
+    _save(folder, times | {part.name: [spent, True]})
+    return float(spent)
+
+
+def seconds(folder: Path) -> dict[str, float]:
+    """Part -> how long its commands took, of those that are whole."""
+    return {name: spent for name, (spent, whole) in _times(folder).items() if whole}
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The store of the paper is its own, unless one is named."""
+    return {"MLFLOW_TRACKING_URI": f"sqlite:///{folder.resolve() / 'mlflow.db'}", **os.environ}
+
+
+def _times(folder: Path) -> dict[str, list]:
+    file = folder / TIMES
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _save(folder: Path, times: dict[str, list]) -> None:
+    (folder / TIMES).write_text(json.dumps(times, indent=1))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -101,13 +102,15 @@ class FusedSweeper(BasicSweeper):
         assert self.config is not None
         assert self.launcher is not None
         directory = Path(str(self.config.hydra.sweep.dir))
+        jobs = [job for job in jobs if any(network.identity in opened.todo for network in job.networks)]
+        opened = self._with_outlook(jobs, opened)
         own = opened.save(directory)
         OmegaConf.save(self.config, directory / "multirun.yaml")
         returns: list[JobReturn] = []
         folders: list[Path] = []
         for note in launchers.notes(self.config.hydra.launcher) if opened.todo else ():
             print(f"initdist: {note}", file=sys.stderr, flush=True)
-        for batch in self._batches(jobs, opened):
+        for batch in self._batches(jobs):
             first, launched = len(returns), []
             for number, job in enumerate(batch, first):
                 overrides, folder = self._in_full(job, number, own)
@@ -125,11 +128,22 @@ class FusedSweeper(BasicSweeper):
         _report_failures(returns, folders)
         return returns, True
 
-    def _batches(self, jobs: Sequence[Job], opened: Sweep) -> Iterator[Sequence[Job]]:
-        needed = [job for job in jobs if any(n.identity in opened.todo for n in job.networks)]
-        size = self.max_batch_size or max(1, len(needed))
-        for start in range(0, len(needed), size):
-            yield needed[start : start + size]
+    def _with_outlook(self, jobs: Sequence[Job], opened: Sweep) -> Sweep:
+        """Jobs that follow each other say how far all of them are; ones side by side do not know."""
+        from dataclasses import replace
+
+        from initdist import cores
+        from initdist.sweeps.outlook import Outlook
+
+        if not jobs or not isinstance(self.launcher, BasicLauncher):
+            return opened
+        workers = jobs[0].networks[0].config.workers or cores.usable()
+        return replace(opened, outlook=Outlook.of(jobs, opened.todo, workers))
+
+    def _batches(self, jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
+        size = self.max_batch_size or max(1, len(jobs))
+        for start in range(0, len(jobs), size):
+            yield jobs[start : start + size]
 
     def _in_full(self, job: Job, number: int, own: str) -> tuple[list[str], str]:
         """The overrides that a job is launched with, and the folder of its log below hydra.sweep.dir.

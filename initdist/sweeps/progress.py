@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TextIO
 
@@ -67,22 +67,28 @@ class Display:
     """Shows a JobProgress while networks are trained, or whatever else is done to them; a context manager."""
 
     def __init__(
-        self, title: str, configs: Mapping[str, Config], stream: TextIO | None = None, doing: str = "training"
+        self,
+        title: str,
+        configs: Mapping[str, Config],
+        stream: TextIO | None = None,
+        doing: str = "training",
+        whole: Callable[[float], str] | None = None,
     ) -> None:
-        self.title, self.doing = title, doing
+        """whole: what to say of the command that the job belongs to, of whose own work such a fraction is done."""
+        self.title, self.doing, self.whole = title, doing, whole
         self.state = JobProgress(configs)
         self.stream = stream or sys.stderr
         self._shown = time.monotonic()
 
     def __enter__(self) -> Display:
         self._bar = bars.bar(self.title, self.stream)
-        self._bar.show(0.0, f"{self.doing} {counted(len(self.state.configs), 'network')}")
+        self._bar.show(0.0, f"{self.doing} {counted(len(self.state.configs), 'network')}{self._whole(0.0)}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close(self.state.fraction, self.state.describe())
+        self._bar.close(self.state.fraction, self._described())
 
     def show(self, event: Event) -> None:
         """Take an event in, and refresh what is shown when it is time to."""
@@ -90,4 +96,10 @@ class Display:
         now = time.monotonic()
         if now - self._shown >= self._bar.seconds:
             self._shown = now
-            self._bar.show(self.state.fraction, self.state.describe())
+            self._bar.show(self.state.fraction, self._described())
+
+    def _described(self) -> str:
+        return self.state.describe() + self._whole(self.state.fraction)
+
+    def _whole(self, fraction: float) -> str:
+        return f"; {self.whole(fraction)}" if self.whole else ""

@@ -28,6 +28,7 @@ from initdist.secrets import masked, passed_on, unmasked
 from initdist.sweeps import lacking, trained
 from initdist.sweeps.hosts import alone
 from initdist.sweeps.jobs import Jobs
+from initdist.sweeps.outlook import Outlook
 from initdist.sweeps.planning import Network
 from initdist.sweeps.summary import Counts
 from initdist.sweeps.workspace import Workspace, check_folder
@@ -53,6 +54,7 @@ class Sweep:
     opener: str = ""  # the process that started the command
     logs: dict[str, str] = field(default_factory=dict)  # identity -> its job and where that one's log is
     names: dict[str, str] = field(default_factory=dict)  # identity -> the network's name among those of the command
+    outlook: Outlook | None = None  # of its jobs, where they run one after the other
 
     def save(self, directory: Path) -> str:
         """Write what a job in another process needs to join; the secrets of the store are in its environment.
@@ -259,6 +261,8 @@ def join(directory: Path, settings: TrackingConfig) -> Sweep:
         saved: dict[str, Any] = read_checked(file)
         store = tracking.Store(**saved.pop("store"))
         todo, before = frozenset(saved.pop("todo")), frozenset(saved.pop("before"))
+        outlook = saved.pop("outlook")
+        saved["outlook"] = outlook and Outlook(**outlook | {"work": tuple(outlook["work"])})
         opened = Sweep(store=store, todo=todo, before=before, **saved)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{file} must be as the sweeper wrote it, got a damaged one: {error}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from initdist import tracking
@@ -57,7 +57,8 @@ def train(networks: Sequence[Network], sweep: Sweep, job: int | None = None) -> 
                 rest[identity] = network
         if rest:
             among = sweep.directory if sweep.jobs else ""
-            _train(rest, workspace, writer, run_records.title(config, job), among, sweep.names)
+            whole = partial(sweep.outlook.describe, job) if sweep.outlook and job is not None else None
+            _train(rest, workspace, writer, run_records.title(config, job), among, sweep.names, whole)
 
 
 def _train(
@@ -67,13 +68,14 @@ def _train(
     title: str,
     among: str,
     named: Mapping[str, str],
+    whole: Callable[[float], str] | None,
 ) -> None:
     configs = {identity: network.config for identity, network in todo.items()}
     asked = {identity: workspace.to_train(network) for identity, network in todo.items()}
     first = next(iter(todo.values()))
     settings = first.config
     training = pool.shared(settings.device, settings.workers, among)
-    with Display(title, configs) as display:
+    with Display(title, configs, whole=whole) as display:
         for event in training.train(list(asked.values()), first.data.fingerprint):
             display.show(event)
             match event:

@@ -21,11 +21,17 @@ def main() -> None:
         "where it was.",
         epilog="The store is FOLDER/mlflow.db, unless MLFLOW_TRACKING_URI names another.",
     )
-    parser.add_argument("--size", choices=SIZES, default=PLAIN, help="small: minutes; plain: an hour on two cores; full: a GPU")
+    parser.add_argument(
+        "--size", choices=SIZES, default=PLAIN, help="small: minutes; plain: an hour on two cores; full: a GPU"
+    )
     parser.add_argument("--parts", default=",".join(NAMES), help=f"of {', '.join(NAMES)}")
-    parser.add_argument("--folder", type=Path, help="of the store and the reports (results/paper, or results/paper-SIZE)")
+    parser.add_argument(
+        "--folder", type=Path, help="of the store and the reports (results/paper, or results/paper-SIZE)"
+    )
     parser.add_argument("--out", type=Path, help="folder of the page and its figures (FOLDER, in which it is page.md)")
-    parser.add_argument("--page", action="store_true", help="train nothing: write the page from the reports that are there")
+    parser.add_argument(
+        "--page", action="store_true", help="train nothing: write the page from the reports that are there"
+    )
     chosen = parser.parse_args()
     asked = chosen.parts.split(",")
     if unknown := sorted({*asked} - {*NAMES}):
@@ -37,7 +43,10 @@ def main() -> None:
         for place, part in enumerate([] if chosen.page else parts, start=1):
             print(f"\n=== part {place} of {len(parts)}: {part.name} ({part.title})", flush=True)
             spent = make(part, chosen.size, folder)
-            print(f"=== {part.name}: {spent / 60:.1f} min; {folder / part.name / 'figures' / part.figures[0]}.png", flush=True)
+            print(
+                f"=== {part.name}: {spent / 60:.1f} min; {folder / part.name / 'figures' / part.figures[0]}.png",
+                flush=True,
+            )
     except Failed as error:
         sys.exit(f"initdist-paper: {error}")
     except KeyboardInterrupt:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from initdist import cores
 from multirun_analysis.paper.parts import Part
 
 TIMES = "times.json"
@@ -48,6 +52,12 @@ def make(part: Part, size: str, folder: Path) -> float:
     return float(spent)
 
 
+def machine(folder: Path) -> str:
+    """What the parts were trained on, as far as it is known."""
+    text: str = _read(folder).get("machine", "")
+    return text
+
+
 def seconds(folder: Path) -> dict[str, float]:
     """Part -> how long its commands took, of those that are whole."""
     return {name: spent for name, (spent, whole) in _times(folder).items() if whole}
@@ -58,10 +68,18 @@ def _environment(folder: Path) -> dict[str, str]:
     return {"MLFLOW_TRACKING_URI": f"sqlite:///{folder.resolve() / 'mlflow.db'}", **os.environ}
 
 
-def _times(folder: Path) -> dict[str, list]:
+def _read(folder: Path) -> dict[str, Any]:
     file = folder / TIMES
-    return json.loads(file.read_text()) if file.exists() else {}
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
 
 
-def _save(folder: Path, times: dict[str, list]) -> None:
-    (folder / TIMES).write_text(json.dumps(times, indent=1))
+def _times(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = _read(folder).get("seconds", {})
+    return found
+
+
+def _save(folder: Path, times: dict[str, Any]) -> None:
+    versions = f"PyTorch {version('torch')}, Python {platform.python_version()}"
+    text = f"{cores.usable()} cores, {versions}, {time.strftime('%F')}"
+    (folder / TIMES).write_text(json.dumps({"machine": text, "seconds": times}, indent=1) + "\n")

@@ -1,3 +1,69 @@
+"""The page: what each part found, in the order of the paper, from the reports; and its figures beside it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-def write(folder, out, size):
-    return out
+
+import jinja2
+
+from multirun_analysis import labels
+from multirun_analysis.paper import findings, make, summary, words
+from multirun_analysis.paper.findings import Findings
+from multirun_analysis.paper.parts import PLAIN
+from multirun_analysis.report.markdown import escaped
+
+FIGURES = "figures/paper"  # below the page's folder
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write(folder: Path, out: Path, size: str = PLAIN) -> Path:
+    """Write paper.md and its figures into `out`, from the reports in `folder`. Raises AnalysisError if there is none."""
+    parts = findings.load(folder)
+    for source, target in _figures(parts):
+        (out / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, out / target)
+    page = out / "paper.md"
+    page.write_text(render(parts, make.seconds(folder), make.machine(folder), size), encoding="utf-8")
+    return page
+
+
+def render(parts: dict[str, Findings], times: dict[str, float], machine: str, size: str = PLAIN) -> str:
+    """The page as Markdown."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"md": escaped, "number": labels.number, "fixed": labels.fixed, "together": labels.together}
+    environment.filters |= {"estimate": findings.estimate, "effect": findings.effect, "short": labels.short}
+    environment.filters |= {"plain": labels.plain, "listing": labels.listing}
+    claims = findings.claims_of(parts)
+    text = environment.get_template("paper.md.j2").render(
+        parts=parts,
+        claims=claims,
+        times=times,
+        size=size,
+        answer=summary.answer(parts, claims),
+        against=summary.against(claims),
+        reasons=words.REASONS,
+        says=words.SAYS,
+        meaning=words.MEANING,
+        cells=findings.cells,
+        by_dataset=findings.by_dataset,
+        figures=FIGURES,
+        machine=machine,
+        rungs=findings.RUNGS,
+    )
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+
+
+def _figures(parts: dict[str, Findings]) -> Iterator[tuple[Path, str]]:
+    """The pictures that the page shows: where they are, and where they go below the page's folder."""
+    for name, found in parts.items():
+        for figure in found.figures:
+            for kind in ("png", "pdf"):
+                yield found.folder / "figures" / f"{figure}.{kind}", f"{FIGURES}/{name}/{figure}.{kind}"

@@ -1,0 +1,214 @@
+"""A part's report, as the page speaks of it: claims by their names, the league, and what the networks were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from initdist import names
+from multirun_analysis import labels
+from multirun_analysis.errors import AnalysisError
+from multirun_analysis.paper.parts import PARTS, Part
+
+Json = dict[str, Any]
+DATASET = "dataset.name"
+SECTIONS = ("dataset.", "model.", "noise.", "loss.", "optimizer.", "constraint.", "stop.")
+RUNGS = ("associated", "beyond the hyperparameters", "predicts", "moves the target")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """One part: what `folder`, which its analysis wrote, holds."""
+
+    part: Part
+    folder: Path
+    report: Json
+
+    @cached_property
+    def experiment(self) -> Json:
+        found: Json = self.report["experiments"][0]
+        return found
+
+    @cached_property
+    def results(self) -> Json:
+        found: Json = self.experiment["results"]
+        return found
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "runs.csv", low_memory=False)
+
+    @cached_property
+    def claims(self) -> dict[str, Json]:
+        """Name -> the claim; and its parts."""
+        single = [each for claim in self.results["claims"] for each in (claim, *claim["parts"])]
+        return {claim["claim"]["id"]: claim for claim in single}
+
+    @property
+    def networks(self) -> str:
+        """`120 networks: digits, mnist; width 32, 128; ...`: the axes that vary."""
+        varied = [f"{labels.short(axis)} {_values(self.runs[axis])}" for axis in self.axes]
+        left = sum(self.experiment["left_out"].values())
+        out = f"; {left:,} left out ({_counts(self.experiment['left_out'])})" if left else ""
+        return f"{self.experiment['runs']:,} networks ({'; '.join(varied)}){out}"
+
+    @property
+    def axes(self) -> list[str]:
+        """Config keys in which the networks differ, and the seed."""
+        keys = [key for key in self.runs if key.startswith(SECTIONS) or key == names.SEED]
+        return [key for key in keys if self.runs[key].nunique() > 1]
+
+    @property
+    def figures(self) -> list[str]:
+        """Those of its figures that could be drawn."""
+        return [name for name in self.part.figures if (self.folder / "figures" / f"{name}.png").exists()]
+
+    def caption(self, figure: str) -> str:
+        text: str = self.experiment["figures"][figure]
+        return text
+
+    @property
+    def commands(self) -> str:
+        """What trains and judges the part by hand."""
+        train = f"python -m initdist.train experiment={self.experiment['experiment']}"
+        lines = [f"{train} {' '.join(self.part.before)}"] if self.part.before else []
+        return "\n".join(
+            [*lines, train, f"python -m multirun_analysis tracking.experiment={self.experiment['experiment']}"]
+        )
+
+    @cached_property
+    def league(self) -> League:
+        return League(self.results["league"])
+
+
+@dataclass(frozen=True)
+class League:
+    """A league table of statistics.json."""
+
+    table: Json
+
+    @cached_property
+    def rows(self) -> list[Json]:
+        """Measures with a place of their own, best first."""
+        return [row for row in self.table["rows"] if "tau_within" in row["ranks"] and not row["same_as"]]
+
+    @cached_property
+    def distance(self) -> Json:
+        return next(row for row in self.table["rows"] if row["measure"] == names.DISTANCE)
+
+    @property
+    def place(self) -> str:
+        """`place 4 of 58`, or `places 1–7 of 58`."""
+        first = self.distance["ranks"]["tau_within"]
+        last = first + sum(row["ranks"]["tau_within"] == first for row in self.rows) - 1
+        return f"place {first} of {len(self.rows)}" if last == first else f"places {first}–{last} of {len(self.rows)}"
+
+    @property
+    def ladder(self) -> list[tuple[str, str, str]]:
+        """Each rung for the distance: name, verdict, reason."""
+        return [(rung["name"], rung["verdict"], rung["reason"]) for rung in self.distance["rungs"]]
+
+    def reaching(self, rung: str) -> list[str]:
+        """The measures for which this rung is supported."""
+        return [
+            r["measure"]
+            for r in self.rows
+            if any(o["name"] == rung and o["verdict"] == "supported" for o in r["rungs"])
+        ]
+
+    @property
+    def hyperparameters(self) -> Json:
+        found: Json = self.table["baseline"]
+        return found
+
+    @property
+    def better_than_hyperparameters(self) -> list[str]:
+        """Measures whose tau within groups is larger than that of the hyperparameters alone."""
+        alone = self.hyperparameters["tau_within"]["value"]
+        return [row["measure"] for row in self.rows if alone is not None and row["tau_within"]["value"] > alone]
+
+    @property
+    def axes(self) -> list[str]:
+        return list(self.distance["psi"]["by_axis"])
+
+    def failing(self) -> list[str]:
+        """Axes on which the distance does not go with the gap: its tau is not shown to be above 0."""
+        by_axis = self.distance["psi"]["by_axis"]
+        return [labels.short(axis) for axis in self.axes if by_axis[axis]["verdict"] != "positive"]
+
+    def best(self, axis: str) -> Json:
+        """The measure with the largest tau where only this axis moves."""
+        there = [row for row in self.rows if (row["psi"]["by_axis"].get(axis) or {}).get("value") is not None]
+        return max(there, key=lambda row: row["psi"]["by_axis"][axis]["value"])
+
+
+def load(folder: Path) -> dict[str, Findings]:
+    """Name -> the parts whose reports are in `folder`. Raises AnalysisError if there is none."""
+    found = {}
+    for part in PARTS:
+        file = folder / part.name / "statistics.json"
+        if file.exists():
+            found[part.name] = Findings(part, file.parent, json.loads(file.read_text(encoding="utf-8")))
+    if not found:
+        raise AnalysisError(f"{folder} must hold the report of a part at least, got none; run without --page")
+    return found
+
+
+def estimate(item: Mapping[str, Any] | None) -> str:
+    """A rank statistic with its interval."""
+    if item is None or item["value"] is None:
+        return "–"
+    text = labels.fixed(item["value"])
+    return text if item["low"] is None else f"{text} [{labels.fixed(item['low'])}, {labels.fixed(item['high'])}]"
+
+
+def effect(claim: Json) -> str:
+    """A claim's mean effect with its interval."""
+    around = claim["overall_interval"]
+    text = labels.number(claim["overall"])
+    return text if around is None else f"{text} [{labels.number(around['low'])}, {labels.number(around['high'])}]"
+
+
+def cells(claim: Json) -> str:
+    """`8 for, 0 against, 1 open, 0 untested`."""
+    counts = claim["counts"]
+    words = {"supported": "for", "contradicted": "against", "undecided": "open", "untested": "not tested"}
+    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts.get(key)) or "none"
+
+
+def by_dataset(claim: Json) -> str:
+    """`digits: 4 of 4 for; mnist: 3 of 4 for, 1 against`, where the cells differ in their dataset; else empty."""
+    datasets = list(dict.fromkeys(cell["cell"].get(DATASET) for cell in claim["cells"]))
+    if len(datasets) < 2:
+        return ""
+    parts = []
+    for name in datasets:
+        own = [cell["verdict"] for cell in claim["cells"] if cell["cell"].get(DATASET) == name]
+        against = own.count("contradicted")
+        parts.append(
+            f"{name}: {own.count('supported')} of {len(own)} for" + (f", {against} against" if against else "")
+        )
+    return "; ".join(parts)
+
+
+def _values(column: pd.Series) -> str:
+    found = sorted(column.dropna().unique().tolist(), key=lambda item: (isinstance(item, str), item))
+    return labels.listing([labels.value(item) for item in found], 12)
+
+
+def _counts(left: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in left.items())
+
+
+def claims_of(parts: Mapping[str, Findings], wanted: Sequence[str] = ()) -> dict[str, Json]:
+    """Claim -> how its own part judged it, in the order of the paper."""
+    found = {name: one.claims[name] for one in parts.values() for name in one.part.claims if name in one.claims}
+    return {
+        name: found[name] for name in sorted(found, key=lambda name: (name[0], name)) if not wanted or name in wanted
+    }

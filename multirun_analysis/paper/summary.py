@@ -1,0 +1,103 @@
+"""The answer in five sentences, and where it differs from the paper: made from the verdicts, not written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from multirun_analysis import labels
+from multirun_analysis.paper.findings import Findings, Json, effect, estimate
+
+# Claim -> as the second half of "that ...": what is said if it is supported, and if it is contradicted.
+CLAUSES = {
+    "C1a": ("the distance does not grow with width", "the distance grows with width in some cells"),
+    "C1b": ("the distance shrinks as networks get wider", "the distance does not shrink everywhere with width"),
+    "C2": (
+        "the distance from the origin grows with width",
+        "the distance from the origin does not grow with width everywhere",
+    ),
+    "C3": (
+        "the distance grows with the number of samples",
+        "the distance does not always grow with the number of samples",
+    ),
+    "C4": ("it grows with corrupted labels", "it does not always grow with corrupted labels"),
+    "C5": ("the test error does not grow with width", "the test error grows with width in some cells"),
+    "C6": (
+        "the capacity of a ball around the initialization does not change with width, while that of a ball around the "
+        "origin grows",
+        "the capacity of a ball around the initialization changes with width",
+    ),
+    "C7": (
+        "bounds built on the distance can grow with the number of samples while the gap falls",
+        "no bound built on the distance grows with the number of samples while the gap falls",
+    ),
+    "O1a": ("linearized twins move as the networks do", "linearized twins do not move as the networks do"),
+    "O1b": (
+        "a network moves no farther than its linearized twin",
+        "a network moves farther than its linearized twin",
+    ),
+    "O2": (
+        "moving the distance on purpose moves the gap as much as observation says",
+        "moving the distance on purpose does not move the gap as much as observation says",
+    ),
+    "O2'": (
+        "networks at equal distance have equal gaps, whatever brought them there",
+        "networks at equal distance have different gaps",
+    ),
+}
+SENTENCES = (
+    ("Width", ("C1b", "C2")),
+    ("Data", ("C3", "C4", "C5")),
+    ("Capacity and bounds", ("C6", "C7")),
+    ("The open questions", ("O1a", "O1b", "O2", "O2'")),
+)
+
+
+def answer(parts: Mapping[str, Findings], claims: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """Up to five sentences, each with its subject; of claims that no part has judged, nothing."""
+    said = []
+    for subject, names in SENTENCES:
+        clauses = [_clause(name, claims[name]) for name in names if name in claims]
+        if clauses:
+            text = "; ".join(clauses)
+            said.append((subject, f"{text[0].upper()}{text[1:]}."))
+    if "league" in parts and parts["league"].results["league"]:
+        said.append(("The distance among all measures", _league(parts["league"])))
+    return said
+
+
+def _clause(name: str, claim: Json) -> str:
+    """`the distance shrinks as networks get wider (C1b: −0.09 [−0.10, −0.08])`."""
+    supported, contradicted = CLAUSES[name]
+    number = f"{name}: {effect(claim)}" if claim["overall"] is not None else name
+    if claim["verdict"] == "supported":
+        return f"{supported} ({number})"
+    if claim["verdict"] == "contradicted":
+        return f"{contradicted} ({number}; against in {claim['counts'].get('contradicted', 0)} of {len(claim['cells'])} cells)"
+    return f"it is undecided whether {supported} ({number})"
+
+
+def _league(part: Findings) -> str:
+    table = part.league
+    reached = [rung for rung, verdict, _ in table.ladder if verdict == "supported"]
+    rungs = f"is {labels.together(reached)}" if reached else "reaches no rung of the ladder"
+    failing = table.failing()
+    where = f"; where only {labels.together(failing)} moves, it is not shown to go with the gap" if failing else ""
+    return (
+        f"Over {table.table['configurations']} configurations the distance has {table.place} measures by rank "
+        f"correlation with the gap ({estimate(table.distance['tau_within'])}; the hyperparameters alone have "
+        f"{estimate(table.hyperparameters['tau_within'])}), and it {rungs}{where}."
+    )
+
+
+def against(claims: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """Claims that are not supported: name, and in words how they fail, cell by cell."""
+    found = []
+    for name, claim in claims.items():
+        if claim["verdict"] == "supported":
+            continue
+        cells = [cell for cell in claim["cells"] if cell["verdict"] == "contradicted"]
+        named = "; ".join(f"{labels.cell(cell['cell'])}: {labels.number(cell['effect'])}" for cell in cells[:6])
+        more = f"; and {len(cells) - 6} more" if len(cells) > 6 else ""
+        where = f" Against it: {named}{more}." if cells else ""
+        found.append((name, f"{_clause(name, claim)}.{where}"))
+    return found

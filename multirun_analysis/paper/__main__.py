@@ -52,8 +52,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("initdist-paper: interrupted: the same command goes on where it was", file=sys.stderr)
         sys.exit(130)
-    if spent := seconds(folder):
-        print(f"All parts: {sum(spent.values()) / 60:.0f} min")
+    if times := seconds(folder):
+        print(f"All parts: {sum(times.values()) / 60:.0f} min")
     print(f"Page: {page.write(folder, chosen.out or folder, chosen.size)}")
 
 

@@ -61,7 +61,7 @@ class Findings:
     @property
     def axes(self) -> list[str]:
         """Config keys in which the networks differ, and the seed."""
-        keys = [key for key in self.runs if key.startswith(SECTIONS) or key == names.SEED]
+        keys = [key for key in map(str, self.runs) if key.startswith(SECTIONS) or key == names.SEED]
         return [key for key in keys if self.runs[key].nunique() > 1]
 
     @property
@@ -76,11 +76,10 @@ class Findings:
     @property
     def commands(self) -> str:
         """What trains and judges the part by hand."""
-        train = f"python -m initdist.train experiment={self.experiment['experiment']}"
-        lines = [f"{train} {' '.join(self.part.before)}"] if self.part.before else []
-        return "\n".join(
-            [*lines, train, f"python -m multirun_analysis tracking.experiment={self.experiment['experiment']}"]
-        )
+        name = self.experiment["experiment"]
+        train = f"python -m initdist.train experiment={name}"
+        first = [f"{train} {' '.join(self.part.before)}"] if self.part.before else []
+        return "\n".join([*first, train, f"python -m multirun_analysis tracking.experiment={name}"])
 
     @cached_property
     def league(self) -> League:

@@ -19,7 +19,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(folder: Path, out: Path, size: str = PLAIN) -> Path:
-    """Write paper.md and its figures into `out`, from the reports in `folder`. Raises AnalysisError if there is none."""
+    """Write paper.md and its figures into `out`, from the reports in `folder`. Raises AnalysisError if it has none."""
     parts = findings.load(folder)
     for source, target in _figures(parts):
         (out / target).parent.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,8 @@ def _clause(name: str, claim: Json) -> str:
     if claim["verdict"] == "supported":
         return f"{supported} ({number})"
     if claim["verdict"] == "contradicted":
-        return f"{contradicted} ({number}; against in {claim['counts'].get('contradicted', 0)} of {len(claim['cells'])} cells)"
+        against = claim["counts"].get("contradicted", 0)
+        return f"{contradicted} ({number}; against in {against} of {labels.count(len(claim['cells']), 'cell')})"
     return f"it is undecided whether {supported} ({number})"
 
 

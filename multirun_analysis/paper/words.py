@@ -25,8 +25,8 @@ SAYS = {
 MEANING = {"supported": "holds", "contradicted": "does not hold", "undecided": "is undecided"}
 # Claim -> why, where the networks contradict it: our reading, which no test has decided.
 REASONS = {
-    "C2": "The initialization's norm stops growing once a layer is much wider than its inputs; where there is one hidden "
-    "layer over few inputs, what grows is the way that narrow networks have to go to fit noisy labels.",
+    "C2": "The initialization's norm stops growing once a layer is much wider than its inputs. With one hidden layer "
+    "over few inputs it hardly grows, and narrow networks have to go far to fit noisy labels.",
     "C6": "The radius, the distance itself, shrinks with width, so the ball does too: its capacity is not constant but "
     "falls. That is stronger than the claim, on the side that the paper argues for.",
     "O1b": "Under squared error networks go farther than the least that a linear model would need.",

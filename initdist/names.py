@@ -52,6 +52,7 @@ TEST_CORRECT = "initdist.test_correct"  # base64 of numpy.packbits: which sample
 PARENT_RUN = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"
 GIT_COMMIT = "mlflow.source.git.commit"
+NOTE = "mlflow.note.content"  # the description that MLflow's UI shows, in Markdown
 
 # Values of the tag initdist.kind.
 KIND_NETWORK = "network"

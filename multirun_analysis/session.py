@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from initdist import names
 from initdist.secrets import masked
 from multirun_analysis import uptodate
 from multirun_analysis.config import AnalysisConfig, command, ui_url
@@ -92,8 +93,9 @@ def _anew(
     tell("writing the report")
     files = uptodate.write(out, report.content(whole), own)
     tell("logging to MLflow")
-    logged, note = (True, unlogged) if unlogged else helper.call(_log, sources[0], files, uri, out)
-    lines = (*_lines(whole), note)
+    said = _lines(whole)
+    logged, note = (True, unlogged) if unlogged else helper.call(_log, sources[0], files, uri, out, _description(said))
+    lines = (*said, note)
     sampled = tuple(run for runs, _ in histories for run in runs)
     digest = uptodate.history_digest([points for _, points in histories])
     uptodate.save(out, uptodate.Manifest(key, sampled, digest, uptodate.digests(files, out), lines, logged))
@@ -205,12 +207,18 @@ def _opened(uri: str) -> None:
         open_client(uri)
 
 
-def _log(source: Source, files: Sequence[Path], uri: str, out: Path) -> tuple[bool, str]:
-    """Logs the files to the run of the sweep. False if that failed; and what to tell of it."""
+def _description(lines: Sequence[str]) -> str:
+    """What stands over the sweep's run in MLflow's UI, in Markdown."""
+    return "\n\n".join([*lines, f"The report and its figures are among the artifacts, in `{ARTIFACTS}/`."])
+
+
+def _log(source: Source, files: Sequence[Path], uri: str, out: Path, description: str) -> tuple[bool, str]:
+    """Logs the files to the run of the sweep, and describes it. False if that failed; and what to tell of it."""
     put = _putting(source, uri)
     try:
         for file in files:
             put(file, Path(ARTIFACTS, file.relative_to(out).parent))
+        open_client(uri).set_tag(str(source.parent_run), names.NOTE, description)
     except Exception as error:  # each kind of artifact store has errors of its own
         return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
     return True, f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"

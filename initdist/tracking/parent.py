@@ -26,7 +26,7 @@ def open_sweep(
 
     Where the same sweep runs in another living process, the run stays that one's.
     """
-    tags = run_tags(names.KIND_SWEEP, sweep)
+    tags = run_tags(names.KIND_SWEEP, sweep) | {names.NOTE: _note(len(networks), sweep, command)}
     if command is not None:
         tags["initdist.command"] = masked(command)
     mlflow = client(store.uri)
@@ -43,10 +43,18 @@ def open_sweep(
                 f"tracking.experiment must keep its files where they can be written, got {store.experiment!r}: {error}"
             ) from cause(error)
     if not is_new:
+        del tags[names.NOTE]  # it may say by now what an analysis found
         for key, value in tags.items():  # the owner first: a run of a dead one may be closed at any time
             mlflow.set_tag(run.info.run_id, key, value)
         mlflow.update_run(run.info.run_id, status="RUNNING")
     return run.info.run_id
+
+
+def _note(networks: int, sweep: str, command: str | None) -> str:
+    """The run's description, until an analysis has one."""
+    what = f"{networks} networks of one command, each a run below this one."
+    how = f"\n\n```\n{masked(command)}\n```" if command else ""
+    return f"{what}{how}\n\nTo judge them: `python -m multirun_analysis sweep={sweep}`. What it finds will stand here."
 
 
 def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, float]) -> None:
@@ -56,7 +64,8 @@ def close_sweep(store: Store, run_id: str, status: str, summary: Mapping[str, fl
         return
     for key, value in summary.items():
         step = len(mlflow.get_metric_history(run_id, key))  # MLflow shows the last step, not what was written last
-        mlflow.log_metric(run_id, key, value, step=step)
+        if value or step:  # a count that has always been 0 would be a chart of nothing
+            mlflow.log_metric(run_id, key, value, step=step)
     mlflow.set_terminated(run_id, status)
 
 

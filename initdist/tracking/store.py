@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from initdist import names
 from initdist.paths import SQLITE, sqlite_file, sqlite_uri
 from initdist.retry import patiently
 from initdist.secrets import cause, masked
@@ -28,6 +29,13 @@ SERVER = (
 )
 DATABASES, SERVERS = (SQLITE, "postgresql", "mysql", "mssql"), ("http://", "https://", "databricks")
 MLFLOW = frozenset({"alembic_version", "experiments", "runs", "metrics"})  # tables of any of its stores
+# What MLflow's UI shows of an experiment, and with which pages: those of model training.
+EXPERIMENT_TAGS = {
+    names.NOTE: "Networks trained by [initdist](https://github.com/initdist/initdist). Each run is one network; the runs "
+    "of a command are below one parent run, whose description says what the analysis found. Sort by "
+    "`distance_from_init`, `test_error` or `generalization_gap`, or chart them against `params.model.width`.",
+    "mlflow.experimentKind": "custom_model_development",
+}
 LOCK_SECONDS, QUIET_SECONDS, BUSY_SECONDS = 120.0, 3.0, 30.0
 # A server that does not answer must be reported in seconds, not after MLflow's minutes of retries.
 _QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -296,7 +304,8 @@ def _created(uri: str, name: str, files: Path | None) -> Any:
 
     location = None if files is None else files.as_uri()
     try:
-        return client(uri).get_experiment(client(uri).create_experiment(name, artifact_location=location))
+        made = client(uri).create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS)
+        return client(uri).get_experiment(made)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

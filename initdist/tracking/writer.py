@@ -233,8 +233,18 @@ def _entries(text: str | None) -> dict[str, Any]:
 
 def _points(outcome: Outcome) -> list[Point]:
     now = int(time.time() * 1000)
-    every = [*outcome.history, (outcome.step, outcome.metrics)]
-    return [Point(k, float(v), now, step) for step, values in every for k, v in values.items() if _kept(k, v)]
+    history = [Point(k, float(v), now, step) for step, values in outcome.history for k, v in values.items()]
+    final = [Point(k, float(v), now, _step(k, outcome)) for k, v in outcome.metrics.items()]
+    return [point for point in (*history, *final) if _kept(point.key, point.value)]
+
+
+def _step(metric: str, outcome: Outcome) -> int:
+    """The gradient step that a final value is of: of a crossing its own, so that a chart shows it there."""
+    for kind in (names.DISTANCE_AT_LOSS, names.STEPS_AT_LOSS):
+        if metric.startswith(kind):
+            step = outcome.metrics.get(names.STEPS_AT_LOSS + metric.removeprefix(kind), math.nan)
+            return int(step) if math.isfinite(step) else outcome.step
+    return outcome.step
 
 
 def _kept(name: str, value: float) -> bool:

@@ -6,7 +6,15 @@ from initdist import _moved, cores
 from initdist.provenance import VERSION as __version__
 
 if TYPE_CHECKING:
-    from initdist.api import NetworkResult, load_data, load_network, measure_runs, network_configs, train_networks
+    from initdist.api import (
+        NetworkResult,
+        load_data,
+        load_network,
+        measure_runs,
+        network_configs,
+        results_frame,
+        train_networks,
+    )
 
 _moved.install()
 cores.settle_products()  # before torch computes anything
@@ -18,6 +26,7 @@ __all__ = [
     "load_network",
     "measure_runs",
     "network_configs",
+    "results_frame",
     "train_networks",
 ]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from initdist import names
 from initdist.cli.overrides import in_full
+from initdist.config import identity
 from initdist.config.schema import Config
 from initdist.errors import ConfigError
 from initdist.sweeps.summary import Measurements
@@ -32,6 +33,13 @@ class NetworkResult:
     history: Sequence[tuple[int, Mapping[str, float]]]  # (gradient step, values) before the final ones
     parameters: Mapping[str, Tensor]  # trained, on the CPU
     correct: np.ndarray | None = None  # [T] which samples of the clean test set are right; None where it diverged
+    run_id: str = ""  # of its run, where it is tracked
+
+    def __repr__(self) -> str:
+        """One line: parameters and histories would fill a screen."""
+        shown = (names.DISTANCE, names.TRAIN_ERROR, names.TEST_ERROR)
+        values = ", ".join(f"{name}={self.metrics[name]:.4g}" for name in shown if name in self.metrics)
+        return f"NetworkResult({identity.run_name(self.config)!r}, {self.stop_reason}, {values})"
 
 
 def network_configs(*overrides: str, config_dir: str | None = None) -> list[Config]:
@@ -63,16 +71,28 @@ def network_configs(*overrides: str, config_dir: str | None = None) -> list[Conf
 
 
 def train_networks(
-    configs: Iterable[Config], *, device: str = "auto", workers: int = 0, progress: bool = True
+    configs: Iterable[Config],
+    *,
+    device: str = "auto",
+    workers: int = 0,
+    progress: bool = True,
+    track: bool = False,
 ) -> list[NetworkResult]:
     """Train networks, those of one shape as stacks, and return their results in the order of the configs.
 
-    Nothing is written to a tracking store: for that, use the command line. Raises UserError before anything is trained
-    for a config that cannot be, and RuntimeError if a network failed.
+    track: as the command line does: each network's run is written to its config's `tracking.uri` and
+    `tracking.experiment`, one that has finished there before is not trained again, and a network that was begun goes on
+    where it was. `multirun_analysis.load_runs()` gives the runs then. Without it nothing is written to a store, and
+    `results_frame` makes the same table of the results.
+
+    Raises UserError before anything is trained for a config that cannot be, and RuntimeError if a network failed.
     """
+    from initdist.api import tracked
     from initdist.sweeps import planning
 
     planned = [planning.network(config) for config in configs]
+    if track:
+        return tracked.train(planned, device, workers, progress)
     groups: dict[tuple[tuple[str, Any], ...], dict[str, planning.Network]] = {}
     for network in planned:
         groups.setdefault(planning.shape(network.config), {})[network.identity] = network
@@ -141,13 +161,13 @@ def _train_together(
                 raise RuntimeError(f"{len(event.networks)} networks failed: {event.error}")
             if isinstance(event, Result):
                 identity, network = event.network, networks[event.network]
-                correct = _unpacked(event.correct, network.data.test_size)
+                correct = unpacked(event.correct, network.data.test_size)
                 ended = event.stop_reason, event.metrics, event.history, load_file(files[identity]), correct
                 results[identity] = NetworkResult(network.config, identity, *ended)
     return results
 
 
-def _unpacked(bits: bytes, size: int) -> np.ndarray | None:
+def unpacked(bits: bytes, size: int) -> np.ndarray | None:
     import numpy as np
 
     return np.unpackbits(np.frombuffer(bits, np.uint8))[:size].astype(bool) if bits else None

@@ -85,11 +85,15 @@ def file_of(directory: Path, own: str) -> Path:
 
 @contextlib.contextmanager
 def running(
-    networks: Sequence[Network], settings: TrackingConfig, resume: bool, directory: Path | None = None
+    networks: Sequence[Network],
+    settings: TrackingConfig,
+    resume: bool,
+    directory: Path | None = None,
+    command: str = "",
 ) -> Iterator[Sweep]:
     """A command's sweep from its opening to its closing line, whatever happens in between.
 
-    Jobs in other processes find it in the directory.
+    Jobs in other processes find it in the directory. command: what its run says it was made by; else that of the shell.
 
     Raises TrackingError before anything is trained; ends the process with 1 if a network failed or is left to another
     command, with 130 or 143 after Ctrl-C or SIGTERM.
@@ -97,7 +101,7 @@ def running(
     started, status = time.monotonic(), "FAILED"
     check_folder("checkpoint.dir", networks[0].config.checkpoint.dir)
     with alone(settings.uri):
-        sweep, advice, before = _begin(networks, settings, resume, directory)
+        sweep, advice, before = _begin(networks, settings, resume, directory, command or _typed())
         try:
             yield sweep
             status = "FINISHED"
@@ -211,7 +215,7 @@ def _warn_of_codes(codes: Iterable[str], what: str) -> None:
 
 
 def _begin(
-    networks: Sequence[Network], settings: TrackingConfig, resume: bool, directory: Path | None
+    networks: Sequence[Network], settings: TrackingConfig, resume: bool, directory: Path | None, command: str
 ) -> tuple[Sweep, str, dict[str, tracking.Finished]]:
     """Prepare the store, look up what has finished, and open the parent run; also what to do for finished networks
     that lack measures, if any do, and the networks that had finished. Raises TrackingError."""
@@ -242,7 +246,7 @@ def _begin(
             sweep,
             f"sweep {sweep} ({len(networks)} networks)",
             [{"identity": one, "name": name} for one, name in named.items()],
-            command=shlex.join([Path(sys.executable).name, "-m", "initdist.train", *sys.argv[1:]]),
+            command=command,
         ),
     )
     todo = frozenset(identities) - finished.keys()
@@ -250,6 +254,11 @@ def _begin(
     opened = Sweep(sweep, store, run_id, todo, opened_ms, resume, before, where, tracking.this_process(), names=named)
     own = {one: finished[one] for one in identities if one in finished}
     return opened, lacking.advice(list(own.values()), networks[0].config, sweep, store), own
+
+
+def _typed() -> str:
+    """The command of this process."""
+    return shlex.join([Path(sys.executable).name, "-m", "initdist.train", *sys.argv[1:]])
 
 
 def join(directory: Path, settings: TrackingConfig) -> Sweep:

@@ -23,10 +23,12 @@ def results_frame(results: Iterable[NetworkResult]) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
+    from initdist.data import datasets
     from initdist.training import stopping
 
     rows = []
     for one in results:
+        data = datasets.describe(one.config.dataset)
         bits = "" if one.correct is None else base64.b64encode(np.packbits(one.correct).tobytes()).decode()
         rows.append(
             {
@@ -34,6 +36,9 @@ def results_frame(results: Iterable[NetworkResult]) -> pd.DataFrame:
                 "stop_reason": one.stop_reason,
                 "converged": stopping.converged(one.config.stop, one.stop_reason),
                 "test_correct": bits,
+                "input_shape": "x".join(map(str, data.input_shape)),
+                "classes": str(data.classes),
+                "test_size": str(data.test_size),
                 **identity.params(one.config),
                 **one.metrics,
             }

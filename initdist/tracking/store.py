@@ -31,8 +31,8 @@ DATABASES, SERVERS = (SQLITE, "postgresql", "mysql", "mssql"), ("http://", "http
 MLFLOW = frozenset({"alembic_version", "experiments", "runs", "metrics"})  # tables of any of its stores
 # What MLflow's UI shows of an experiment, and with which pages: those of model training.
 EXPERIMENT_TAGS = {
-    names.NOTE: "Networks trained by [initdist](https://github.com/initdist/initdist). Each run is one network; the runs "
-    "of a command are below one parent run, whose description says what the analysis found. Sort by "
+    names.NOTE: "Networks trained by [initdist](https://github.com/initdist/initdist). Each run is one network; the "
+    "runs of a command are below one parent run, whose description says what the analysis found. Sort by "
     "`distance_from_init`, `test_error` or `generalization_gap`, or chart them against `params.model.width`.",
     "mlflow.experimentKind": "custom_model_development",
 }

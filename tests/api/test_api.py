@@ -4,10 +4,12 @@ import sqlite3
 import subprocess
 import sys
 
+import pandas.testing
 import pytest
 import torch
 
 import initdist
+import multirun_analysis
 from initdist.errors import ConfigError, UserError
 from tests.command import TINY, client, in_process, runs, with_store
 
@@ -26,6 +28,38 @@ def test_results_come_in_the_order_of_the_configs_whatever_their_shapes(capfd):
     assert [1 - r.correct.mean() for r in results] == pytest.approx([r.metrics["test_error"] for r in results])
     assert all(r.metrics["measure/param_norm"] > 0 for r in results)
     assert "mlp w4 n96: 3/3 networks" in capfd.readouterr().err
+
+
+def test_tracked_results_are_those_of_the_store_and_what_has_finished_is_not_trained_again(tmp_path, capfd):
+    uri = f"tracking.uri=sqlite:///{tmp_path / 'mlflow.db'}"
+    grid = ("model.width=4,5", "seed=range(0,3)", "noise.level=0,0.5")
+    configs = initdist.network_configs(*grid, *TINY, "stop.train_loss=4", uri)
+    for one in configs:
+        one.checkpoint.dir = str(tmp_path / "checkpoints")
+    first = initdist.train_networks([*configs, configs[0]], device="cpu", workers=2, track=True)
+    assert "mlp w5 n96: 6/6 networks" in capfd.readouterr().err
+    again = initdist.train_networks(configs, device="cpu", workers=2, track=True, progress=False)
+    assert capfd.readouterr().err == ""
+    assert [one.run_id for one in again] == [one.run_id for one in first[:-1]]
+    assert first[-1].run_id == first[0].run_id
+    plain = initdist.train_networks(configs, device="cpu", workers=2, progress=False)
+    for tracked, free in zip(first, plain, strict=False):
+        assert tracked.identity == free.identity
+        assert {name: tracked.metrics[name] for name in free.metrics} == pytest.approx(free.metrics, rel=1e-12)
+        assert [step for step, _ in tracked.history] == [step for step, _ in free.history]
+        assert all(torch.equal(tracked.parameters[name], value) for name, value in free.parameters.items())
+        assert (tracked.correct == free.correct).all()
+    assert repr(plain[0]).startswith("NetworkResult('mlp w4 n96 p0 s0', threshold, distance_from_init=")
+    frame = multirun_analysis.load_runs(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    made = initdist.results_frame(plain)
+    target = "generalization_gap_noisy"
+    tables = [multirun_analysis.league_table(one, target=target).table for one in (frame, made)]
+    assert len(tables[0]) > 10
+    pandas.testing.assert_frame_equal(*tables, check_dtype=False)
+    said = [[one.sentence for one in multirun_analysis.claims(one)] for one in (frame, made)]
+    assert said[0] == said[1]
+    (parent,) = runs(tmp_path, "sweep")
+    assert parent.data.tags["initdist.command"] == "initdist.train_networks(..., track=True)"
 
 
 def test_configs_are_those_that_the_command_would_train():

@@ -175,6 +175,7 @@ def test_a_download_that_fails_is_refused_with_the_same_words(tmp_path: Path, mo
         cfg = unresolved({"dataset.root": str(tmp_path)}, "dataset=mnist")
         with pytest.raises(DatasetError, match=_absent(tmp_path, r"the download failed \(.+\)")):
             planning.networks(cfg)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_data_folder_that_cannot_be_made_is_refused_with_the_same_words(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Datasets of torchvision: files in a folder under dataset.root, checked before anything is read or trained."""
 
+import contextlib
 import gzip
 import hashlib
 import zlib
@@ -125,13 +126,25 @@ def _download(source: Source, config: DatasetConfig) -> None:
     from filelock import FileLock
 
     root = Path(config.root).expanduser().resolve()
+    was_there = root.is_dir()
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{source.name}.lock"):
             _open(source, config, train=True, download=True)
     except Exception as error:  # whatever the network or the disk says, the user needs the same instructions
+        _tidy(root, source, was_there)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatasetError(_absent(source, config, f"the download failed ({reason})")) from error
+
+
+def _tidy(root: Path, source: Source, was_there: bool) -> None:
+    """Leave no empty folders behind a download that failed, but for a root that was there before."""
+    folders = [root / source.folder, *(root / source.folder).parents]
+    with contextlib.suppress(OSError):  # another command downloads into them, or they hold something
+        (root / f".{source.name}.lock").unlink(missing_ok=True)
+        for folder in folders[: folders.index(root) + (not was_there)]:
+            if folder.is_dir():
+                folder.rmdir()
 
 
 def _absent(source: Source, config: DatasetConfig, why: str) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 
 import pandas as pd
 
+from multirun_analysis.figures import association
 from multirun_analysis.figures.association import gap_against_distance
 from multirun_analysis.figures.bounds import bounds_and_gap
 from multirun_analysis.figures.capacity import capacity_against_width
@@ -91,7 +92,7 @@ def drawings(frame: pd.DataFrame, results: Results, histories: pd.DataFrame) -> 
     )
     return [
         *of_league,
-        partial(gap_against_distance, results),
+        partial(association.of_results, results),
         *(partial(figure, frame, design, results.target) for figure in (spread_over_seeds, bounds_and_gap)),
         *(partial(figure, frame, design) for figure in of_networks),
         *(partial(figure, frame, design, histories) for figure in (distance_against_step, distance_against_loss)),

@@ -26,18 +26,31 @@ from multirun_analysis.figures.style import (
 from multirun_analysis.runs.params import WIDTH
 from multirun_analysis.stats import Results
 from multirun_analysis.stats.design import Design, codes
-from multirun_analysis.stats.regression.association import Association
+from multirun_analysis.stats.grid import configurations
+from multirun_analysis.stats.league.table import default_target
+from multirun_analysis.stats.regression.association import Association, associate
 
 NAME, TITLE = "gap_against_distance", "Gap against distance"
 
 
-def gap_against_distance(results: Results) -> Drawing:
-    """Small multiples: pooled over groups the cloud would mix opposite effects."""
-    design, means, association = results.design, results.means, results.associations[0]
+def gap_against_distance(frame: pd.DataFrame, design: Design, target: str | None = None) -> Drawing:
+    """Small multiples: pooled over groups the cloud would mix opposite effects. frame: one row a network. target: as
+    that of the league table."""
+    target = target or default_target(frame)
+    return drawn(configurations(frame, design), design, associate(frame, design, target, names.DISTANCE, ()), target)
+
+
+def of_results(results: Results) -> Drawing:
+    """The same, where the regression has been made."""
+    return drawn(results.means, results.design, results.associations[0], results.target)
+
+
+def drawn(means: pd.DataFrame, design: Design, association: Association, target: str) -> Drawing:
+    """means: one row a configuration."""
     if len(means) < 2:
         return Drawing(NAME, TITLE, None, "there is one configuration only")
     role = of_association(design)
-    panels = panels_of(means.assign(y=100 * means[results.target]), role.panels)
+    panels = panels_of(means.assign(y=100 * means[target]), role.panels)
     colours = role.palette(means)
     markers = shapes_of(means, WIDTH if WIDTH in design.axes and role.colour != WIDTH else None)
     figure, axes = grid(panels, share=False)
@@ -45,7 +58,7 @@ def gap_against_distance(results: Results) -> Drawing:
         dots(axis, rows, names.DISTANCE, role.colour, colours, WIDTH if markers else None, markers)
         _lines(axis, rows, design, association, role, colours)
         axis.set(xlabel="", ylabel="")
-    name_axes(figure, labels.long(names.DISTANCE), labels.target_label(results.target))
+    name_axes(figure, labels.long(names.DISTANCE), labels.target_label(target))
     keys(figure, role, colours, WIDTH, markers)
     return Drawing(NAME, TITLE, figure, _caption(association, design, len(panels.frames)) + panels.note)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,18 @@ class Drawing:
     title: str
     figure: Figure | None
     caption: str
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows."""
+        if self.figure is None:
+            return None
+        held = io.BytesIO()
+        self.figure.savefig(held, format="png", dpi=110, bbox_inches="tight")
+        return held.getvalue()
+
+    def __repr__(self) -> str:
+        """One line: its title, or why there is no figure."""
+        return f"Drawing({self.title!r}{'' if self.figure else f', left out: {self.caption}'})"
 
 
 _width: ContextVar[float | None] = ContextVar("width", default=None)

@@ -29,6 +29,13 @@ def test_the_code_in_the_docs_runs(planted, page, tmp_path, monkeypatch, capsys)
     assert (tmp_path / "distance.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_the_figure_of_the_docs_is_drawn(planted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, own = re.findall(r"```python\n(.*?)```", (DOCS / "howto/figures.md").read_text(), re.S)
+    exec(compile(f"{code}\n{own}".replace("sqlite:///mlflow.db", planted.uri), "figures.md", "exec"), {})
+    assert (tmp_path / "gap.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_the_schema_in_the_docs_is_that_of_the_code():
     """If not: python -m multirun_analysis.report.schema > docs/statistics.schema.json."""
     assert json.loads((DOCS / "statistics.schema.json").read_text()) == schema()

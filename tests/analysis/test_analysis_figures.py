@@ -255,3 +255,20 @@ def test_the_check_finds_each_fault(fault, told):
         fault(figure, *axes)
         found = faults(figure)
     assert any(told in sentence for sentence in found), found
+
+
+def test_a_figure_of_frame_and_design_is_that_of_the_report_and_shows_itself_in_a_notebook(drawn):
+    store, of_report = drawn(ORDINARY)
+    frame = load_runs(store.uri)
+    with theme():
+        own = figures.gap_against_distance(frame, find_design(frame, params_of(frame)))
+    there = of_report["gap_against_distance"]
+    assert own.caption == there.caption
+    for mine, theirs in zip(own.figure.axes, there.figure.axes, strict=True):
+        for one, other in zip(mine.collections, theirs.collections, strict=True):
+            np.testing.assert_allclose(one.get_offsets(), other.get_offsets())
+    assert own._repr_png_().startswith(b"\x89PNG")
+    assert repr(own) == "Drawing('Gap against distance')"
+    empty = figures.gap_against_distance(frame.iloc[:1], find_design(frame.iloc[:1], params_of(frame)))
+    assert empty._repr_png_() is None
+    assert repr(empty) == "Drawing('Gap against distance', left out: there is one configuration only)"

@@ -80,7 +80,7 @@ def league_table(
     """
     frame = observed(frame)
     catalogue = read_catalogue() if catalogue is None else catalogue
-    target = _default_target(frame) if target is None else target
+    target = default_target(frame) if target is None else target
     data = _prepare(frame, target, params, measures, group_axes, catalogue)
     number = len(data.y)
     resamples = (RESAMPLES if number < MANY else RESAMPLES_MANY) if resamples is None else resamples
@@ -109,7 +109,7 @@ def league_table(
     return replace(table, verdicts=tuple(Verdict(row.measure, row.rungs) for row in judged))
 
 
-def _default_target(frame: pd.DataFrame) -> str:
+def default_target(frame: pd.DataFrame) -> str:
     noisy = NOISE_LEVEL in frame and bool((frame[NOISE_LEVEL] > 0).any())
     return names.GAP_NOISY if noisy and names.GAP_NOISY in frame and frame[names.GAP_NOISY].notna().all() else names.GAP
 

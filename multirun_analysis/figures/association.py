@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.special import stdtrit
 
 from initdist import names
 from multirun_analysis import labels
+from multirun_analysis.figures import hover
 from multirun_analysis.figures.panels import grid, name_axes, panels_of
 from multirun_analysis.figures.roles import MAXIMUM_STYLES, Roles, of_association
 from multirun_analysis.figures.style import (
@@ -55,7 +57,7 @@ def drawn(means: pd.DataFrame, design: Design, association: Association, target:
     markers = shapes_of(means, WIDTH if WIDTH in design.axes and role.colour != WIDTH else None)
     figure, axes = grid(panels, share=False)
     for axis, rows in panels.on(axes):
-        dots(axis, rows, names.DISTANCE, role.colour, colours, WIDTH if markers else None, markers)
+        dots(axis, rows, names.DISTANCE, role.colour, colours, WIDTH if markers else None, markers, design.axes)
         _lines(axis, rows, design, association, role, colours)
         axis.set(xlabel="", ylabel="")
     name_axes(figure, labels.long(names.DISTANCE), labels.target_label(target))
@@ -86,8 +88,9 @@ def dots(
     colours: dict[Any, Any],
     marker_axis: str | None,
     markers: dict[str, str],
+    told: Sequence[str] = (),
 ) -> None:
-    """One point a row, at column x and `y`."""
+    """One point a row, at column x and `y`; told: the axes that name it to whoever points at it."""
     data = pd.DataFrame({"x": rows[x], "y": rows["y"]})
     data["marker"] = named(rows, marker_axis) if marker_axis else "all"
     shades = {labels.value(level): colour for level, colour in colours.items()} or {"all": "C0"}
@@ -98,6 +101,14 @@ def dots(
             part["x"], part["y"], s=size, c=list(part["shade"]), marker=markers.get(str(marker), "o"), alpha=0.85,
             linewidth=0.4, edgecolor="white", zorder=3, rasterized=len(data) > MANY_POINTS,
         )  # fmt: skip
+    if told and len(rows) <= MANY_POINTS:
+        hover.tell(axis, rows[x], rows["y"], [_named(row, told, x) for row in rows.to_dict("records")])
+
+
+def _named(row: Mapping[Any, Any], axes: Sequence[str], x: str) -> str:
+    """`width = 64, p = 0.5: 5.84, 12.3`."""
+    numbers = f"{labels.number(row[x])}, {labels.number(row['y'])}"
+    return f"{labels.cell({axis: row[axis] for axis in axes})}: {numbers}"
 
 
 def _lines(

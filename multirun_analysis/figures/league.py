@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from initdist import names
 from multirun_analysis import labels
+from multirun_analysis.figures import hover
 from multirun_analysis.figures.style import MARKERS, Drawing, legend, limit
 from multirun_analysis.stats.league.league_types import Baseline, Estimate, LeagueTable, Standing
 
@@ -94,6 +95,8 @@ def _column(
             [item.value], [y], marker, color=colour, markersize=6, markerfacecolor="white" if worse else colour,
             markeredgewidth=1.4, zorder=3,
         )  # fmt: skip
+        ends = "" if item.low is None else f" [{labels.fixed(item.low)}, {labels.fixed(item.high)}]"
+        hover.tell(axis, [item.value], [y], [f"{measure}: {labels.fixed(item.value)}{ends}"])
 
 
 def _baseline(axis: Axes, table: LeagueTable, statistic: str) -> None:

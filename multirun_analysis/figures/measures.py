@@ -46,7 +46,7 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     for axis, row in zip(axes, shown, strict=False):
         data = means.assign(x=means[row.measure], y=100 * means[table.target])
         data = data[np.isfinite(data["x"]) & np.isfinite(data["y"])]
-        dots(axis, data, "x", role.colour, colours, shape if markers else None, markers)
+        dots(axis, data, "x", role.colour, colours, shape if markers else None, markers, design.axes)
         _lines(axis, data, design, row)
         axis.set(xlabel="", ylabel="")
         place = f"{row.ranks['tau_within']}. " if "tau_within" in row.ranks else ""

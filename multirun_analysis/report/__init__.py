@@ -12,6 +12,7 @@ import pandas as pd
 
 from initdist.secrets import masked
 from multirun_analysis.errors import AnalysisError
+from multirun_analysis.figures.hover import Point
 from multirun_analysis.report import exports, html, markdown, runs_table
 from multirun_analysis.report.inputs import Material, Report, folder_of, summary
 from multirun_analysis.report.rendering import Rendered, render
@@ -68,7 +69,12 @@ def content(report: Report) -> dict[str, bytes]:
     heading = f"Distance from initialization and generalization: {report.title}"
     numbers = json.dumps(statistics(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     images = {name: found[0] for name, found in pictures.items()}
-    texts = (_runs(report), numbers, markdown.render(heading, shown), html.render(heading, shown, images))
+    texts = (
+        _runs(report),
+        numbers,
+        markdown.render(heading, shown),
+        html.render(heading, shown, images, _points(report)),
+    )
     files = {name: text.encode() for name, text in zip(TEXTS, texts, strict=True)}
     for name, found in pictures.items():
         files |= {f"{FIGURES}/{name}.{kind}": image for kind, image in zip(KINDS, found, strict=True)}
@@ -112,6 +118,14 @@ def _runs(report: Report) -> str:
         frame.insert(0, "experiment", material.networks.source.experiment)
         frames.append(frame.assign(url=runs_table.addresses(material, report.ui_url)))
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
+
+
+def _points(report: Report) -> dict[str, tuple[Point, ...]]:
+    """Name -> what is told of a figure's values."""
+    found = {material.picture(d.name): d.points for material in report.parts for d in material.drawings}
+    if report.comparison is not None:
+        found[report.comparison.name] = report.comparison.points
+    return found
 
 
 def _pictures(report: Report) -> dict[str, tuple[bytes, bytes, bytes]]:

@@ -10,16 +10,24 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from multirun_analysis.figures.hover import Point
 from multirun_analysis.report.blocks import Block, Heading, text_of
 
 TEMPLATE, STYLE, SCRIPT = "page.html", "page.css", "page.js"
 
 
-def render(title: str, blocks: Sequence[Block], images: Mapping[str, bytes]) -> str:
-    """images: SVG bytes by figure name."""
+def render(
+    title: str,
+    blocks: Sequence[Block],
+    images: Mapping[str, bytes],
+    points: Mapping[str, Sequence[Point]] | None = None,
+) -> str:
+    """images: SVG bytes by figure name; points: what is told of those whoever points at them."""
     first = next((at for at, block in enumerate(blocks) if isinstance(block, Heading)), len(blocks))
     heads = [block.text for block in blocks if isinstance(block, Heading) and block.level == 2]
-    return _template().render(title=title, opening=blocks[:first], body=blocks[first:], contents=heads, images=images)
+    return _template().render(
+        title=title, opening=blocks[:first], body=blocks[first:], contents=heads, images=images, points=points or {}
+    )
 
 
 def anchor(text: str) -> str:

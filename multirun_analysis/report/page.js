@@ -36,6 +36,28 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// What a figure's values are, of the one that is pointed at: [x, y, text], in thousandths of the picture.
+const tip = document.querySelector(".tip");
+for (const image of document.querySelectorAll("figure img[data-points]")) {
+  const points = JSON.parse(image.dataset.points);
+  image.addEventListener("mousemove", (event) => {
+    const box = image.getBoundingClientRect();
+    let nearest = null, least = 14 * 14; // pixels from a value
+    for (const [x, y, text] of points) {
+      const distance = (box.left + (box.width * x) / 1000 - event.clientX) ** 2 + (box.top + (box.height * y) / 1000 - event.clientY) ** 2;
+      if (distance < least) [nearest, least] = [text, distance];
+    }
+    tip.hidden = nearest === null;
+    image.title = nearest === null ? "Enlarge" : "";
+    if (nearest === null) return;
+    tip.textContent = nearest;
+    tip.classList.toggle("left", event.clientX > innerWidth / 2);
+    tip.style.setProperty("--x", `${event.clientX}px`);
+    tip.style.setProperty("--y", `${event.clientY}px`);
+  });
+  image.addEventListener("mouseleave", () => (tip.hidden = true));
+}
+
 const dialog = document.querySelector("dialog");
 for (const image of document.querySelectorAll("figure img")) {
   const enlarge = () => {

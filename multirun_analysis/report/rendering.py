@@ -16,6 +16,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from multirun_analysis.figures import Drawing, theme
+from multirun_analysis.figures.hover import Point, points
 from multirun_analysis.second import Second, result
 
 DPI = 160
@@ -32,6 +33,7 @@ class Rendered:
     title: str
     caption: str
     images: tuple[bytes, bytes, bytes] | None  # SVG, PNG, PDF
+    points: tuple[Point, ...] = ()
 
 
 def render(tasks: Sequence[Task], helper: Second, width: float | None = None) -> Iterator[Rendered]:
@@ -63,8 +65,10 @@ def rendered(task: Task, width: float | None = None) -> Rendered:
     """What a task draws, as it is written."""
     with theme(width):
         drawing = task()
-        images = None if drawing.figure is None else _images(drawing.figure)
-    return Rendered(drawing.name, drawing.title, drawing.caption, images)
+        if drawing.figure is None:
+            return Rendered(drawing.name, drawing.title, drawing.caption, None)
+        images = _images(drawing.figure)
+    return Rendered(drawing.name, drawing.title, drawing.caption, images, points(drawing.figure))
 
 
 def _images(figure: Figure) -> tuple[bytes, bytes, bytes]:

@@ -15,6 +15,7 @@ from multirun_analysis.config import AnalysisConfig, Tracking
 from multirun_analysis.session import analyze
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install initdist[dev]")
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
@@ -115,7 +116,7 @@ def test_the_policy_refuses_what_a_page_might_be_made_to_ask_for(browser):
 def test_the_league_table_sorts_by_mouse_and_by_keyboard(browser):
     table = league(browser)
     heads = table.find_elements(By.CSS_SELECTOR, "thead th")
-    place = next(i for i, head in enumerate(heads) if "τ all" in head.text)
+    place = next(i for i, head in enumerate(heads) if "partial" in head.text)
     button = heads[place].find_element(By.TAG_NAME, "button")
     assert heads[place].get_attribute("aria-sort") == "none"
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
@@ -160,6 +161,19 @@ def test_a_figure_is_enlarged_and_escape_closes_it(browser, by):
     assert not dialog.is_displayed()
     if by != "mouse":
         assert browser.execute_script("return document.activeElement === arguments[0]", image)
+
+
+def test_a_value_that_is_pointed_at_says_its_numbers(browser):
+    image = browser.find_element(By.CSS_SELECTOR, "figure img[data-title='Gap against distance']")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", image)
+    tip = browser.find_element(By.CLASS_NAME, "tip")
+    for x, y, text in json.loads(image.get_attribute("data-points"))[::4]:
+        right, down = ((share / 1000 - 0.5) * image.size[side] for share, side in ((x, "width"), (y, "height")))
+        ActionChains(browser).move_to_element_with_offset(image, right, down).perform()
+        assert tip.is_displayed()
+        assert tip.text == text
+    ActionChains(browser).move_to_element_with_offset(image, 2 - image.size["width"] / 2, 0).perform()
+    assert not tip.is_displayed()
 
 
 def test_links_lead_to_the_runs_in_the_ui(browser, planted):

@@ -150,7 +150,7 @@ def legend(figure: Figure, blocks: Sequence[tuple[str, Entries]]) -> None:
 def _legend_above(figure: Figure, blocks: Sequence[tuple[str, Entries]], width: float) -> None:
     """In as many columns as fit: each entry with its block's title."""
     entries = {
-        f"{title} {text}".strip().replace("\n", " "): properties
+        ("" if title in text.split() else f"{title} ") + text.replace("\n", " "): properties
         for title, found in blocks
         for text, properties in found.items()
     }

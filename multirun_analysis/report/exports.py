@@ -13,7 +13,7 @@ from multirun_analysis.stats import ClaimResult
 
 FOLDER = "tables"
 # Columns of the league table that fit a page, and of the claims.
-LEAGUE = ("place", "measure", "τ within", "Ψ", "partial", "gain", "slope")
+LEAGUE = ("place", "measure", "τ within", "Ψ", "partial", "gain")
 CLAIMS = ("", "claim", "verdict", "mean effect")
 SYMBOLS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

@@ -9,7 +9,7 @@ READY := .venv/.ready
 MAIN_JOB := -m model.width=64,256,1024 dataset.train_size=160,1280 'seed=range(0,3)' noise.level=0,0.25,0.5
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: help setup run test check lint format bench gpu-bundle gpu-check results docs coverage faults engines analyze ui clean
+.PHONY: help setup run test check lint format bench gpu-bundle gpu-check paper docs coverage faults engines analyze ui clean
 
 help:
 	@echo "make run      set up, train the main job on the embedded dataset, analyze it"
@@ -19,7 +19,7 @@ help:
 	@echo "make bench    speed on this machine: benchmarks/RESULTS.md (an hour and a half; needs INITDIST_DATA)"
 	@echo "make gpu-bundle  what a bare GPU machine without a network lacks, as one folder (needs INITDIST_DATA)"
 	@echo "make gpu-check   all that has to be run on a GPU, in eight minutes: benchmarks/results/gpu_check.json"
-	@echo "make results  train and judge what docs/results.md says (half an hour; needs INITDIST_DATA)"
+	@echo "make paper    train and judge all that docs/paper.md says (an hour; SIZE=small: minutes; SIZE=full: on a GPU)"
 	@echo "make faults   200 kills of a sweep, and ten times the drawn configs and files: docs/faults.md (an hour)"
 	@echo "make docs     the documentation as a site: site/index.html (its notebooks are run: a minute)"
 	@echo "make engines  sweeps on a real SLURM, PostgreSQL, MLflow server and Ray, disturbed (Debian, root; half an hour)"
@@ -81,18 +81,11 @@ gpu-check:
 	@if [ -d gpu-bundle ] && "$(PYTHON)" -c 'import torch' 2>/dev/null; then "$(PYTHON)" benchmarks/gpu_check.py; \
 	else $(MAKE) --no-print-directory setup && $(BIN)/python benchmarks/gpu_check.py; fi
 
-# The networks behind docs/results.md, and what is said of them. It can be stopped and goes on where it was.
-STUDY := MLFLOW_TRACKING_URI="sqlite:///$$PWD/results/mlflow.db"
-STUDIED := MNIST (60 networks: widths 64, 256, 1024, n = 1024 and 4096, noise 0 and 0.5, 5 seeds) and digits \
-	(45: the same widths, n = 1280, noise 0, 0.25 and 0.5, 5 seeds)
-results: setup
-	@mkdir -p results
-	$(STUDY) $(BIN)/python -m initdist.train -m tracking.experiment=mnist dataset=mnist model.width=64,256,1024 \
-		noise.level=0,0.5 dataset.train_size=1024,4096 'seed=range(0,5)' measures=all
-	$(STUDY) $(BIN)/python -m initdist.train -m tracking.experiment=digits model.width=64,256,1024 \
-		noise.level=0,0.25,0.5 'seed=range(0,5)' measures=all
-	$(STUDY) $(BIN)/python -m multirun_analysis tracking.experiment=mnist,digits out=results/report
-	$(BIN)/python benchmarks/findings.py results/report --grids '$(STUDIED)'
+# What is missing of every part of the paper is trained and judged; docs/paper.md is written anew. It can be stopped and
+# goes on where it was. small: in minutes, full: on a GPU; these two leave docs/ alone.
+SIZE ?= plain
+paper: setup
+	$(BIN)/python -m multirun_analysis.paper --size $(SIZE) $(if $(filter plain,$(SIZE)),--out docs) $(if $(PARTS),--parts $(PARTS))
 
 SEED ?= 1
 faults: setup

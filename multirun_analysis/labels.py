@@ -47,6 +47,7 @@ LONG = {
 }
 POINTS = "percentage points"
 PERCENT = "%"
+ROUNDING = 1e-13  # what is left of a difference of equal numbers
 
 
 def short(axis: str) -> str:
@@ -105,12 +106,17 @@ def number(item: float | None, digits: int = 3) -> str:
     """A number with so many significant digits; a dash where there is none."""
     if item is None or not math.isfinite(item):
         return "–"
-    if item == 0:
+    if abs(item) < ROUNDING:
         return "0"
     exponent = math.floor(math.log10(abs(item)))
     if exponent < -4 or exponent >= 6:
         return f"{item:.{digits - 1}e}".replace("-", "−")
     return f"{item:.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
+
+
+def chance(p: float | None) -> str:
+    """A p value, two digits."""
+    return f"< {ROUNDING:.0e}".replace("-", "−") if p is not None and p < ROUNDING else number(p, 2)
 
 
 def fixed(item: float | None, digits: int = 2) -> str:

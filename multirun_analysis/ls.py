@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from initdist import names
 from initdist.cli import messages as mistakes
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 MOST = 50  # rows that are printed; --all prints the others too
 METRICS = (names.DISTANCE, names.TRAIN_ERROR, names.TEST_ERROR, names.GAP)
-Rows = tuple[list[str], list[list[str]]]  # head and rows
+
+
+class Listing(NamedTuple):
+    head: list[str]
+    rows: list[list[str]]
+    note: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,13 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with mistakes.in_one_line("initdist-ls", partial(mistakes.keys, AnalysisConfig), status=2):
             config = _config(chosen.keys)
-            head, rows = WHAT[chosen.what](config)
+            head, rows, note = WHAT[chosen.what](config)
     except AnalysisError as error:
         print(f"initdist-ls: {error}", file=sys.stderr)
         sys.exit(2)
     _print(head, rows if chosen.all else rows[:MOST])
     if len(rows) > MOST and not chosen.all:
         print(f"{len(rows) - MOST} more: --all shows them")
+    if note:
+        print(note)
 
 
 def _config(overrides: Sequence[str]) -> AnalysisConfig:
@@ -61,7 +68,7 @@ def _config(overrides: Sequence[str]) -> AnalysisConfig:
         return cast(AnalysisConfig, OmegaConf.to_object(compose("analysis", overrides=unswept(overrides))))
 
 
-def _experiments(config: AnalysisConfig) -> Rows:
+def _experiments(config: AnalysisConfig) -> Listing:
     """Every experiment, with its finished networks and sweeps."""
     from multirun_analysis.runs.read import reading
     from multirun_analysis.runs.store import named
@@ -76,7 +83,7 @@ def _experiments(config: AnalysisConfig) -> Rows:
             sweeps = sum(kind == names.KIND_SWEEP for kind in kinds.values())
             finished = sum(run.status == "FINISHED" for run in networks)
             rows.append([name, str(finished), str(len(networks) - finished), str(sweeps), _last(listed.runs)])
-    return ["experiment", "finished networks", "other networks", "sweeps", "last run"], rows
+    return Listing(["experiment", "finished networks", "other networks", "sweeps", "last run"], rows)
 
 
 def _last(runs: Sequence[object]) -> str:
@@ -86,7 +93,7 @@ def _last(runs: Sequence[object]) -> str:
     return datetime.fromtimestamp(started / 1000).strftime("%Y-%m-%d %H:%M") if started else "–"
 
 
-def _sweeps(config: AnalysisConfig) -> Rows:
+def _sweeps(config: AnalysisConfig) -> Listing:
     """Every sweep, with what varies in it."""
     from multirun_analysis.runs.params import varied
 
@@ -95,11 +102,12 @@ def _sweeps(config: AnalysisConfig) -> Rows:
     for sweep, frame in networks.frame.groupby("sweep", sort=False, dropna=True):
         axes = [labels.short(axis) for axis in varied(frame, networks.params)]
         rows.append([str(sweep), str(len(frame)), str(int((frame["excluded"] == "").sum())), ", ".join(axes) or "–"])
-    return ["sweep", "networks", "of use", "varies"], rows
+    return Listing(["sweep", "networks", "of use", "varies"], rows)
 
 
-def _configurations(config: AnalysisConfig) -> Rows:
+def _configurations(config: AnalysisConfig) -> Listing:
     """Every configuration: mean and spread over its seeds."""
+    from multirun_analysis.runs.exclusions import counts
     from multirun_analysis.runs.params import varied
 
     networks = _chosen(config)
@@ -111,7 +119,11 @@ def _configurations(config: AnalysisConfig) -> Rows:
     for values, frame in groups:
         values = values if isinstance(values, tuple) else (values,)
         rows.append([*map(labels.value, values), str(len(frame)), *(_spread(frame, metric) for metric in metrics)])
-    return [*map(labels.short, axes), "seeds", *map(labels.metric_head, metrics)], rows
+    head = [*map(labels.short, axes), "seeds", *map(labels.metric_head, metrics)]
+    left = counts(networks)
+    why = ", ".join(f"{number} {reason}" for reason, number in left.items())
+    note = f"Left out of these means: {why} (initdist-ls runs names them)" if left else ""
+    return Listing(head, rows, note)
 
 
 def _spread(frame: pd.DataFrame, metric: str) -> str:
@@ -119,7 +131,7 @@ def _spread(frame: pd.DataFrame, metric: str) -> str:
     return f"{values.mean():.2f} ± {values.std():.2f}" if len(values) > 1 else f"{values.mean():.2f}"
 
 
-def _runs(config: AnalysisConfig) -> Rows:
+def _runs(config: AnalysisConfig) -> Listing:
     """Every network's run."""
     networks = _chosen(config)
     frame = networks.frame
@@ -133,7 +145,7 @@ def _runs(config: AnalysisConfig) -> Rows:
         frame["excluded"],
     ]
     rows = [[str(cell) for cell in row] for row in zip(*columns, strict=True)]
-    return ["run", "id", *map(labels.metric_head, metrics), "stopped by", "left out"], rows
+    return Listing(["run", "id", *map(labels.metric_head, metrics), "stopped by", "left out"], rows)
 
 
 def _chosen(config: AnalysisConfig) -> Networks:

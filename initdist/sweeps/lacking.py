@@ -17,10 +17,12 @@ from initdist.cli.where import conditions as conditions_of
 from initdist.cli.where import matches, where_schema
 from initdist.config.schema import STACKABLE, Config, MeasuresConfig, TrackingConfig
 from initdist.config.validation import check_rules
-from initdist.errors import ConfigError, DeviceError, UserError
+from initdist.errors import ConfigError, DeviceError, UserError, nearest
 from initdist.paths import default_tracking_uri
 from initdist.sweeps import planning
 from initdist.sweeps.summary import counted, duration
+
+SHOWN = 10  # sweeps that an error message lists
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,12 @@ def _chosen(store: tracking.Store, settings: MeasureConfig) -> list[tracking.Sel
     if settings.sweep is not None:
         members = tracking.sweep_identities(store, settings.sweep)
         if members is None:
-            raise ConfigError(f"sweep must be one of the experiment {store.experiment!r}, got {settings.sweep!r}")
+            there = sorted({one.finished.sweep for one in networks if one.finished.sweep})
+            listed = ", ".join(there[:SHOWN]) + (f" and {len(there) - SHOWN} more" if len(there) > SHOWN else "")
+            raise ConfigError(
+                f"sweep must be one of the experiment {store.experiment!r}, which has {listed or 'none'}, got "
+                f"{settings.sweep!r}{nearest(settings.sweep, there)} (initdist-ls sweeps tells what varies in each)"
+            )
         networks = [one for one in networks if one.identity in members or one.finished.sweep == settings.sweep]
     chosen = [one for one in networks if matches(one.params, conditions)]
     if not chosen:

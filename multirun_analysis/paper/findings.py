@@ -101,6 +101,11 @@ class League:
     def distance(self) -> Json:
         return next(row for row in self.table["rows"] if row["measure"] == names.DISTANCE)
 
+    def top(self, number: int) -> list[Json]:
+        """The first rows, and the distance's in any case."""
+        first = self.rows[:number]
+        return first if self.distance in first else [*first, self.distance]
+
     @property
     def place(self) -> str:
         """`place 4 of 58`, or `places 1–7 of 58`."""

@@ -17,6 +17,7 @@ from initdist import cores
 from multirun_analysis.paper.parts import Part
 
 TIMES = "times.json"
+COLUMN, COLUMN_WIDTH = "column", 3.25  # folder of the same report with figures of a paper's column; inches
 
 
 class Failed(Exception):
@@ -31,8 +32,9 @@ def commands(part: Part, size: str, out: Path) -> list[list[str]]:
     """What trains and judges a part: arguments of `python -m`."""
     train = ["initdist.train", f"experiment={part.experiment(size)}"]
     first = [[*train, *part.before]] if part.before else []
-    analyze = ["multirun_analysis", f"tracking.experiment={part.experiment(size)}", f"out={out}"]
-    return [*first, train, analyze]
+    analyze = ["multirun_analysis", f"tracking.experiment={part.experiment(size)}"]
+    narrow = [*analyze, f"out={out / COLUMN}", f"figures.width={COLUMN_WIDTH}"]
+    return [*first, train, [*analyze, f"out={out}"], narrow]
 
 
 def make(part: Part, size: str, folder: Path) -> float:

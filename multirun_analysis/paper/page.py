@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,25 +13,35 @@ from multirun_analysis import labels
 from multirun_analysis.paper import findings, make, summary, words
 from multirun_analysis.paper.findings import Findings
 from multirun_analysis.paper.parts import PLAIN
+from multirun_analysis.report import exports
 from multirun_analysis.report.markdown import escaped
 
 FIGURES = "figures/paper"  # below the page's folder
+RUNS = "paper"  # the same: every network of each part
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(folder: Path, out: Path, size: str = PLAIN) -> Path:
-    """Write paper.md and its figures into `out`, from the reports in `folder`. Raises AnalysisError if it has none."""
+    """Write paper.md, paper.tex, their figures and runs into `out`. Raises AnalysisError if `folder` has no report."""
     parts = findings.load(folder)
     for source, target in _figures(parts):
         (out / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, out / target)
+    for name, found in parts.items():
+        (out / RUNS).mkdir(parents=True, exist_ok=True)
+        packed = gzip.compress((found.folder / "runs.csv").read_bytes(), mtime=0)
+        (out / RUNS / f"{name}.csv.gz").write_bytes(packed)
     page = out / "paper.md"
-    page.write_text(render(parts, make.seconds(folder), make.machine(folder), size), encoding="utf-8")
+    times, machine = make.seconds(folder), make.machine(folder)
+    page.write_text(render(parts, machine, times, size), encoding="utf-8")
+    (out / "paper.tex").write_text(render(parts, machine, times, size, "paper.tex.j2"), encoding="utf-8")
     return page
 
 
-def render(parts: dict[str, Findings], times: dict[str, float], machine: str, size: str = PLAIN) -> str:
-    """The page as Markdown."""
+def render(
+    parts: dict[str, Findings], machine: str, times: dict[str, float], size: str = PLAIN, template: str = "paper.md.j2"
+) -> str:
+    """The page as Markdown; or, by its template, what a paper takes of it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -40,9 +51,9 @@ def render(parts: dict[str, Findings], times: dict[str, float], machine: str, si
     )
     environment.filters |= {"md": escaped, "number": labels.number, "fixed": labels.fixed, "together": labels.together}
     environment.filters |= {"estimate": findings.estimate, "effect": findings.effect, "short": labels.short}
-    environment.filters |= {"plain": labels.plain, "listing": labels.listing}
+    environment.filters |= {"tex": exports.escaped, "plain": labels.plain, "listing": labels.listing}
     claims = findings.claims_of(parts)
-    text = environment.get_template("paper.md.j2").render(
+    text = environment.get_template(template).render(
         parts=parts,
         claims=claims,
         times=times,
@@ -65,5 +76,7 @@ def _figures(parts: dict[str, Findings]) -> Iterator[tuple[Path, str]]:
     """The pictures that the page shows: where they are, and where they go below the page's folder."""
     for name, found in parts.items():
         for figure in found.figures:
-            for kind in ("png", "pdf"):
-                yield found.folder / "figures" / f"{figure}.{kind}", f"{FIGURES}/{name}/{figure}.{kind}"
+            yield found.folder / "figures" / f"{figure}.png", f"{FIGURES}/{name}/{figure}.png"
+            narrow = found.folder / make.COLUMN / "figures" / f"{figure}.pdf"
+            if narrow.exists():
+                yield narrow, f"{FIGURES}/{name}/{figure}.pdf"

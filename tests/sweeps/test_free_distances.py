@@ -97,7 +97,15 @@ def test_from_python_there_is_no_store_to_look_it_up_in():
 def test_the_arms_of_an_experiment(trained):
     """Grids of their own beside the parameters; with the constraint on the command line they are one."""
     folder, _ = trained
-    small = ("experiment=intervention", "dataset=digits", "noise.level=0", "model.width=8", "seed=0,1", "dry_run=true")
+    small = (
+        "experiment=intervention",
+        "tracking.experiment=initdist",
+        "dataset=digits",
+        "noise.level=0",
+        "model.width=8",
+        "seed=0,1",
+        "dry_run=true",
+    )
     small += tuple(one for one in OWN if not one.startswith("model.width"))
     shown = in_process(folder, *small, "constraint=none").stdout
     assert "1 job of 2 networks (2 in all)" in shown

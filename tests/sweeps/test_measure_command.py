@@ -243,7 +243,7 @@ def test_training_says_what_finished_networks_lack_and_names_the_command(trained
 
 def test_mistakes_are_named(unmeasured, tmp_path):
     for options, message in (
-        ({"sweep": "none"}, "sweep must be one of the experiment 'initdist', got 'none'"),
+        ({"sweep": "none"}, "sweep must be one of the experiment 'initdist', which has "),
         ({"where": {"model.width": 7}}, "no finished network of 'initdist' is meant by where.model.width=7"),
         ({"where": {"model.widths": 7}}, "where.model.widths must be a key of the configuration"),
         ({"draw": 7}, "measures.draw must be a key of the configuration"),

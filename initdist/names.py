@@ -54,6 +54,8 @@ RUN_NAME = "mlflow.runName"
 GIT_COMMIT = "mlflow.source.git.commit"
 NOTE = "mlflow.note.content"  # the description that MLflow's UI shows, in Markdown
 
+UI_VIEW = "?workflowType=machine_learning"  # MLflow's UI as for model training; else it opens as for language models
+
 # Values of the tag initdist.kind.
 KIND_NETWORK = "network"
 KIND_SWEEP = "sweep"

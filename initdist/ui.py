@@ -10,7 +10,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from initdist import surroundings
+from initdist import names, surroundings
 from initdist.cli import arguments
 from initdist.errors import UserError
 from initdist.paths import sqlite_file, store_uri
@@ -41,7 +41,7 @@ def main() -> None:
         return
     _check_store(uri)
     _check_port(options.port)
-    print(f"MLflow UI of {options.uri} at http://{HOST}:{options.port}", flush=True)
+    print(f"MLflow UI of {options.uri} at http://{HOST}:{options.port}/#/experiments{names.UI_VIEW}", flush=True)
     # One person's: with four workers and a runner of jobs for language models it takes three times as long to start.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.environ["MLFLOW_BACKEND_STORE_URI"] = uri  # an argument would be in the list of processes

@@ -216,7 +216,10 @@ def test_the_ui_has_the_secret_in_its_environment_alone(tmp_path):
     command = [sys.executable, "-m", "initdist.ui", "--uri", uri, "--port", "0"]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True)
     try:
-        assert process.stdout.readline() == f"MLflow UI of {masked(uri)} at http://127.0.0.1:0\n"
+        assert (
+            process.stdout.readline()
+            == f"MLflow UI of {masked(uri)} at http://127.0.0.1:0/#/experiments{names.UI_VIEW}\n"
+        )
         own = Path(f"/proc/{process.pid}")
         wait_for(lambda: b"mlflow" in (own / "cmdline").read_bytes().split(b"\0"))
         assert SECRET.encode() not in (own / "cmdline").read_bytes()

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.report.blocks import Cell, Link, Table
 from multirun_analysis.report.inputs import Material
@@ -17,7 +18,7 @@ MAXIMUM_ROWS = 2000
 
 def address(ui_url: str, experiment_id: str, run_id: str) -> str:
     """Where the MLflow UI shows a run."""
-    return f"{ui_url}/#/experiments/{quote(experiment_id, safe='')}/runs/{quote(run_id, safe='')}"
+    return f"{ui_url}/#/experiments/{quote(experiment_id, safe='')}/runs/{quote(run_id, safe='')}{names.UI_VIEW}"
 
 
 def addresses(material: Material, ui_url: str) -> list[str]:

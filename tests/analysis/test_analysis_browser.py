@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from initdist import names
 from multirun_analysis.config import AnalysisConfig, Tracking
 from multirun_analysis.session import analyze
 
@@ -181,7 +182,7 @@ def test_links_lead_to_the_runs_in_the_ui(browser, planted):
         summary.send_keys(Keys.ENTER)
     links = {link.get_attribute("href"): link for link in browser.find_elements(By.CSS_SELECTOR, "a[target=_blank]")}
     experiment = planted.store.experiment_id
-    assert set(links) == {f"{UI}/#/experiments/{experiment}/runs/{run}" for run in planted.run_ids}
+    assert set(links) == {f"{UI}/#/experiments/{experiment}/runs/{run}{names.UI_VIEW}" for run in planted.run_ids}
     assert all(link.is_displayed() and link.text for link in links.values())
 
 

@@ -41,7 +41,7 @@ def test_a_port_that_is_taken_is_told_with_one_that_is_free(monkeypatch, capsys,
     assert said.startswith(f"initdist: --port must be free, got {port}: address already in use; use --port ")
     assert taken_over == []
     said, ((*_, given),) = told(monkeypatch, capsys, *store, "--port", str(port))
-    assert said.endswith(f"at http://127.0.0.1:{port}\n")
+    assert said.endswith(f"at http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning\n")
     assert given == str(port)
     assert os.environ["MLFLOW_BACKEND_STORE_URI"] == store[1]
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from multirun_analysis.errors import AnalysisError
 from multirun_analysis.paper import page
 from multirun_analysis.paper.make import Failed, make, seconds
 from multirun_analysis.paper.parts import PARTS, PLAIN, SIZES
@@ -54,7 +55,11 @@ def main() -> None:
         sys.exit(130)
     if times := seconds(folder):
         print(f"All parts: {sum(times.values()) / 60:.0f} min")
-    print(f"Page: {page.write(folder, chosen.out or folder, chosen.size)}")
+    try:
+        print(f"Page: {page.write(folder, chosen.out or folder, chosen.size)}")
+    except AnalysisError as error:
+        print(f"initdist-paper: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,97 @@
+"""`make paper`: parts are trained and judged by the commands of a reader; the page says what they found."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from multirun_analysis.paper.parts import PARTS, SIZES
+from tests.command import client, in_process, with_store
+
+COMMAND = (sys.executable, "-m", "multirun_analysis.paper", "--size", "small", "--parts", "labels")
+
+
+def started(folder):
+    """In a group of its own, which a terminal would send Ctrl-C to; its output in a file, which never fills a pipe."""
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    with (folder / "said").open("a") as said:
+        return subprocess.Popen(
+            [*COMMAND, "--folder", "paper"],
+            cwd=folder,
+            start_new_session=True,
+            stdout=said,
+            stderr=said,
+            env=environment,
+        )
+
+
+def finished(folder):
+    """Whether a network of the part has finished."""
+    there = client(folder)
+    experiment = there.get_experiment_by_name("paper/small/labels")
+    condition = "attributes.status = 'FINISHED' and tags.`initdist.kind` = 'network'"
+    return experiment is not None and bool(there.search_runs([experiment.experiment_id], condition))
+
+
+def test_it_goes_on_where_it_was_stopped_and_tells_of_every_part(tmp_path):
+    store = tmp_path / "paper/mlflow.db"
+    process, deadline = started(tmp_path), time.monotonic() + 300
+    while not (store.exists() and finished(store.parent)):
+        assert process.poll() is None, (tmp_path / "said").read_text()
+        assert time.monotonic() < deadline, (tmp_path / "said").read_text()
+        time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(120) == 130
+    assert "initdist-paper: interrupted: the same command goes on where it was" in (tmp_path / "said").read_text()
+    assert not (tmp_path / "paper/paper.md").exists()
+
+    (tmp_path / "said").unlink()
+    assert started(tmp_path).wait(300) == 0, (tmp_path / "said").read_text()
+    told = (tmp_path / "said").read_text()
+    trained, before = map(int, re.search(r"(\d+) to train, (\d+) finished before", told).groups())
+    assert (trained + before, 0 < before < 12) == (12, True)
+    assert re.search(r"=== labels: [\d.]+ min; paper/labels/figures/distance_against_noise.png", told)
+    assert {*json.loads((tmp_path / "paper/times.json").read_text())["seconds"]} == {"labels"}
+
+    page = (tmp_path / "paper/paper.md").read_text()
+    assert "12 networks to test each of their claims" in page.replace("\n", " ")
+    assert "**This is the `small` size of the paper" in page
+    assert [line for line in page.splitlines() if line.startswith("### ")] == ["### C4: supported"]
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page):
+        assert (tmp_path / "paper" / picture).read_bytes().startswith(b"\x89PNG")
+    assert len(pd.read_csv(tmp_path / "paper/paper/labels.csv.gz")) == 12
+    text = (tmp_path / "paper/paper.tex").read_text()
+    for picture in re.findall(r"\\includegraphics\[[^]]*\]\{([^}]+)\}", text):
+        assert (tmp_path / "paper" / picture).read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_part_has_its_experiment_in_every_size(size, tmp_path):
+    """They compose; the small ones, whose data is embedded, are planned to the last network."""
+    for part in PARTS:
+        name = part.experiment(size)
+        if size == "small":
+            printed = in_process(with_store(tmp_path), f"experiment={name}", *part.before, "dry_run=true").stdout
+            assert "finished before" in printed
+        config = in_process(tmp_path, f"experiment={name}", "--cfg", "job").stdout
+        assert f"experiment: {name}" in config
+
+
+def test_what_there_is_no_report_of_is_said(tmp_path):
+    done = subprocess.run(
+        [*COMMAND, "--page", "--folder", str(tmp_path / "none")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "must hold the report of a part at least, got none; run without --page" in done.stderr
+    done = subprocess.run([*COMMAND[:-1], "width,bredth"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--parts must be of width, samples, labels" in done.stderr
+    assert "got bredth" in done.stderr

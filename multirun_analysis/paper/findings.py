@@ -179,6 +179,16 @@ def effect(claim: Json) -> str:
     return text if around is None else f"{text} [{labels.number(around['low'])}, {labels.number(around['high'])}]"
 
 
+def bound(claim: Json) -> str:
+    """`below 0.05`, `within ±0.05` or `from 0.5 to 1.5`: where the effect must lie for the claim."""
+    one = claim["claim"]
+    if one["side"] != "within":
+        return f"{one['side']} {labels.value(one['margin'])}"
+    if one["centre"]:
+        return " to ".join(labels.value(one["centre"] + side * one["margin"]) for side in (-1, 1))
+    return f"within ±{labels.value(one['margin'])}"
+
+
 def cells(claim: Json) -> str:
     """`8 for, 0 against, 1 open, 0 untested`."""
     counts = claim["counts"]

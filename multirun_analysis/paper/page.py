@@ -64,6 +64,7 @@ def render(
         says=words.SAYS,
         meaning=words.MEANING,
         cells=findings.cells,
+        bound=findings.bound,
         by_dataset=findings.by_dataset,
         figures=FIGURES,
         machine=machine,

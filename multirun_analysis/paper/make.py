@@ -44,10 +44,12 @@ def make(part: Part, size: str, folder: Path) -> float:
     spent, whole = times.get(part.name, [0.0, False])
     for command in commands(part, size, out):
         started = time.monotonic()
-        status = subprocess.run([sys.executable, "-m", *command], env=_environment(folder), check=False).returncode
-        if not whole:
-            spent += time.monotonic() - started
-            _save(folder, times | {part.name: [spent, False]})
+        try:
+            status = subprocess.run([sys.executable, "-m", *command], env=_environment(folder), check=False).returncode
+        finally:  # also where it is stopped
+            if not whole:
+                spent += time.monotonic() - started
+                _save(folder, times | {part.name: [spent, False]})
         if status:
             raise Failed(["python", "-m", *command], status)
     _save(folder, times | {part.name: [spent, True]})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from initdist import names
 from multirun_analysis.labels import number

@@ -44,6 +44,7 @@ CLAUSES = {
         "networks at equal distance have different gaps",
     ),
 }
+SHOWN = 6  # cells that are named
 SENTENCES = (
     ("Width", ("C1b", "C2")),
     ("Data", ("C3", "C4", "C5")),
@@ -82,7 +83,8 @@ def _league(part: Findings) -> str:
     reached = [rung for rung, verdict, _ in table.ladder if verdict == "supported"]
     rungs = f"is {labels.together(reached)}" if reached else "reaches no rung of the ladder"
     failing = table.failing()
-    where = f"; where only {labels.together(failing)} moves, it is not shown to go with the gap" if failing else ""
+    moves = "moves" if len(failing) == 1 else "move"
+    where = f"; where only {labels.together(failing)} {moves}, it is not shown to go with the gap" if failing else ""
     return (
         f"Over {table.table['configurations']} configurations the distance has {table.place} measures by rank "
         f"correlation with the gap ({estimate(table.distance['tau_within'])}; the hyperparameters alone have "
@@ -90,15 +92,22 @@ def _league(part: Findings) -> str:
     )
 
 
-def against(claims: Mapping[str, Json]) -> list[tuple[str, str]]:
-    """Claims that are not supported: name, and in words how they fail, cell by cell."""
+def standing(claims: Mapping[str, Json], verdict: str) -> list[tuple[str, str]]:
+    """The claims with this verdict: name, and in words how they stand, with the cells on the other side."""
     found = []
     for name, claim in claims.items():
-        if claim["verdict"] == "supported":
-            continue
-        cells = [cell for cell in claim["cells"] if cell["verdict"] == "contradicted"]
-        named = "; ".join(f"{labels.cell(cell['cell'])}: {labels.number(cell['effect'])}" for cell in cells[:6])
-        more = f"; and {len(cells) - 6} more" if len(cells) > 6 else ""
-        where = f" Against it: {named}{more}." if cells else ""
-        found.append((name, f"{_clause(name, claim)}.{where}"))
+        if claim["verdict"] == verdict:
+            text = _clause(name, claim)
+            found.append((name, f"{text[0].upper()}{text[1:]}.{_other_side(claim)}"))
     return found
+
+
+def _other_side(claim: Json) -> str:
+    """The cells that go against a claim, the first few by name."""
+    every = [*claim["cells"], *(cell for part in claim["parts"] for cell in part["cells"])]
+    cells = [cell for cell in every if cell["verdict"] == "contradicted"]
+    if not cells or len(claim["bounds"]):  # those of bounds are in the verdict in full
+        return ""
+    named = "; ".join(f"{labels.cell(cell['cell'])}: {labels.number(cell['effect'])}" for cell in cells[:SHOWN])
+    more = f"; and {len(cells) - SHOWN} more" if len(cells) > SHOWN else ""
+    return f" Against it: {named}{more}."

@@ -32,6 +32,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c '$(SUPPORTED)' || { echo "initdist needs Python 3.11 to 3.13, and none was found: name one with make PYTHON=..."; exit 1; }
+	@echo "Installing PyTorch and the rest into .venv, which takes some minutes"
 	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $(READY)
@@ -41,6 +42,7 @@ run: setup
 	$(BIN)/python -m multirun_analysis
 	@echo "Report:  $(CURDIR)/reports/initdist/report.html"
 	@echo "Runs:    make ui"
+	@echo "More:    source .venv/bin/activate, then python -m initdist.train --help"
 
 # Tests that start hardly a command.
 QUICK := tests/test_layers.py tests/test_readme.py tests/test_rng.py tests/config tests/data tests/models \

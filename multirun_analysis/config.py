@@ -141,7 +141,7 @@ def command(config: AnalysisConfig, uri: str) -> str:
 
 
 def _slug(config: AnalysisConfig) -> str:
-    """`mnist`, or `mnist, model.width=64,256`: a folder's name that says what was selected."""
+    """`mnist`, or `mnist-model.width=64+256`: a folder's name that says what was selected, and needs no quotes."""
     from multirun_analysis.runs.where import flat
 
     chosen: dict[str, Any] = {"sweep": config.sweep, **flat(config.where), "target": config.target}
@@ -149,8 +149,8 @@ def _slug(config: AnalysisConfig) -> str:
     parts = ["+".join(config.experiments)]
     for key, value in chosen.items():
         if value is not None or key in config.where:
-            parts.append(f"{key}={','.join(map(str, value)) if isinstance(value, list | tuple) else value}")
-    whole = ", ".join(parts)
+            parts.append(f"{key}={'+'.join(map(str, value)) if isinstance(value, list | tuple) else value}")
+    whole = "-".join(parts)
     name = re.sub(r"[^\w.,=+<> -]+", "-", whole).replace("<", "below ").replace(">", "above ").strip(" .-") or "report"
     if len(name) > SLUG or name != whole.replace("<", "below ").replace(">", "above "):  # others could have this name
         name = f"{name[:SLUG]}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"

@@ -44,9 +44,9 @@ class Outlook:
         return done / math.fsum(self.work)
 
     def describe(self, job: int, fraction: float) -> str:
-        """`all 36 networks: 31%, about 2m 10s left`."""
+        """`all 36 networks: 31% of the work, about 2m 10s left`."""
         done, elapsed = self.fraction(job, fraction), time.time() - self.opened
-        text = f"all {counted(self.networks, 'network')}: {100 * done:.0f}%"
+        text = f"all {counted(self.networks, 'network')}: {100 * done:.0f}% of the work"
         if done >= 1:
             return text
         left = elapsed * (1 - done) / done if done > SHOWN else max(self.seconds * (1 - done), 1.0)

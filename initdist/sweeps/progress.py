@@ -44,7 +44,7 @@ class JobProgress:
         by_loss = stop.train_loss / loss if loss > 0 else 0.0
         return min(0.99, max(epoch / stop.max_epochs, by_loss if math.isfinite(by_loss) else 0.0))
 
-    def describe(self) -> str:
+    def describe(self, left: bool = True) -> str:
         """`12/27 networks, 15 running, epoch 40-88, loss 0.012-0.9, about 1m 20s left`."""
         parts = [f"{len(self.ended)}/{len(self.configs)} networks"]
         if self.running:
@@ -52,6 +52,8 @@ class JobProgress:
             parts.append(f"{len(self.running)} running")
             parts.append(f"epoch {_span(min(epochs), max(epochs))}")
             parts.append(f"loss {_span(min(losses), max(losses))}")
+        if not left:
+            return ", ".join(parts)
         done, elapsed = self.fraction, time.monotonic() - self.started
         if 0.02 < done < 1 and elapsed > 2:
             parts.append(f"about {duration(elapsed * (1 - done) / done)} left")
@@ -99,7 +101,7 @@ class Display:
             self._bar.show(self.state.fraction, self._described())
 
     def _described(self) -> str:
-        return self.state.describe() + self._whole(self.state.fraction)
+        return self.state.describe(left=self.whole is None) + self._whole(self.state.fraction)
 
     def _whole(self, fraction: float) -> str:
         return f"; {self.whole(fraction)}" if self.whole else ""

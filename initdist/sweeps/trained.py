@@ -11,7 +11,7 @@ from initdist.config.identity import result_leaves
 from initdist.sweeps.planning import Network
 from initdist.sweeps.summary import counted
 
-SHOWN = 12  # configurations
+SHOWN = 20  # configurations; of more, the last and so the largest
 SHORT = {"dataset.train_size": "n", "noise.level": "p", "noise.name": "noise", "loss.name": "loss"}
 # Metric -> its head, and what it is multiplied by.
 METRICS = {
@@ -19,6 +19,7 @@ METRICS = {
     names.TRAIN_ERROR: ("train error %", 100.0),
     names.TEST_ERROR: ("test error %", 100.0),
     names.GAP: ("gap %", 100.0),
+    names.GAP_NOISY: ("noisy gap %", 100.0),  # where labels are noisy
 }
 
 
@@ -34,15 +35,17 @@ def table(networks: Sequence[Network], metrics: Mapping[str, Mapping[str, float]
     for network in there:
         groups.setdefault(tuple(leaves[network.identity].get(axis) for axis in axes), []).append(network)
     ordered = sorted(groups.items(), key=lambda group: [_order(value) for value in group[0]])
-    rows = [[*map(_head, axes), "seeds", *(head for head, _ in METRICS.values())]]
-    for values, members in ordered[:SHOWN]:
+    noisy = any(one.config.noise.name == names.LABEL_NOISE and one.config.noise.level > 0 for one in there)
+    shown = {metric: how for metric, how in METRICS.items() if noisy or metric != names.GAP_NOISY}
+    rows = [[*map(_head, axes), "seeds", *(head for head, _ in shown.values())]]
+    for values, members in ordered[-SHOWN:]:
         found = [metrics[network.identity] for network in members]
-        cells = [_spread([by * one.get(metric, math.nan) for one in found]) for metric, (_, by) in METRICS.items()]
+        cells = [_spread([by * one.get(metric, math.nan) for one in found]) for metric, (_, by) in shown.items()]
         rows.append([*map(_text, values), str(len(members)), *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     if len(ordered) > SHOWN:
-        lines.append(f"and {counted(len(ordered) - SHOWN, 'further configuration')}: initdist-ls configurations")
+        lines.append(f"and before these {counted(len(ordered) - SHOWN, 'configuration')}: initdist-ls configurations")
     return ["", *lines, ""]
 
 

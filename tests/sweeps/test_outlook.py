@@ -36,9 +36,9 @@ def test_a_wide_network_counts_for_more_than_narrow_ones_and_what_is_finished_fo
 
 def test_what_is_said_first_is_a_guess_and_later_what_was_measured() -> None:
     outlook = Outlook(36, (1.0, 3.0), seconds=200.0, opened=time.time() - 10)
-    assert outlook.describe(0, 0.0) == "all 36 networks: 0%, very roughly 3m 20s left"
-    assert outlook.describe(1, 0.0) == "all 36 networks: 25%, about 30s left"
-    assert outlook.describe(1, 1.0) == "all 36 networks: 100%"
+    assert outlook.describe(0, 0.0) == "all 36 networks: 0% of the work, very roughly 3m 20s left"
+    assert outlook.describe(1, 0.0) == "all 36 networks: 25% of the work, about 30s left"
+    assert outlook.describe(1, 1.0) == "all 36 networks: 100% of the work"
 
 
 def test_it_stands_behind_what_is_said_of_the_job() -> None:

@@ -133,7 +133,7 @@ def _download(source: Source, config: DatasetConfig) -> None:
             _open(source, config, train=True, download=True)
     except Exception as error:  # whatever the network or the disk says, the user needs the same instructions
         _tidy(root, source, was_there)
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DatasetError(_absent(source, config, f"the download failed ({reason})")) from error
 
 

@@ -150,5 +150,5 @@ def _caption(association: Association, design: Design, panels: int) -> str:
     where = f"groups of equal {', '.join(map(labels.short, design.group_axes))}" if design.group_axes else "one group"
     text += f" Lines: the regression with an intercept for each group and one common slope ({where})"
     if association.within.interval is None:
-        return f"{text}; no band, since {association.within.note}."
-    return f"{text}; bands: its 95% t interval for the group's mean line."
+        return f"{text}. There is no band: {association.within.note}."
+    return f"{text}. Bands: its 95% t interval for the group's mean line."

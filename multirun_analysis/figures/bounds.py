@@ -54,6 +54,6 @@ def bounds_and_gap(frame: pd.DataFrame, design: Design, target: str) -> Drawing:
     legend(figure, [("bound", entries), ("", {labels.long(target): {"color": "0.1", **LINE}})])
     caption = (
         "Each bound with all its constants, and the gap itself (black). A bound above the dotted line at 1 says "
-        f"nothing: no error is larger than 1. {BAND} Both axes logarithmic.{cut}{panels.note}"
+        f"nothing: no error is larger than 1. {BAND} Both axes are logarithmic.{cut}{panels.note}"
     )
     return Drawing(NAME, TITLE, figure, caption)

@@ -52,7 +52,7 @@ def capacity_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
     lines = {words: {"color": colours[at], "linestyle": dashes, **LINE} for at, dashes, words in drawn.values()}
     legend(figure, [("ball", lines)])
     caption = (
-        "Empirical Rademacher complexity of the ball with each network's own radii, from below. References are no "
-        f"bounds. {BAND} Both axes logarithmic.{cut}{panels.note}"
+        "Estimates, from below, of the empirical Rademacher complexity of the ball with each network's own radii. "
+        f"References are not bounds. {BAND} Both axes are logarithmic.{cut}{panels.note}"
     )
     return Drawing(NAME, TITLE, figure, caption)

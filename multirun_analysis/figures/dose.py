@@ -59,5 +59,5 @@ def _distance(frame: pd.DataFrame, design: Design, dose: str, role: Roles) -> Dr
     cut = log_y(axes)
     name_axes(figure, labels.long(dose), labels.long(names.DISTANCE))
     legend(figure, role.block(marks(colours, markers_of(colours), **LINE)))
-    scale = "Vertical axis logarithmic." if dose in LINEAR else "Both axes logarithmic."
+    scale = "The vertical axis is logarithmic." if dose in LINEAR else "Both axes are logarithmic."
     return Drawing(name, title, figure, f"Points: single networks. {BAND} {scale}{cut}{panels.note}")

@@ -41,8 +41,8 @@ def correlations(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     _coloured(figure, axis, found[np.ix_(order, order)], shown, shown, "Spearman's ρ")
     caption = (
         "Spearman's correlation of each pair of measures over configuration means, each measure normalized and "
-        "oriented as in the league table. Measures are ordered by average linkage on 1 − |ρ|: what ranks networks "
-        f"alike stands together.{_some(len(shown), table)}"
+        "oriented as in the league table. Measures are ordered by average linkage on 1 − |ρ|: those that rank "
+        f"networks alike are next to each other.{_some(len(shown), table)}"
     )
     return Drawing(name, title, figure, caption)
 
@@ -62,9 +62,9 @@ def tau_by_axis(table: LeagueTable) -> Drawing:
     figure, drawn = _square(len(rows), len(axes))
     _coloured(figure, drawn, found, [row.measure for row in rows], list(map(labels.short, axes)), "Kendall's τ")
     caption = (
-        "Kendall's τ of measure and target over pairs of configurations that differ in this axis alone; +1: whenever "
-        "one has the larger measure it has the larger target. Empty: no such pair, or ties alone. Sorted as the league "
-        f"table. Target: {labels.long(table.target)}.{_some(len(rows), table)}"
+        "Kendall's τ of measure and target over pairs of configurations that differ in this axis alone. +1: whenever "
+        "one has the larger measure, it has the larger target. Empty: there is no such pair, or there are only ties. "
+        f"Rows are in the order of the league table. Target: {labels.long(table.target)}.{_some(len(rows), table)}"
     )
     return Drawing(name, title, figure, caption)
 

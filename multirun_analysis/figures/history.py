@@ -88,8 +88,9 @@ def _trajectories(name: str, title: str, points: pd.DataFrame, frame: pd.DataFra
     legend(figure, role.block(entries))
     number = points[RUN_ID].nunique()
     caption = (
-        f"One network a configuration, its first seed ({labels.count(number, 'network')} of {len(frame)} are drawn); "
-        f"dots mark where training stopped. Both axes logarithmic, from the first step recorded after initialization."
+        f"One network of each configuration, its first seed ({labels.count(number, 'network')} of {len(frame)} are "
+        "drawn). Dots mark where training stopped. Both axes are logarithmic. Curves begin at the first step recorded "
+        "after initialization."
     )
     if x != STEPS:
         caption += " The loss falls to the right."

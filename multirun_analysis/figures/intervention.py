@@ -19,7 +19,7 @@ NAME, TITLE = "gap_against_imposed_distance", "Gap against imposed distance"
 GREY = "0.45"
 CAPTION = (
     "Each point is an arm: the mean over the seeds that reached the loss threshold. The black point is the network "
-    "that was left alone. Dashed: its group's slope over the free configurations, which is what observation says. Open "
+    "that was left alone. Dashed: its group's slope over the free configurations, as seen without intervention. Open "
     "points: censored arms, where under 80% of the seeds reached the threshold."
 )
 
@@ -56,7 +56,7 @@ def gap_against_imposed_distance(results: Results) -> Drawing:
     }
     legend(figure, [("arm", entries)])
     lost = sum(arm.distance is None for arm in found.arms)
-    unseen = f" {labels.count(lost, 'arm')} without any seed at the threshold: not drawn." if lost else ""
+    unseen = f" Not drawn: {labels.count(lost, 'arm')} without any seed at the threshold." if lost else ""
     return Drawing(NAME, TITLE, figure, f"{CAPTION}{unseen}{panels.note}")
 
 

@@ -44,7 +44,7 @@ def movement_by_layer(frame: pd.DataFrame, design: Design) -> Drawing:
     name_axes(figure, labels.long(x), "movement of the layer ‖Wₖ − Zₖ‖ (ℓ2)")
     legend(figure, [("layer", marks(colours, markers_of(colours), **LINE))])
     some = "" if len(shown) == len(layers) else f" {len(shown)} of {len(layers)} layers are drawn."
-    scale = "Both axes logarithmic." if x in LOGARITHMIC else "Vertical axis logarithmic."
+    scale = "Both axes are logarithmic." if x in LOGARITHMIC else "The vertical axis is logarithmic."
     caption = f"Frobenius norm of each layer's trained minus initial weights. {BAND} {scale}{cut}{some}{panels.note}"
     return Drawing(NAME, TITLE, figure, caption)
 

@@ -111,9 +111,9 @@ def _baseline(axis: Axes, table: LeagueTable, statistic: str) -> None:
 def _caption(tables: Mapping[str, LeagueTable], drawn: int) -> str:
     table = next(iter(tables.values()))
     text = (
-        "Points: each measure, normalized across training sizes and oriented, over configuration means; right of 0 is "
-        "as the measure predicts. Bars: 95% intervals for new configurations (none where there are too few). "
-        "Hollow: worse than the leader in a paired comparison (max-T, 95%)."
+        "Each point is a measure, normalized across training sizes and oriented, over configuration means. Right of 0 "
+        "is what the measure predicts. Bars: 95% intervals for new configurations (none where there are too few). "
+        "Hollow points: worse than the leader in a paired comparison (max-T, 95%)."
     )
     if len(tables) == 1:
         text += " Dashed line: the hyperparameters alone. Numbers: places under τ within groups."

@@ -58,12 +58,13 @@ def gap_against_measures(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     keys(figure, role, colours, shape, markers)
     some = ""
     if len(shown) < len(table.rows):
-        some = f" {len(shown)} of {len(table.rows)} measures are drawn, of those with one ranking only one."
+        some = f" {len(shown)} of {len(table.rows)} measures are drawn, only one of those with the same ranking."
     within = ", ".join(map(labels.short, design.group_axes))
     where = f"groups of equal {within}" if within else "the one group"
     caption = (
-        f"Each point is a configuration, the mean over its seeds; grey lines: the common slope within {where}. "
-        f"Measures are normalized across training sizes; where one predicts a smaller gap its sign is turned.{some}"
+        f"Each point is a configuration, the mean over its seeds. Grey lines: the common slope within {where}. "
+        "Measures are normalized across training sizes. A measure that predicts a smaller gap has its sign turned."
+        f"{some}"
     )
     return Drawing(NAME, TITLE, figure, caption)
 

@@ -42,6 +42,6 @@ def spread_over_seeds(frame: pd.DataFrame, design: Design, target: str) -> Drawi
     caption = (
         "Each point is a network: how much farther it moved than the mean of its configuration, and how much larger "
         f"its {labels.long(target)} is. No hyperparameter differs between the seeds of a configuration, so an "
-        f"association here is none of theirs.{panels.note}"
+        f"association here does not come from them.{panels.note}"
     )
     return Drawing(NAME, TITLE, figure, caption)

@@ -13,7 +13,7 @@ from multirun_analysis import labels
 from multirun_analysis.figures import hover
 from multirun_analysis.figures.style import MANY_POINTS, MARKERS, named, t_bands
 
-BAND = "Lines: means over seeds; bands: 95% t intervals of the mean over seeds (none for a single seed)."
+BAND = "Lines: means over seeds. Bands: 95% t intervals of the mean over seeds (none for a single seed)."
 LINE: dict[str, Any] = {"linewidth": 1.7, "markersize": 4.5, "markeredgewidth": 0}
 
 

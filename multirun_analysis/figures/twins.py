@@ -24,7 +24,7 @@ TITLE = "Distance over that of the linearized twin"
 def distance_over_twin(frame: pd.DataFrame, design: Design) -> Drawing:
     """Claim O1b: over the width, else the sample size, else the noise level; the other axes are colours and panels."""
     if LINEARIZE not in design.axes:
-        return Drawing(FIGURE, TITLE, None, "there are no networks beside linearized ones")
+        return Drawing(FIGURE, TITLE, None, "the experiment does not have both networks and linearized twins")
     if other := next((axis for axis, first in design.aliases.items() if first == LINEARIZE), ""):
         return Drawing(FIGURE, TITLE, None, f"{other} moves together with {LINEARIZE}")
     pairs, others = ratios(frame, design), design.others(LINEARIZE)
@@ -50,9 +50,10 @@ def distance_over_twin(frame: pd.DataFrame, design: Design) -> Drawing:
     legend(figure, [*role.block(marks(colours, markers_of(colours), **LINE)), ("predicted by", styles)])
     closed = ""
     if OVER_CLOSED_FORM in kinds:
-        closed = f" Dashed: over {names.measure('lazy_distance')}, what the twin would move to fit all targets exactly."
+        lazy = names.measure("lazy_distance")
+        closed = f" Dashed: divided by {lazy}, how far the twin would move to fit all targets exactly."
     caption = (
-        "The distance of each network over that of its linearized twin, which was trained in the same way; points: "
-        f"pairs of one seed. Below 1 the network moved less far.{closed} {BAND}{cut}{panels.note}"
+        "Each network's distance divided by that of its linearized twin, which was trained in the same way. Points are "
+        f"pairs of one seed. Below 1 the network moved less far than predicted.{closed} {BAND}{cut}{panels.note}"
     )
     return Drawing(FIGURE, TITLE, figure, caption)

@@ -42,7 +42,10 @@ def errors_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
     name_axes(figure, labels.long(WIDTH), "error (%)")
     styles = {labels.long(metric): {"color": "0.35", "linestyle": dashes, **LINE} for metric, dashes in kinds.items()}
     legend(figure, [*role.block(marks(colours, markers_of(colours), **LINE)), ("error", styles)])
-    caption = f"Test error against clean labels, train error against the labels trained on. {BAND} {ENDS}{panels.note}"
+    caption = (
+        "The test error is against clean labels, the train error against the labels that the networks were trained on. "
+        f"{BAND} {ENDS}{panels.note}"
+    )
     return Drawing(name, title, figure, caption)
 
 
@@ -75,5 +78,5 @@ def norm_against_width(frame: pd.DataFrame, design: Design) -> Drawing:
     legend(figure, [("", {texts[q]: {"color": c, "linestyle": d, **LINE} for q, (c, d) in quantities.items()})])
     closed = "The start is sqrt(sum over layers of 2 n_in n_out/(n_in + n_out)) for Xavier initialization."
     without = "The closed form of the start is left out: it is known for Xavier-initialized mlp and linear only."
-    caption = f"{closed if start in quantities else without} {BAND} Both axes logarithmic.{cut}{panels.note}"
+    caption = f"{closed if start in quantities else without} {BAND} Both axes are logarithmic.{cut}{panels.note}"
     return Drawing(name, title, figure, caption)

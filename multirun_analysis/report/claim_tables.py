@@ -22,7 +22,7 @@ def blocks(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None])
         if any(cell.falling is not None for item in single for cell in item.cells):
             units.append("Gap: percentage points per doubling of n, with its two-sided 95% interval.")
         if any(cell.growing is not None for item in single for cell in item.cells):
-            units.append("Growth: exponent of what must grow meanwhile, with its two-sided 95% interval.")
+            units.append("Growth: exponent of the quantity that must also grow, with its two-sided 95% interval.")
         said = [item.sentence for item in results if item.whole]
         parts.append(Folded("Claims in words", [Bullets(said)]))
         parts.append(Folded("Claims cell by cell", [_cells(single), Bullets(units)]))
@@ -51,13 +51,16 @@ def table(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None] =
         )
     head = ["", "claim", "verdict", "mean effect", "limit", "range", "margin", "cells + / − / ? / untested", "figure"]
     caption = (
-        "Claims, each tested as stated before any result: on this grid, seeds as replicates, one-sided at 5%, Holm "
-        "over cells. Supported: every cell is tested and supports it; contradicted: one cell or more lies on the other "
-        "side. A claim that says “can” needs one cell. Mean, with its two-sided 95% interval and its one-sided 95% "
-        "limit, and range are over the cells tested, or over all cells if none is."
+        "Claims, each tested as stated before any result. Tests are on this grid, with seeds as replicates. They are "
+        "one-sided at 5%, with Holm’s correction over cells. Supported: every cell is tested and supports the claim. "
+        "Contradicted: one cell or more lies on the other side. A claim that says “can” needs one cell. The mean (with "
+        "its two-sided 95% interval and its one-sided 95% limit) and the range are over the cells tested, or over all "
+        "cells if none is tested."
     )
     if any(item.parts for item in results):
-        caption += " A claim with parts, which follow it, holds if all of them do; Holm’s correction is over all cells."
+        caption += (
+            " The parts of a claim follow it. It is supported if all of them are. Holm’s correction is over all cells."
+        )
     return Table([*head, "note"], rows, caption, 3).without("note").without("figure")
 
 
@@ -100,8 +103,8 @@ def _cells(results: Sequence[ClaimResult]) -> Table:
     heads = ["", "cell", "quantity", "effect", "limit", "gap", "growth", "verdict"]
     heads += ["p for", "p against", "seeds", "levels"]
     caption = (
-        "Claims cell by cell: effects with two-sided 95% intervals, the one-sided 95% limit that a test goes by, p "
-        "values after Holm's correction."
+        "Claims cell by cell: effects with two-sided 95% intervals, the one-sided 95% limit that the test goes by, and "
+        "p values after Holm's correction."
     )
     return Table([*heads, "note"], rows, caption, 3, sortable=True).without("note").without("gap").without("growth")
 

@@ -79,5 +79,5 @@ def summary(material: Material) -> str:
     text += f"; varied: {', '.join(varied) or 'nothing but seeds'}."
     moved = used - len(observed(material.networks.used))
     if moved:
-        text += f" The distance of {labels.count(moved, 'network')} was moved: claims O2 and O2' alone are about these."
+        text += f" The distance of {labels.count(moved, 'network')} was moved: only claims O2 and O2' are about these."
     return f"{text} {source.filtered:,} further runs do not meet the filter." if source.filtered else text

@@ -17,8 +17,8 @@ CONTROLS = {
 def blocks(found: Interventions) -> list[Block]:
     """What was done to the distance, what the gap did, and the control."""
     moved, censored = [arm for arm in found.arms if arm.strength is not None], len(found.censored)
-    lead = f"{labels.count(len(moved), 'arm')} in {labels.count(len(found.slopes), 'cell')}, apart from free networks; "
-    lead += f"{censored} censored, since under 80% of the seeds come down to the loss threshold there."
+    lead = f"{labels.count(len(moved), 'arm')} in {labels.count(len(found.slopes), 'cell')}, apart from free networks. "
+    lead += f"{censored} censored, because under 80% of the seeds reach the loss threshold there."
     return [Text(lead), _slopes(found), Folded("Arms, cell by cell", [_arms(found.arms)]), _control(found)]
 
 
@@ -59,9 +59,9 @@ def _control(found: Interventions) -> Table:
     rows: list[list[Cell]] = [
         [text, labels.number(found.controls.get(name)), "the same"] for name, text in CONTROLS.items()
     ]
-    absent = "" if len(found.controls) == len(CONTROLS) else " A dash: not logged, measures=norms computes it."
+    absent = "" if len(found.controls) == len(CONTROLS) else " A dash: not logged. measures=norms computes it."
     caption = (
-        "Control: other parameters of the free networks' functions, mean distances. The function is the same and so is "
-        f"the gap, so no distance is sufficient for arbitrary parameters.{absent}"
+        "Control: mean distances of the free networks, and of other parameters with the same functions. The function "
+        f"is the same and so is the gap. Therefore no distance is sufficient for arbitrary parameters.{absent}"
     )
     return Table(["parameters", "distance from initialization", "function"], rows, caption)

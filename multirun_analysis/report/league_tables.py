@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from initdist import names
 from multirun_analysis import labels
-from multirun_analysis.report.blocks import Block, Bullets, Cell, Folded, Table, Text
+from multirun_analysis.report.blocks import Block, Bullets, Cell, Folded, Table
 from multirun_analysis.stats import LeagueTable
 from multirun_analysis.stats.league.league_types import Estimate, Information, SignError, Standing
 from multirun_analysis.stats.regression.ols import Slope
@@ -16,19 +16,24 @@ FIRST = ("place", "measure", "ladder", "τ within", "partial", "gain", "slope") 
 SIGN = {"supported": "+", "contradicted": "−"}
 
 CAPTION = (
-    "League table: how each measure goes with the target, on configuration means; measures are normalized across "
-    "training sizes and turned so that positive is as predicted. Sorted by τ-b within groups; click a head to sort."
+    "League table: how each measure goes with the target, over configuration means. Measures are normalized across "
+    "training sizes, and their sign is turned so that a positive number is what the measure predicts. The table is "
+    "sorted by τ-b within groups. Click a head to sort by another column."
 )
-TEXT = (
-    "Ladder: associated within groups, beyond the hyperparameters, predicts groups left out, moves the target when it "
-    "is moved. + supported, − contradicted, ? undecided; of all but the distance after Holm's correction over the "
-    "measures. τ-b within groups, over all pairs, and Ψ (the mean over axes of τ where only that axis moves) with "
-    "95% intervals for new configurations. Partial: the correlation of what the hyperparameters, as factors, leave. "
-    "Information: conditional mutual information in percent, with the 95th percentile of its permutation null in "
-    "parentheses, since the plain estimate is biased upward: only above that it says something. Sign error: 90th "
-    "percentile over environments that certify the sign, 0 is always right, 0.5 a coin. Gain: R² that the measure adds "
-    "in groups left out, to the best of several models of the hyperparameters. Slope: percentage points for one "
-    "standard deviation within groups."
+COLUMNS = (
+    "Ladder: four rungs. A measure is associated with the target within groups, goes beyond the hyperparameters, "
+    "predicts groups left out, and moves the target when it is moved. + means supported, − contradicted, ? undecided. "
+    "All measures but the distance are judged after Holm's correction over the measures.",
+    "τ within, τ all: Kendall's τ-b over the pairs within groups, and over all pairs, with 95% intervals for new "
+    "configurations.",
+    "Ψ: the mean over axes of τ where only that axis moves, with the same kind of interval.",
+    "Partial: the correlation of measure and target after the hyperparameters, as factors, are removed from both.",
+    "Information: conditional mutual information in percent. The 95th percentile of its permutation null is in "
+    "parentheses. The plain estimate is biased upward, so it says something only above that percentile.",
+    "Sign error: the 90th percentile over environments that certify the sign, and in parentheses how many of them "
+    "there are. 0 is always right, 0.5 is a coin.",
+    "Gain: the R² in groups left out that the measure adds to the best of several models of the hyperparameters.",
+    "Slope: percentage points for one standard deviation of the measure within groups, with its 95% interval.",
 )
 
 
@@ -43,19 +48,19 @@ def blocks(table: LeagueTable) -> list[Block]:
     base = table.baseline
     hyper = ", ".join(map(labels.term, base.hyperparameters))
     items = [
-        f"Every measure must beat the hyperparameters alone ({hyper or 'none vary'}), a linear model of the axes: "
-        f"R² = {labels.number(base.r2, 2)} in sample, {labels.number(base.left_out, 2)} in groups left out. Its τ "
-        "ranks configurations by what the model predicts for each from all the others.",
+        f"Every measure must beat the hyperparameters alone ({hyper or 'none vary'}). A linear model of the axes has "
+        f"R² = {labels.number(base.r2, 2)} in sample and {labels.number(base.left_out, 2)} in groups left out. For its "
+        "τ the model predicts each configuration from all the others, and these predictions are ranked.",
         *table.notes,
     ]
-    same = [f"{row.measure} ranks the networks as {row.same_as} does" for row in table.rows if row.same_as]
+    same = [f"{row.measure} ranks the networks in the same way as {row.same_as}" for row in table.rows if row.same_as]
     if same:
         items.append(f"{'; '.join(same)}.")
-    items.append(f"{table.resamples:,} resamples, {table.permutations} permutations.")
+    items.append(f"The table rests on {table.resamples:,} resamples and {table.permutations} permutations.")
     return [
         chosen(main(table), FIRST),
         Folded("All columns", [main(table)]),
-        Text(TEXT),
+        Bullets(COLUMNS),
         Bullets(items),
         Folded("Ψ and sign errors axis by axis", _by_axis(table)),
         Folded("How the measures are defined", [_definitions(table)]),
@@ -80,13 +85,13 @@ def main(table: LeagueTable) -> Table:
     rows.append(["–", "hyperparameters alone", "–", *taus, "–", "–", "–", alone, "–", base.note])
     head = ["place", "measure", "ladder", "τ within", "τ all", "Ψ"]
     head += ["partial", "information", "sign error", "gain", "slope"]
-    return Table([*head, "beside the leader"], rows, CAPTION, 2, sortable=True, strong=frozenset(strong))
+    return Table([*head, "compared with the leader"], rows, CAPTION, 2, sortable=True, strong=frozenset(strong))
 
 
 def _standing(row: Standing, table: LeagueTable) -> list[Cell]:
     place = row.ranks.get("tau_within")
     difference = row.differences.get("tau_within")
-    beside = difference.verdict if difference else "–"
+    verdict = difference.verdict if difference else "–"
     return [
         _placed(row, table),
         row.measure,
@@ -99,7 +104,7 @@ def _standing(row: Standing, table: LeagueTable) -> list[Cell]:
         _sign_error(row.sign_error),
         labels.number(row.left_out.gain, 2),
         _effect(row.within),
-        "leader" if place == 1 and difference is None and not row.same_as else beside,
+        "leader" if place == 1 and difference is None and not row.same_as else verdict,
     ]
 
 
@@ -143,7 +148,10 @@ def _by_axis(table: LeagueTable) -> list[Block]:
         rows.append([row.measure, *taus, *(_survivors(row.sign_error, axis) for axis in axes)])
     head = ["measure", *(f"τ where {labels.short(axis)} moves" for axis in axes)]
     head += [f"sign error, {labels.short(axis)}" for axis in axes]
-    caption = "Axis by axis; sign errors: the mean, and in parentheses surviving of all environments."
+    caption = (
+        "The same statistics axis by axis. Sign errors: the mean over environments that certify the sign, and in "
+        "parentheses how many of all environments do so."
+    )
     return [Table(head, rows, caption, 1, sortable=True)]
 
 
@@ -170,8 +178,8 @@ def _definitions(table: LeagueTable) -> Table:
     head = ["measure", "group", "formula", "source", "predicts"]
     head += ["normalization", "configurations", "undefined", "infinite"]
     caption = (
-        "Normalization of μ over m training samples: root μ/√m, square √(μ/m), log (μ − ln m)/2. Infinite: no positive "
-        "margin, the worst rank, left out of regressions."
+        "Normalization of a measure μ for m training samples: root is μ/√m, square is √(μ/m), log is (μ − ln m)/2. "
+        "Infinite: networks without a positive margin. They have the worst rank and are left out of regressions."
     )
     return Table(head, rows, caption, 4, sortable=True)
 

@@ -17,12 +17,16 @@ from multirun_analysis.stats import Results
 from multirun_analysis.uptodate import versions
 
 EXPLANATION = (
-    "Points are configuration means, but for the slope across seeds, where they are networks. Within groups: an "
-    "intercept for each group. Across seeds: an intercept for each configuration. Width only: all other axes "
-    "fixed, so the width itself is confounded with the measure. Controlled: all varied axes as linear terms. Per "
-    "sd: the change in percentage points for one standard deviation of what varies of the measure. Clustered: the "
-    "interval with CR2 standard errors and Satterthwaite degrees of freedom, clusters in parentheses (data and "
-    "noise cells; seeds for the slope across seeds). Under 6 configurations or clusters: undecided, no interval."
+    "Points are configuration means. Only for the slope across seeds they are networks.",
+    "Within groups: an intercept for each group. Across seeds: an intercept for each configuration. Controlled: all "
+    "varied axes as linear terms. Width only: all other axes are fixed, so the width itself is confounded with the "
+    "measure.",
+    "Per sd: the change in percentage points for one standard deviation of the part of the measure that varies in the "
+    "regression.",
+    "Clustered: the interval with CR2 standard errors and Satterthwaite degrees of freedom. The number of clusters is "
+    "in parentheses. The clusters are data and noise cells. For the slope across seeds they are configurations, or "
+    "seeds of one architecture, whichever makes the interval wider.",
+    "Under 6 configurations or clusters there is no interval, and the slope is undecided.",
 )
 
 
@@ -97,12 +101,12 @@ def _regressions(results: Results) -> list[Block]:
         return [Text("There is one configuration: no regression is possible.")]
     parts: list[Block] = [
         tables.slopes(results.associations, f"Regressions of the {labels.long(results.target)}. {tables.UNIT}"),
-        Text(EXPLANATION),
+        Bullets(EXPLANATION),
         Folded("What the hyperparameters explain, and each group by itself", _more(results)),
     ]
     if results.design.aliases:
         pairs = [f"{alias} moves together with {axis}" for alias, axis in results.design.aliases.items()]
-        parts.append(Text(f"Not separable: {', '.join(pairs)}."))
+        parts.append(Text(f"These axes cannot be told apart: {', '.join(pairs)}."))
     return parts
 
 
@@ -112,7 +116,7 @@ def _more(results: Results) -> list[Block]:
 
 def _exponents(results: Results) -> list[Block]:
     if not results.scalings:
-        return [Text("Neither the width nor the sample size varies by itself: no exponent.")]
+        return [Text("Neither the width nor the sample size varies by itself, so there is no exponent.")]
     return [tables.exponents(results)]
 
 
@@ -131,15 +135,16 @@ def _left_out(material: Material) -> list[Block]:
     for association in results.associations:
         if association.unused:
             left_out = labels.count(association.unused, "configuration")
-            items.append(f"{left_out} left out of the regressions on {association.measure}: it is not finite there.")
+            items.append(f"{left_out} left out of the regressions on {association.measure}, which is not finite there.")
     if items:
         parts.append(Bullets(items))
     if not results.sensitivity:
-        return [*parts, Text("Sensitivity: no network was left out for want of convergence alone.")]
+        return [*parts, Text("Sensitivity: no network was left out only because it had not converged.")]
     changed = _changed(results)
-    networks = labels.count(results.unconverged, "network")
+    networks = labels.count(results.unconverged, "more network")
     caption = (
-        f"Sensitivity: the same with {networks} that missed the threshold, or lie in a dropped cell. {tables.UNIT}"
+        f"Sensitivity: the same regressions with {networks}, left out above for missing the threshold or for being in "
+        f"a dropped cell. {tables.UNIT}"
     )
     return [*parts, tables.slopes(results.sensitivity, caption), Bullets(changed)]
 
@@ -148,10 +153,10 @@ def _changed(results: Results) -> list[str]:
     """What including the networks that missed the threshold changes in claims and league table."""
     others = {item.claim.id: item.verdict for item in results.claims_sensitivity}
     items = [
-        f"{one.claim.id} would be {others[one.claim.id]}, not {one.verdict}."
+        f"With these networks {one.claim.id} would be {others[one.claim.id]} instead of {one.verdict}."
         for one in results.claims
         if others.get(one.claim.id, one.verdict) != one.verdict
-    ] or ["With them no claim's verdict changes."]
+    ] or ["With these networks no claim's verdict changes."]
     if results.league and results.league_sensitivity:
         before, after = (
             {row.measure: row.ranks.get("tau_within") for row in table.rows}

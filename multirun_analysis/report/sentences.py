@@ -113,7 +113,7 @@ def _but(failed: Rung | None) -> str:
     if failed is None:
         return ""
     if failed.verdict == CONTRADICTED:
-        return f". It does not hold that the distance {SAID[failed.name]}: {failed.reason}"
+        return f". That the distance {SAID[failed.name]} is contradicted: {failed.reason}"
     return f". Whether the distance {SAID[failed.name]} is undecided: {failed.reason}"
 
 
@@ -122,11 +122,9 @@ def _later(found: Verdict | None) -> str:
     if found is None or found.failed is None:
         return ""
     above = found.rungs[found.rungs.index(found.failed) + 1 :]
-    held = [f"that it {SAID[rung.name]} ({rung.reason})" for rung in above if rung.verdict == SUPPORTED]
+    held = [f"that the distance {SAID[rung.name]} ({rung.reason})" for rung in above if rung.verdict == SUPPORTED]
     return (
-        f" By itself it is supported {' and '.join(held)}; without the rung below it that carries little."
-        if held
-        else ""
+        f" By itself it is supported {' and '.join(held)}. Without the rung below it this says little." if held else ""
     )
 
 
@@ -165,7 +163,7 @@ def target_note(material: Material) -> str:
         return ""
     other = names.GAP if target == names.GAP_NOISY else names.GAP_NOISY
     why = why_default(material.networks)
-    return f"The target is the {labels.long(target)}, since {why} (target={other} for the other)."
+    return f"The target is the {labels.long(target)}, because {why}. For the other gap, use target={other}."
 
 
 def claim_line(results: Results) -> str:
@@ -210,11 +208,12 @@ def _point(results: Results) -> str:
     first = results.headline
     if first.slope is None:
         return ""
-    if first.groups > 1:
-        what = f"The groups' slopes, {_range(first)} {UNIT}, are"
-    else:
-        what = f"The slope, {labels.number(SCALE * first.slope)} {UNIT}, is"
-    return f"{what} a description only."
+    if first.groups > 1 and first.lowest is not None and first.highest is not None:
+        ends = labels.span((SCALE * first.lowest, SCALE * first.highest))
+        equal = "" if first.differ is None else f" (p = {first.differ:.2g} for equal slopes)"
+        return f"The groups' slopes are {ends} {UNIT}{equal}. They describe the data and decide nothing."
+    slope = f"{labels.number(SCALE * first.slope)} {UNIT}"
+    return f"The slope is {slope}. It describes the data and decides nothing."
 
 
 def _pooled(association: Association) -> str:
@@ -223,8 +222,8 @@ def _pooled(association: Association) -> str:
         return ""
     text = f"Pooled over groups the slope is {labels.number(SCALE * pooled)}"
     if within * pooled < 0:
-        return f"{text}, of the opposite sign: groups differ in both, so the pooled slope is a description only."
-    return f"{text}, a description only: groups differ in both."
+        text += ", of the opposite sign to the slope within groups"
+    return f"{text}. Groups differ both in the distance and in the target, so the pooled slope only describes the data."
 
 
 def _controlled(association: Association) -> str:
@@ -233,7 +232,7 @@ def _controlled(association: Association) -> str:
         return ""
     names = ", ".join(map(labels.term, association.controls))
     if controlled.slope is None:
-        return f"Controlled for {names}: not identified, {controlled.note}."
+        return f"Controlled for {names}, the slope is not identified: {controlled.note}."
     return f"Controlled for {names}, the slope is {interval(controlled)} ({controlled.verdict})."
 
 
@@ -243,6 +242,6 @@ def _hyperparameters(association: Association) -> str:
     text = f"A linear model of the hyperparameters has R² = {labels.number(association.prediction.r2, 2)} in sample"
     beside = association.beside
     if beside.gain is None or beside.alone is None or beside.both is None:
-        return f"{text}; what the distance adds in groups left out is undecided: {beside.note}."
-    both = f"{beside.alone:.3f}, and {beside.both:.3f} with the distance".replace("-", "−")
-    return f"{text}; in groups left out the best of several models has {both}."
+        return f"{text}. How much the distance adds in groups left out is undecided: {beside.note}."
+    both = f"R² = {beside.alone:.3f}, and {beside.both:.3f} with the distance added".replace("-", "−")
+    return f"{text}. In groups left out the best of several models has {both}."

@@ -16,7 +16,7 @@ from multirun_analysis.stats.regression.association import Association
 from multirun_analysis.stats.regression.ols import Slope
 
 MAXIMUM_ROWS = 200
-UNIT = "Slopes in percentage points per unit of the measure, with 95% t intervals."
+UNIT = "Slopes are in percentage points per unit of the measure, with 95% t intervals."
 METRICS = (names.DISTANCE, names.TRAIN_ERROR, names.TEST_ERROR, names.GAP, names.GAP_NOISY)  # of a row of networks
 
 
@@ -60,7 +60,9 @@ def by_group(association: Association) -> Table:
         rows.append(
             [labels.cell(group.group), interval(slope), labels.number(group.tau.tau, 2), str(slope.points), slope.note]
         )
-    caption = "Each group by itself; under 6 configurations an interval is a description, not a decision."
+    caption = (
+        "Each group by itself. With fewer than 6 configurations an interval describes the group and decides nothing."
+    )
     return Table(["group", "slope", "tau-b", "configurations", "note"], rows, caption).without("note")
 
 
@@ -76,8 +78,8 @@ def predictions(associations: Sequence[Association]) -> Table:
     head = ["measure", "tau-b within", "tau-b pooled", "R² hyper.", "adjusted", "left out: hyper."]
     head += ["left out: measure", "left out: both", "gain", "groups", "note"]
     caption = (
-        "R² of hyperparameters alone (configuration means), and 1 − SSE/Σ(y − mean of the training groups)² when each "
-        "group is predicted from the others; gain = both less hyperparameters."
+        "R² of the hyperparameters alone (configuration means). Left out: 1 − SSE/Σ(y − mean of the training groups)² "
+        "when each group is predicted from the others. Gain: the value of both minus that of the hyperparameters."
     )
     return Table(head, rows, caption).without("note")
 
@@ -95,8 +97,8 @@ def exponents(results: Results) -> Table:
         rows[-1] += [str(item.levels), str(item.incomplete_seeds), item.note]
     head = ["log-log", "cell", "exponent", "verdict", "seeds", "levels", "incomplete seeds", "note"]
     caption = (
-        "Exponents: slope of the level means within seeds, 95% t interval over seeds. Upper limit below 0: shrinks; "
-        "below 0.05: does not grow. Not corrected for the number of cells."
+        "Exponents: the slope of the level means within seeds, with its 95% t interval over seeds. Upper limit below "
+        "0: shrinks. Upper limit below 0.05: does not grow. The intervals are not corrected for the number of cells."
     )
     return Table(head, rows, caption, 2).without("note")
 

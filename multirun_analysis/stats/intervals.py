@@ -27,7 +27,7 @@ def correlation_interval(value: float, variance: float, points: int, pairs: int 
         return Estimate(None, points=points, note="every pair is tied or undefined")
     estimate = Estimate(float(value), points=points)
     if points < MINIMUM:
-        return replace(estimate, note=f"{points} configurations, an interval needs {MINIMUM}")
+        return replace(estimate, note=f"{points} configurations, but an interval needs at least {MINIMUM}")
     if variance <= 0:
         return _at_the_end(estimate, pairs)
     inner = min(abs(float(value)), NEARLY_ONE)

@@ -147,9 +147,11 @@ def test_cells_that_cannot_be_tested_leave_a_claim_undecided_and_are_shown_with_
     assert (result.verdict, result.tested, len(result.cells)) == ("undecided", 1, 4)
     assert result.counts == {"supported": 1, "contradicted": 0, "undecided": 0, "untested": 3}
     assert result.sentence.startswith("C1a undecided (1 of 4 cells tested): supported in 1, contradicted in 0")
-    assert "2 seeds, a test needs 3" in result.sentence
+    assert "2 seeds, but a test needs at least 3" in result.sentence
     assert "In 3 of them the effect lies on the other side of the margin (0.3" in result.sentence
-    assert {cell.note for cell in result.cells if cell.verdict == "untested"} == {"2 seeds, a test needs 3"}
+    assert {cell.note for cell in result.cells if cell.verdict == "untested"} == {
+        "2 seeds, but a test needs at least 3"
+    }
     tested = next(cell for cell in result.cells if cell.verdict == "supported")
     assert result.overall == result.smallest == result.largest == tested.effect
 
@@ -177,7 +179,7 @@ def test_a_cell_with_seeds_but_one_level_is_untested():
     frame = world()
     result = one(frame[~cell_of(frame, 400, 0.3) | (frame[WIDTH] == 16)], "C1a")
     assert (result.verdict, result.tested) == ("undecided", 3)
-    assert "Not tested: 1 cell (n = 400, p = 0.3): 1 level, a test needs 2." in result.sentence
+    assert "Not tested: 1 cell (n = 400, p = 0.3): 1 level, but a test needs at least 2." in result.sentence
 
 
 def test_a_cell_whose_quantity_is_missing_is_untested():
@@ -210,7 +212,7 @@ def test_a_missing_axis_or_too_few_seeds_leave_claims_undecided():
     assert result["C1a"].sentence == f"C1a undecided: {WIDTH} does not vary."
     assert result["C3"].verdict == "supported"
     few = one(world(seeds=2), "C1a")
-    assert (few.verdict, few.tested, few.cells[0].note) == ("undecided", 0, "2 seeds, a test needs 3")
+    assert (few.verdict, few.tested, few.cells[0].note) == ("undecided", 0, "2 seeds, but a test needs at least 3")
     assert few.sentence.startswith("C1a undecided (0 of 4 cells tested). Exponent of the distance in width: mean −0.")
     assert (few.overall_interval, few.overall_limit) == (None, None)
     frame = world()
@@ -245,7 +247,7 @@ def test_one_stray_network_changes_no_claim(changed):
 def test_a_stray_network_is_named():
     frame = world()
     frame = pd.concat([frame, frame.iloc[[0]].assign(**{WIDTH: 48})], ignore_index=True)
-    assert one(frame, "C1a").sentence.endswith("fewer have are left out: width 48.")
+    assert one(frame, "C1a").sentence.endswith("fewer have them: width 48.")
     assert one(frame, "C1a").cells[0].set_aside == (48.0,)
     sentence = one(frame, "C3").sentence
     assert sentence.endswith("Not counted: 1 cell with one level of n and fewer than 3 seeds (p = 0, width = 48).")
@@ -327,7 +329,7 @@ def test_a_one_sided_test_beside_a_two_sided_interval_that_includes_the_margin_i
     assert result.overall_interval.low < 0 < result.overall_interval.high
     assert result.overall_limit < 0
     assert "one-sided 95% limit < −0.0" in result.sentence
-    assert "In the cell the two-sided 95% interval includes 0; the one-sided test at 5% decides." in result.sentence
+    assert "In the cell the two-sided 95% interval includes 0. The one-sided test at 5% decides." in result.sentence
     assert "decides" not in one(world(), "C1b").sentence
 
 
@@ -367,7 +369,7 @@ def test_one_bound_that_grows_while_the_gap_falls_supports_that_bounds_can():
     assert cell.falling == pytest.approx(-3, abs=0.1)  # percentage points per doubling of n
     assert cell.falling_interval.high < -2.8
     assert "1 of 2 bounds with a distance in their formula grows with n while the gap falls" in result.sentence
-    assert "grows: so in 6 of 6 cells, exponent 0.49" in result.sentence
+    assert "grows: this holds in 6 of 6 cells; exponent 0.49" in result.sentence
     assert "percentage points per doubling of n" in result.sentence
 
 
@@ -391,7 +393,7 @@ def test_a_gap_that_rises_makes_c7_fail():
     result = one(frame, "C7")
     assert result.verdict == "contradicted"
     assert {cell.verdict for cell in result.cells} == {"contradicted"}
-    assert "it rises in 6 cells" in result.sentence
+    assert "; the gap rises in 6 cells" in result.sentence
     frame[names.GAP] = 0.1 + 0.05 * np.random.default_rng(0).normal(size=len(frame))
     assert one(frame, "C7").verdict == "undecided"
 

@@ -313,14 +313,14 @@ def test_values_of_another_definition_are_not_compared():
     assert np.array_equal(np.isnan(found.values[:, place]), ~newer)
     others = len(frame) - 56
     assert found.notes == (
-        f"margin is compared as version 2: {others} networks have it with another definition and take no part in it "
+        f"margin is compared as version 2: {others} networks have another definition of it and take no part "
         "(initdist.measure computes it anew).",
     )
     same = json.dumps({"margin": {"draws": 10}})
     more = frame.assign(measure_options=[same] * (len(frame) - 1) + [same.replace("10", "20")])
     (note,) = candidates(more, CATALOGUE).notes
     assert note == (
-        'margin is compared as options {"draws": 10}: 1 network has it with another definition and takes no part in it '
+        'margin is compared as options {"draws": 10}: 1 network has another definition of it and takes no part '
         "(initdist.measure computes it anew)."
     )
     table = league_table(more, resamples=0, permutations=0)

@@ -72,7 +72,7 @@ def test_few_points_are_undecided_without_an_interval(rows):
     assert (slope.interval is None) == (rows < MINIMUM)
     if rows < MINIMUM:
         assert slope.verdict == "undecided"
-        assert slope.note == f"{rows} configurations, an interval needs 6"
+        assert slope.note == f"{rows} configurations, but an interval needs at least 6"
 
 
 def test_a_regressor_that_is_constant_or_determined_is_said_to_be():

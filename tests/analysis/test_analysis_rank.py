@@ -291,7 +291,7 @@ def test_differences_are_as_wide_as_their_largest_deviation():
     assert found[0].high - 0.3 == pytest.approx(0.239, rel=0.03)
     assert found[0].verdict == "worse than the leader"
     assert found[3] is None
-    assert (found[4].low, found[4].high, found[4].verdict) == (0, 0, "not told apart")
+    assert (found[4].low, found[4].high, found[4].verdict) == (0, 0, "no difference shown")
 
 
 def test_resamples_hold_as_many_configurations_as_there_are():

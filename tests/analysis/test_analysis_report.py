@@ -86,7 +86,7 @@ def test_the_answer_comes_first_and_holds_the_numbers(outcome):
         "Within groups of equal n and p, networks farther from their initialization have a larger generalization gap: "
         f"{number(100 * found['slope'])} [{low}, {high}] percentage points for one standard deviation of the distance "
         "within a group (95% interval over configurations; 18 configurations in 6 groups). Whether the distance says "
-        "more than the hyperparameters do is undecided: partial correlation given the hyperparameters "
+        "more than the hyperparameters do is undecided: the partial correlation given the hyperparameters is "
     )
     assert statistics["answer"] == result.lines[0]
     assert result.lines[0].startswith(expected)
@@ -151,7 +151,7 @@ def test_the_page_is_whole_and_fetches_nothing(outcome):
 
 def test_captions_say_what_bands_and_samples_are(outcome):
     captions = {drawing.name: drawing.caption for drawing in part(outcome[0]).drawings}
-    assert "bands: its 95% t interval" in captions["gap_against_distance"]
+    assert "Bands: its 95% t interval" in captions["gap_against_distance"]
     assert "95% t intervals of the mean over seeds" in captions["distance_against_width"]
     assert "18 networks of 54 are drawn" in captions["distance_against_step"]
     assert "2 n_in n_out/(n_in + n_out)" in captions["norm_against_width"]
@@ -236,11 +236,13 @@ def test_one_seed_is_drawn_without_bands_and_text_of_the_store_is_escaped(small,
     result = analyze(settings(small.uri, tmp_path, "one-seed"), tmp_path)
     assert result.lines[0].startswith(
         "In the one group of this experiment, it is undecided whether the generalization gap goes with the distance: "
-        "4 configurations, an interval needs 6. The slope, 1.12 percentage points for one standard deviation of the "
-        "distance within a group, is a "
+        "4 configurations, but an interval needs at least 6. The slope is 1.12 percentage points for one standard "
+        "deviation of the distance within a group. It describes the data and decides nothing."
     )
     assert len(list((tmp_path / "figures").iterdir())) == 24
-    assert "no band, since 4 configurations, an interval needs 6" in (tmp_path / "report.md").read_text()
+    assert (
+        "There is no band: 4 configurations, but an interval needs at least 6" in (tmp_path / "report.md").read_text()
+    )
     notes = ("<script>alert(1)</script> | [x](http://y) `z`",)
     networks = part(result).networks
     frame = networks.frame.assign(run_name='<img src=x onerror="alert(2)">')
@@ -263,7 +265,7 @@ def test_everything_left_out_is_in_the_report(messy, tmp_path):
     text = (tmp_path / "report.md").read_text()
     assert "| unfinished | the run's status is not FINISHED | 3 |" in text
     assert "1 run without the tag initdist.kind" in text
-    assert "Sensitivity: the same with 2 networks that missed the threshold" in text
+    assert "Sensitivity: the same regressions with 2 more networks, left out above" in text
     assert pd.read_csv(tmp_path / "runs.csv")["excluded"].notna().sum() == 14
 
 

@@ -171,7 +171,7 @@ def test_one_seed_has_no_slope_across_seeds():
     results = analyze(frame, params, names.GAP)
     assert results.associations[0].across_seeds.note == "no group holds two networks"
     assert results.associations[0].within.verdict == "positive"
-    assert {s.note for s in results.scalings} == {"1 seed, an interval needs 3"}
+    assert {s.note for s in results.scalings} == {"1 seed, but an interval needs at least 3"}
 
 
 def test_width_only_holds_every_other_axis(world):
@@ -267,7 +267,7 @@ def test_two_groups_are_too_few_to_leave_one_out():
     frame, params = frame_of(planted_slope(noises=(0.0,), seeds=2))
     prediction = analyze(frame, params, names.GAP).associations[0].prediction
     assert prediction.gain is None
-    assert prediction.note == "leaving one group out needs 3 groups, there are 2"
+    assert prediction.note == "leaving one group out needs at least 3 groups, but there are 2"
 
 
 def test_tau_in_one_group_is_scipys_with_ties():

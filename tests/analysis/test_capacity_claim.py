@@ -71,7 +71,7 @@ def test_planted_stores_are_found_as_they_are(tmp_path: Path) -> None:
         (row,) = [line for line in text.splitlines() if line.startswith("| C6 | The capacity of the ball around the i")]
         assert [cell.strip() for cell in row.split("|")[3:9:5]] == ["supported", "1 / 0 / 0 / 0"]
         assert row.split("|")[7].strip() == "within ± 0.05"
-        assert "which must be above 0: 0.39" in text or "which must be above 0: 0.38" in text
+        assert "must be above 0. It is 0.39" in text or "must be above 0. It is 0.38" in text
         assert "capacity_against_width" in text
         assert (tmp_path / "out" / "figures" / "capacity_against_width.png").stat().st_size > 5_000
 

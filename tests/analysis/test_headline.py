@@ -27,11 +27,11 @@ def test_it_says_why_there_is_no_interval() -> None:
     two = headline(*World(2, 9).draw(rng)).note
     assert two.startswith("2 groups are too few to say how slopes differ between groups")
     assert headline(*World(2, 9, losses=2).draw(rng)).note.startswith("2 data cells are too few to say how slopes")
-    assert headline(*World(1, 5).draw(rng)).note == "5 configurations, an interval needs 6"
+    assert headline(*World(1, 5).draw(rng)).note == "5 configurations, but an interval needs at least 6"
     by_size = headline(*World(2, 7, noises=5, by_size=3.0).draw(rng)).note
     assert by_size.startswith("slopes differ with train size (p = ")
-    assert by_size.endswith("needs 3 levels, there are 2")
-    assert "lies off the line may go with depth" in headline(*World(1, 8, depths=2, by_depth=2.0).draw(rng)).note
+    assert by_size.endswith("needs at least 3 levels, but there are 2")
+    assert "deviations from the line may go with depth" in headline(*World(1, 8, depths=2, by_depth=2.0).draw(rng)).note
     assert headline(np.zeros(4), np.ones(4), np.arange(4) // 2).note.startswith("no group holds two configurations")
 
 

@@ -234,7 +234,7 @@ def test_the_last_rung_of_the_distance_is_judged_by_the_arms(stored):
     rungs = {name: part.results.league.standing(names.DISTANCE).rungs[-1] for name, part in stored.parts.items()}
     verdicts = {name: rung.verdict for name, rung in rungs.items()}
     assert verdicts == {"true": "supported", "false": "contradicted", "open": "undecided"}
-    assert "shown to rise in 3 of 3 cells" in rungs["true"].reason
+    assert "shown to be positive in 3 of 3 cells" in rungs["true"].reason
     verdict = stored.parts["true"].results.league.verdicts[0]
     assert (verdict.measure, verdict.rungs[-1]) == (names.DISTANCE, rungs["true"])
 
@@ -242,7 +242,7 @@ def test_the_last_rung_of_the_distance_is_judged_by_the_arms(stored):
 def test_the_report_has_the_arms_the_figure_and_the_control(stored):
     text = (stored.folder / "report.md").read_text()
     assert "Interventions on the distance: true" in text
-    assert "3 censored, since under 80% of the seeds come down to the loss threshold there." in text
+    assert "3 censored, because under 80% of the seeds reach the loss threshold there." in text
     assert "1 of 3 (censored)" in text
     assert "first layer times 2, the next one over 2" in text
     drawn = {d.name: d for d in stored.parts["false"].drawings}["gap_against_imposed_distance"]

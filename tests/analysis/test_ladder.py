@@ -228,7 +228,7 @@ def test_partial_correlation_is_that_of_residuals_of_factors() -> None:
     rest = [values - dummies @ np.linalg.lstsq(dummies, values)[0] for values in (x, y)]
     (found,) = partials(x[:, None], y, Grid.of(frame, find_design(frame, list(frame))))
     assert found.value == pytest.approx(np.corrcoef(*rest)[0, 1])
-    assert found.note == "6 configurations for 3 terms of the axes"
+    assert found.note == "6 configurations are too few for 3 terms of the axes"
 
 
 def test_a_small_sweep_with_single_runs_beside_it_is_analyzed() -> None:
@@ -250,7 +250,7 @@ def test_where_every_pair_agrees_there_is_a_bound_that_holds() -> None:
     assert (found.low, found.high) == (pytest.approx(2 * 0.05 ** (1 / 3) - 1), 1.0)
     assert correlation_interval(-1.0, 0.0, 9, pairs=4).high == pytest.approx(1 - 2 * 0.05**0.25)
     assert correlation_interval(1.0, 0.0, 5, pairs=2) == Estimate(
-        1.0, points=5, note="5 configurations, an interval needs 6"
+        1.0, points=5, note="5 configurations, but an interval needs at least 6"
     )
 
 
@@ -280,7 +280,7 @@ def test_other_measures_are_corrected_over_all_of_them_and_the_distance_is_not()
     table = league_table(frame, **QUICK)
     others = [row for row in table.rows if row.measure != names.DISTANCE]
     assert {row.rungs[0].verdict for row in others} == {"undecided"}
-    lost = [row for row in others if "not after the correction over 61 measures" in row.rungs[0].reason]
+    lost = [row for row in others if "does not hold after the correction over 61 measures" in row.rungs[0].reason]
     assert "weak" in {row.measure for row in lost}
     assert all(row.headline.verdict in ("positive", "negative") and row.rungs[0].p > 0.05 for row in lost)
 

@@ -101,7 +101,7 @@ def test_what_is_censored_leaves_claims_undecided_and_is_named(stores):
     width = found["O1a"].parts[0]
     assert (width.verdict, width.counts["supported"]) == ("undecided", 1)
     assert width.censored == ({WIDTH: 256},)
-    assert "Censored, since too few seeds met their stopping rule: width = 256." in width.sentence
+    assert "Censored, because too few seeds met their stopping rule: width = 256." in width.sentence
     pairs = found["O1b"]
     assert (pairs.verdict, pairs.counts["supported"], pairs.counts["untested"]) == ("undecided", 2, 1)
     assert "Not tested: 1 cell (width = 256): no linearized twin." in pairs.sentence

@@ -95,7 +95,9 @@ def both(cell: Cell) -> tuple[Blocked | None, Blocked | None, str]:
     if not len(seeds):
         return None, None, "no arm at another distance than the free network reaches the threshold"
     if len(seeds) < MINIMUM_SEEDS:
-        few = f"{labels.count(len(seeds), 'seed')} with arms at two distances, a test needs {MINIMUM_SEEDS}"
+        few = (
+            f"{labels.count(len(seeds), 'seed')} with arms at two distances, but a test needs at least {MINIMUM_SEEDS}"
+        )
         return None, None, few
     observed = _jackknifed(cell.group.slope, seeds)
     note = "" if observed is not None else "the free networks of its group do not differ in their distance"
@@ -120,7 +122,7 @@ def ratio(cell: Cell, claim: Claim) -> Found:
     """
     one, other, note = both(cell)
     if one is None or other is None:
-        return Found(note=note or "the slope over the arms is not defined without each of the seeds")
+        return Found(note=note or "the slope over the arms is not defined when some seed is left out")
     low, high = (_combined(one, other, claim.centre + side * claim.margin) for side in (-1, 1))
     sign = 1 if other.effect > 0 else -1
     known, above_low, below_high = _beyond(other, sign), _beyond(low, sign), _beyond(high, -sign)
@@ -167,7 +169,7 @@ def difference(cell: Cell, claim: Claim) -> Found:
             own[seed] = float(np.mean(cell.y[inside] - np.interp(cell.x[inside], x, y)))
     if len(own) < MINIMUM_SEEDS:
         what = f"{labels.count(len(own), 'seed')} with init_decay at a distance between those of its balls"
-        return Found(note=f"{what}, a test needs {MINIMUM_SEEDS}")
+        return Found(note=f"{what}, but a test needs at least {MINIMUM_SEEDS}")
     values = np.array(list(own.values()))
     number = len(values)
     scores = (values - values.mean()) / math.sqrt(number * (number - 1))

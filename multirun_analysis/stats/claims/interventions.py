@@ -87,7 +87,7 @@ def test(claim: Claim, frame: pd.DataFrame, params: Sequence[str]) -> ClaimResul
         counts=counts,
         smallest=min(effects, default=None),
         largest=max(effects, default=None),
-        note="" if tested else "; ".join(dict.fromkeys(found.note for _, found in raw)) or "no free network is there",
+        note="" if tested else "; ".join(dict.fromkeys(found.note for _, found in raw)) or "there is no free network",
     )
     blocked = [found.blocked for found in tested if found.blocked is not None]
     if blocked and len(blocked) == len(tested):

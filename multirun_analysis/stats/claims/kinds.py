@@ -44,7 +44,7 @@ def unpaired(claim: Claim, levels: Sequence[float]) -> str:
     """What a cell of pairs lacks, in words, where it has one kind alone; else ""."""
     if claim.about != PAIRS or len(levels) != 1:
         return ""
-    return "no network beside the twins" if levels[0] == 0 else "no linearized twin"
+    return "only twins, no network to compare them with" if levels[0] == 0 else "no linearized twin"
 
 
 def censored(claim: Claim, used: pd.DataFrame, ended: pd.DataFrame | None, axes: Sequence[str]) -> list[dict[str, Any]]:

@@ -100,7 +100,7 @@ def _cell(
     stray = len(levels) < 2 and len(seeds) < MINIMUM_SEEDS
     nothing = CellEffect(cell, None, levels, (), 0, row, stray=stray)
     if len(levels) < 2:
-        return replace(nothing, note=f"{labels.count(len(levels), 'level')}, a test needs 2")
+        return replace(nothing, note=f"{labels.count(len(levels), 'level')}, but a test needs at least 2")
     table = _table(value, line, column)
     present = ~np.isnan(table)
     informs = present.sum(axis=1) > 1
@@ -113,7 +113,7 @@ def _cell(
     used = present[:, kept].sum(axis=1) > 1
     own = table[np.ix_(used, kept)]
     found = blocked(own, _contrast(levels[kept], kind), seeds[used])
-    note = "" if found.tested else f"{labels.count(len(own), 'seed')}, a test needs {MINIMUM_SEEDS}"
+    note = "" if found.tested else f"{labels.count(len(own), 'seed')}, but a test needs at least {MINIMUM_SEEDS}"
     aside = tuple(float(item) for item in levels[~kept])
     incomplete = int(np.isnan(own).any(axis=1).sum())
     turns = (_turn(own, levels[kept], seeds[used], sign) for sign in (1, -1))

@@ -151,8 +151,8 @@ def _growing(result: ClaimResult) -> str:
     if not found:
         return ""
     failing = sum(cell.growing_interval is not None and cell.growing_interval.high < 0 for cell in result.cells)
-    text = f"Exponent of the {labels.long(result.claim.while_growing)}, which must be above 0: {labels.span(found)}"
-    return f"{text}, below it in {labels.count(failing, 'cell')}." if failing else f"{text}."
+    text = f"The exponent of the {labels.long(result.claim.while_growing)} must be above 0. It is {labels.span(found)}"
+    return f"{text}; in {labels.count(failing, 'cell')} its interval lies below 0." if failing else f"{text}."
 
 
 def _one_sided(result: ClaimResult) -> str:
@@ -177,7 +177,7 @@ def _one_sided(result: ClaimResult) -> str:
     if not places:
         return ""
     where = " and in ".join(places)
-    return f"In {where} the two-sided 95% interval includes {_margin(claim)}; the one-sided test at 5% decides."
+    return f"In {where} the two-sided 95% interval includes {_margin(claim)}. The one-sided test at 5% decides."
 
 
 def _includes(interval: Interval | None, margin: float) -> bool:
@@ -231,7 +231,7 @@ def _set_aside(result: ClaimResult) -> str:
     if not levels:
         return ""
     axis, written = labels.short(result.claim.axis), labels.together([labels.value(level) for level in levels])
-    return f"Levels that half of a cell's seeds or fewer have are left out: {axis} {written}."
+    return f"These levels are left out, because half of a cell's seeds or fewer have them: {axis} {written}."
 
 
 def _strays(result: ClaimResult) -> str:
@@ -248,12 +248,12 @@ def _censored(result: ClaimResult) -> str:
         return ""
     named = "; ".join(labels.cell(cell) for cell in result.censored[:NAMED])
     more = ", ..." if len(result.censored) > NAMED else ""
-    return f"Censored, since too few seeds met their stopping rule: {named}{more}."
+    return f"Censored, because too few seeds met their stopping rule: {named}{more}."
 
 
 def _bounds(result: ClaimResult) -> str:
     """C7: bound by bound, the gap's own change with each."""
-    head = f"{result.claim.id} {result.verdict} ({scope(result)}, counting those of each bound)"
+    head = f"{result.claim.id} {result.verdict} ({scope(result)}, with the cells of each bound counted)"
     if not result.tested:
         return f"{head}."
     found, whole = [part for part in result.bounds if part.verdict == SUPPORTED], len(result.bounds)
@@ -265,9 +265,12 @@ def _bounds(result: ClaimResult) -> str:
 
 def _bound(part: BoundResult, result: ClaimResult) -> str:
     where = f"{part.counts[SUPPORTED]} of {labels.count(sum(part.counts.values()), 'cell')}"
-    text, axis = f"{part.quantity.removeprefix(names.MEASURE)}: so in {where}, ", labels.short(result.claim.axis)
+    text, axis = (
+        f"{part.quantity.removeprefix(names.MEASURE)}: this holds in {where}; ",
+        labels.short(result.claim.axis),
+    )
     exponent, gap = labels.span(part.effects), labels.span(part.falling)
     text += f"exponent {exponent}, gap {gap} percentage points per doubling of {axis}"
     own = [c for c in result.cells if c.quantity == part.quantity and c.verdict != UNTESTED]
     rising = sum(c.falling is not None and c.falling > 0 for c in own)
-    return f"{text}, it rises in {labels.count(rising, 'cell')}." if rising else f"{text}."
+    return f"{text}; the gap rises in {labels.count(rising, 'cell')}." if rising else f"{text}."

@@ -58,7 +58,9 @@ def _partial(x: np.ndarray, y: np.ndarray, basis: np.ndarray | None) -> Estimate
     value = float(np.clip(own @ target, -1, 1))
     df = points - basis.shape[1] - 1 - 2
     if points < MINIMUM or df < 2:
-        return Estimate(value, points=points, note=f"{points} configurations for {basis.shape[1]} terms of the axes")
+        return Estimate(
+            value, points=points, note=f"{points} configurations are too few for {basis.shape[1]} terms of the axes"
+        )
     t = float(stdtrit(df, 0.5 + CONFIDENCE / 2))
     scaled = value * math.sqrt(df / max(1 - value**2, 1e-12))
     p = 2 * float(stdtr(df, -abs(scaled)))

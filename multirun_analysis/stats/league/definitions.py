@@ -52,7 +52,7 @@ def of_one_definition(measure: str, values: np.ndarray, options: Sequence[dict[s
     kept[other] = np.nan
     how = f"version {best[0]}" if len({key[0] for key in number}) > 1 else f"options {best[1]}"
     count, take = ("1 network has", "takes") if len(other) == 1 else (f"{len(other)} networks have", "take")
-    said = f"{measure} is compared as {how}: {count} it with another definition and {take} no part in it"
+    said = f"{measure} is compared as {how}: {count} another definition of it and {take} no part"
     return kept, f"{said} (initdist.measure computes it anew)."
 
 

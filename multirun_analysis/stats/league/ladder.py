@@ -38,7 +38,7 @@ def rungs(row: Standing) -> tuple[Rung, ...]:
         Rung(ASSOCIATED, associated, _associated(row.headline), _p(row.headline.interval)),
         beyond(row.partial, row.across_seeds),
         Rung(PREDICTS, predicts, _predicts(row), _p(row.left_out.interval)),
-        Rung(MOVES, UNDECIDED, "no network here was trained with its distance moved by intervention"),
+        Rung(MOVES, UNDECIDED, "no network of this experiment had its distance moved by intervention"),
     )
 
 
@@ -51,7 +51,11 @@ def corrected(rows: Sequence[Standing], stated: Sequence[str]) -> list[Standing]
         for k, p in zip(open_, adjusted, strict=True):
             rung = rows[k].rungs[place]
             kept = rung.verdict if p <= LEVEL else UNDECIDED
-            lost = "" if kept == rung.verdict else f"; not after the correction over {len(open_)} measures (p {p:.2g})"
+            lost = (
+                ""
+                if kept == rung.verdict
+                else f"; this does not hold after the correction over {len(open_)} measures (p = {p:.2g})"
+            )
             results[k][place] = replace(rung, p=p, verdict=kept, reason=rung.reason + lost)
     return [replace(row, rungs=tuple(found)) for row, found in zip(rows, results, strict=True)]
 
@@ -76,8 +80,8 @@ def beyond(partial: Estimate, seeds: Slope) -> Rung:
 def _between(partial: Estimate) -> tuple[str, str, float]:
     """Verdict, words and p value of the partial correlation between configurations."""
     if partial.low is None or partial.p is None:
-        return UNDECIDED, f"partial correlation given the hyperparameters not known ({partial.note})", 1.0
-    text = f"partial correlation given the hyperparameters {estimate(partial)}"
+        return UNDECIDED, f"the partial correlation given the hyperparameters is not known ({partial.note})", 1.0
+    text = f"the partial correlation given the hyperparameters is {estimate(partial)}"
     return VERDICT.get(partial.verdict, UNDECIDED), text, partial.p
 
 
@@ -85,12 +89,12 @@ def _across(slope: Slope) -> tuple[str, str, float]:
     """Verdict, words and p value of the slope across seeds, which no function of the hyperparameters can imitate."""
     widest = slope.widest
     if slope.slope is None or slope.interval is None or widest is None:
-        return UNDECIDED, f"slope across seeds not known ({slope.note})", 1.0
+        return UNDECIDED, f"the slope across seeds is not known ({slope.note})", 1.0
     effect = slope.effect if slope.effect is not None else 0.0
     scale = 100 * effect / slope.slope if slope.slope else 0.0
+    low, high = number(scale * widest.low), number(scale * widest.high)
     words = (
-        f"across seeds {number(100 * effect)} [{number(scale * widest.low)}, {number(scale * widest.high)}] percentage "
-        f"points for one standard deviation"
+        f"the slope across seeds is {number(100 * effect)} [{low}, {high}] percentage points for one standard deviation"
     )
     return VERDICT.get(widest.side, UNDECIDED), words, widest.p
 
@@ -98,17 +102,17 @@ def _across(slope: Slope) -> tuple[str, str, float]:
 def _associated(found: Headline) -> str:
     if found.slope is None or found.interval is None:
         return found.note
-    return f"{found.points} configurations in {labels.count(found.groups, 'group')}, interval {found.basis}"
+    return f"{found.points} configurations in {labels.count(found.groups, 'group')}; the interval is {found.basis}"
 
 
 def _predicts(row: Standing) -> str:
     found = row.left_out
     if found.gain is None or found.alone is None or found.both is None:
         return found.note
-    words = f"R² in groups left out {found.alone:.3f} by the hyperparameters alone, {found.both:.3f} with it"
+    words = f"R² in groups left out is {found.alone:.3f} with the hyperparameters alone, {found.both:.3f} with it added"
     if found.interval is not None and found.interval.low > 0 and found.direction < 0:
         words += ", with the sign opposite to the predicted one"
-    return (f"{words} ({found.note})" if found.note else f"{words}, {found.groups} groups").replace("-", "−")
+    return (f"{words} ({found.note})" if found.note else f"{words} ({found.groups} groups)").replace("-", "−")
 
 
 def _p(interval: Interval | None) -> float | None:

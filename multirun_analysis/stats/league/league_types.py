@@ -115,10 +115,10 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """worse than the leader | not told apart | undecided."""
+        """worse than the leader | no difference shown | undecided."""
         if self.low is None:
             return "undecided"
-        return "worse than the leader" if self.low > 0 else "not told apart"
+        return "worse than the leader" if self.low > 0 else "no difference shown"
 
 
 @dataclass(frozen=True)

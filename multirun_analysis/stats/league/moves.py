@@ -42,14 +42,14 @@ def rung(found: Interventions) -> Rung:
     known = [(one.intervened, one.intervened_interval) for one in found.slopes]
     slopes = [(slope, interval) for slope, interval in known if slope is not None and interval is not None]
     if not slopes:
-        return Rung(MOVES, UNDECIDED, "in no cell can the slope over the arms be tested")
+        return Rung(MOVES, UNDECIDED, "the slope over the arms cannot be tested in any cell")
     adjusted = holm([interval.p for _, interval in slopes])
     rising = [p for (slope, _), p in zip(slopes, adjusted, strict=True) if slope > 0 and p <= LEVEL]
     falling = [p for (slope, _), p in zip(slopes, adjusted, strict=True) if slope < 0 and p <= LEVEL]
     span = labels.span([POINTS * slope for slope, _ in slopes])
-    words = f"by intervention {span} {labels.POINTS} per unit of distance, "
-    words += f"shown to rise in {len(rising)} of {labels.count(len(found.slopes), 'cell')}"
+    words = f"the slope of the gap by intervention is {span} {labels.POINTS} per unit of distance, "
+    words += f"shown to be positive in {len(rising)} of {labels.count(len(found.slopes), 'cell')}"
     if falling:
-        return Rung(MOVES, CONTRADICTED, f"{words} and to fall in {len(falling)}", min(falling))
+        return Rung(MOVES, CONTRADICTED, f"{words} and negative in {len(falling)}", min(falling))
     whole = len(rising) == len(found.slopes)
     return Rung(MOVES, SUPPORTED if whole else UNDECIDED, words, max(adjusted))

@@ -231,12 +231,14 @@ def _notes(data: _Data, pairs: PairStatistics) -> list[str]:
         notes += data.conditioned.notes
     notes += data.environments.notes(data.grid.design)
     if len(data.frame) > CLUSTERED:
-        notes.append(f"Slopes across seeds: from configurations with {CLUSTERED:,} networks, drawn by a fixed seed.")
+        notes.append(
+            f"The slopes across seeds rest on {CLUSTERED:,} networks. Their configurations are drawn with a fixed seed."
+        )
     fallback = [item.name for item in data.found.entries if not item.known]
     if fallback:
         number = f"{len(fallback)} measures are" if len(fallback) > 1 else "1 measure is"
         which = listing(fallback, LISTED)
-        notes.append(f"{number} not in the catalogue, so taken with orientation +1 as recorded: {which}.")
+        notes.append(f"{number} not in the catalogue, so the recorded values are used with orientation +1: {which}.")
     notes += data.found.notes
     if data.found.unranked:
         notes.append(f"Undefined for every network: {', '.join(data.found.unranked)}.")

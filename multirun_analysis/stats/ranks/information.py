@@ -24,7 +24,7 @@ NETWORKS = 300
 SEEDS = 150  # networks of one configuration
 BATCH = 20
 STATES, ALL_STATES = 9, 12
-NO_NULL = "no null: no two configurations have as many networks with the measure"
+NO_NULL = "no null: no two configurations have equally many networks with the measure"
 TIE = 1e-9  # information that differs by less is equal: tables that mirror each other differ by rounding
 _MEASURE, _TARGET = np.repeat(np.eye(3), 3, axis=0), np.tile(np.eye(3), (3, 1))
 MARGINS = np.column_stack([_MEASURE, _TARGET, np.ones(STATES)]).astype(np.float32)  # of 9 states: 3 + 3 signs, all
@@ -232,7 +232,7 @@ def _result(shared: Conditioned, found: np.ndarray, given: tuple[str, ...] | Non
     if not len(found):
         return Information(None, note="needs two axes")
     if not usable[0]:
-        return Information(None, note="given the axes the sign of the target's difference does not vary")
+        return Information(None, note="once the axes are known, the sign of the target's difference does not vary")
     smallest = np.nanmin(found[:, usable], axis=0)
     drawn = smallest[1:]
     if given is not None:

@@ -103,7 +103,7 @@ def headline(
     weights = _weights(groups, cells)
     found = Headline(float(weights @ own), number, n_cells, points, float(own.min()), float(own.max()))
     if points < MINIMUM:
-        return replace(found, note=f"{points} configurations, an interval needs {MINIMUM}")
+        return replace(found, note=f"{points} configurations, but an interval needs at least {MINIMUM}")
     if number > 1:
         found = replace(found, differ=slopes_differ(y, x, groups, own))
     slopes = np.bincount(_of_groups(groups, cells), weights=own * weights) * n_cells
@@ -157,15 +157,17 @@ def _obstacle(found: Headline, levels: Codes, of_data: Codes) -> str:
     """Why no interval would hold; empty where one may."""
     if 1 < found.cells < FEWEST:
         what = "groups" if found.cells == found.groups else "data cells"
-        return f"{found.cells} {what} are too few to say how slopes differ between {what}, an interval needs {FEWEST}"
+        few = f"{found.cells} {what} are too few to say how slopes differ between {what}"
+        return f"{few}; an interval needs at least {FEWEST}"
     if found.cells == 1 and found.groups > 1 and found.heterogeneous:
         return f"the slopes of {found.groups} groups of the same data differ (p = {found.differ:.2g})"
     for name, codes in levels.items():
         if (number := int(codes.max()) + 1) >= FEWEST:
             continue
         p, what = found.shared[name], _noun(name)
-        lead = f"slopes differ with {what}" if name in of_data else f"what lies off the line may go with {what}"
-        return f"{lead} (p = {p:.2g}), and an interval that allows for that needs {FEWEST} levels, there are {number}"
+        lead = f"slopes differ with {what}" if name in of_data else f"deviations from the line may go with {what}"
+        wanted = f"an interval that allows for that needs at least {FEWEST} levels, but there are {number}"
+        return f"{lead} (p = {p:.2g}), and {wanted}"
     return ""
 
 

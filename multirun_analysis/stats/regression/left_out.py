@@ -57,7 +57,7 @@ def left_out(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[LeftOut]:
     groups = grid.groups
     number = len(np.unique(groups))
     if number < MINIMUM_GROUPS:
-        note = f"{labels.count(number, 'group')}, leaving one out needs {MINIMUM_GROUPS}"
+        note = f"{labels.count(number, 'group')}, but leaving one out needs at least {MINIMUM_GROUPS}"
         return [LeftOut(None, None, number, note=note)] * x.shape[1]
     if constant(y):
         return [LeftOut(None, None, number, note="the target does not vary")] * x.shape[1]
@@ -146,7 +146,7 @@ def _compared(
     before, after = (1 - float(errors.sum() / total.sum()) for errors in (alone, both))
     tiny = 1e-12 * max(float(total.sum()), 1e-300)
     ratio = np.log((alone + tiny) / (both + tiny))
-    note = "" if number >= MINIMUM else f"{number} groups, an interval needs {MINIMUM}"
+    note = "" if number >= MINIMUM else f"{number} groups, but an interval needs at least {MINIMUM}"
     se = float(ratio.std(ddof=1) / np.sqrt(number))
     interval = t_interval(float(ratio.mean()), se, number - 1, number) if number >= MINIMUM else None
     return LeftOut(before, after, number, float(ratio.mean()), interval, direction, note)

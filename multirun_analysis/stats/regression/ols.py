@@ -133,7 +133,7 @@ def fit_slopes(
         r2 = 1 - unexplained / explainable if explainable > 0 else None
         effect = slope * float(np.sqrt(free[k] / points))
         df = points - n_groups - basis.shape[1] - 1
-        note = f"{points} {unit}, an interval needs {minimum}" if points < minimum else ""
+        note = f"{points} {unit}, but an interval needs at least {minimum}" if points < minimum else ""
         interval = None
         if points >= minimum and df >= 1:
             interval = t_interval(slope, float(np.sqrt(unexplained / df / free[k])), df, points)

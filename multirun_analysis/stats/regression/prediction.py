@@ -41,7 +41,7 @@ def predict(grid: Grid, y: np.ndarray, x: np.ndarray) -> list[Prediction]:
     groups = grid.groups
     number = len(np.unique(groups))
     if number < MINIMUM_GROUPS:
-        note = f"leaving one group out needs {MINIMUM_GROUPS} groups, there are {number}"
+        note = f"leaving one group out needs at least {MINIMUM_GROUPS} groups, but there are {number}"
         return [Prediction(r2, adjusted, None, None, None, number, note)] * x.shape[1]
     if constant(y):
         return [Prediction(None, None, None, None, None, number, "the target does not vary")] * x.shape[1]

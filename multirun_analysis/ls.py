@@ -44,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and "=" in given[0] and not given[0].startswith("-"):  # keys alone: the default is meant
         given.insert(0, "configurations")
+    elif given and not given[0].startswith("-") and given[0] not in WHAT:
+        wanted = f"tracking.experiment={given[0]}"
+        parser.error(
+            f"WHAT must be one of {', '.join(WHAT)}, got {given[0]!r}; of an experiment: configurations {wanted}"
+        )
     chosen = parser.parse_args(given)
     try:
         with mistakes.in_one_line("initdist-ls", partial(mistakes.keys, AnalysisConfig), status=2):
@@ -102,7 +107,7 @@ def _sweeps(config: AnalysisConfig) -> Listing:
     for sweep, frame in networks.frame.groupby("sweep", sort=False, dropna=True):
         axes = [labels.short(axis) for axis in varied(frame, networks.params)]
         rows.append([str(sweep), str(len(frame)), str(int((frame["excluded"] == "").sum())), ", ".join(axes) or "–"])
-    return Listing(["sweep", "networks", "of use", "varies"], rows)
+    return Listing(["sweep", "networks", "used by the analysis", "varies"], rows)
 
 
 def _configurations(config: AnalysisConfig) -> Listing:

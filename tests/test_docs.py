@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,44 @@ def test_every_key_has_a_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {row[0].strip("`*"): row[3] if len(row) > 3 else "" for row in rows}
     assert len(said) > 60
     assert [key for key, meaning in said.items() if not meaning and not key.endswith(".name")] == []
+
+
+def _of_the_page(page: str, folder: Path) -> None:
+    """The package that the page on own parts makes: each block of code, in the file that the text before it names."""
+    for name in ("own_nets", "conf/model", "conf/dataset"):
+        (folder / name).mkdir(parents=True)
+    (folder / "own_nets/__init__.py").touch()
+    toml = ""
+    for kind, text in re.findall(r"```(\w+)\n(.*?)```", page, re.DOTALL):
+        if kind == "toml":
+            toml += text
+        elif kind == "yaml":
+            group = "model" if "schema/model" in text else "dataset"
+            name = re.search(r"schema/model/(\w+)@|name: (\w+)", text)
+            assert name is not None
+            (folder / "conf" / group / f"{name[1] or name[2]}.yaml").write_text(text)
+        elif kind == "python" and "def build" in text:
+            (folder / "own_nets/bottleneck.py").write_text(text)
+        elif kind == "python" and "def describe" in text:
+            (folder / "own_nets/moons.py").write_text(text)
+    (folder / "pyproject.toml").write_text(toml)
+
+
+def test_the_package_of_the_page_on_own_parts_can_be_installed_and_trained(tmp_path: Path) -> None:
+    """Without an index: its dependency is what is tested."""
+    own, site = tmp_path / "own", tmp_path / "site"
+    _of_the_page((ROOT / "docs/howto/own-parts.md").read_text(), own)
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*uv, "--python", sys.executable, "--target", site, own], check=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    small = ("dataset.train_size=96", "stop.max_epochs=2", "seed=0,1", "dataset=moons")
+    command = [sys.executable, "-m", "initdist.train", "--config-dir", own / "conf", "-m", *small]
+    done = subprocess.run(
+        [*command, "model=bottleneck", "model.narrow=2,8"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert "4 networks: 4 finished" in done.stdout, done.stdout + done.stderr

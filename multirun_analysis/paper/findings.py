@@ -17,7 +17,6 @@ from multirun_analysis.errors import AnalysisError
 from multirun_analysis.paper.parts import PARTS, Part
 
 Json = dict[str, Any]
-DATASET = "dataset.name"
 SECTIONS = ("dataset.", "model.", "noise.", "loss.", "optimizer.", "constraint.", "stop.")
 RUNGS = ("associated", "beyond the hyperparameters", "predicts", "moves the target")
 
@@ -196,19 +195,20 @@ def cells(claim: Json) -> str:
     return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts.get(key)) or "none"
 
 
-def by_dataset(claim: Json) -> str:
-    """`digits: 4 of 4 for; mnist: 3 of 4 for, 1 against`, where the cells differ in their dataset; else empty."""
-    datasets = list(dict.fromkeys(cell["cell"].get(DATASET) for cell in claim["cells"]))
-    if len(datasets) < 2:
-        return ""
-    parts = []
-    for name in datasets:
-        own = [cell["verdict"] for cell in claim["cells"] if cell["cell"].get(DATASET) == name]
-        against = own.count("contradicted")
-        parts.append(
-            f"{name}: {own.count('supported')} of {len(own)} for" + (f", {against} against" if against else "")
-        )
-    return "; ".join(parts)
+def by_level(claim: Json) -> list[str]:
+    """`dataset: digits −0.10, mnist −0.11`: for each axis of the cells the mean effect at each of its levels."""
+    cells = [cell for cell in claim["cells"] if cell["effect"] is not None and cell["verdict"] != "untested"]
+    if claim["overall"] is None:
+        return []
+    lines = []
+    for axis in dict.fromkeys(key for cell in cells for key in cell["cell"]):
+        effects: dict[str, list[float]] = {}
+        for cell in cells:
+            effects.setdefault(labels.value(cell["cell"].get(axis)), []).append(cell["effect"])
+        if len(effects) > 1:
+            means = [f"{level} {labels.number(sum(found) / len(found))}" for level, found in effects.items()]
+            lines.append(f"{labels.short(axis)}: {', '.join(means)}")
+    return lines
 
 
 def _values(column: pd.Series) -> str:

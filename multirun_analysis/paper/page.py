@@ -66,7 +66,7 @@ def render(
         meaning=words.MEANING,
         cells=findings.cells,
         bound=findings.bound,
-        by_dataset=findings.by_dataset,
+        by_level=findings.by_level,
         figures=FIGURES,
         machine=machine,
         rungs=findings.RUNGS,

@@ -29,6 +29,6 @@ REASONS = {
     "over few inputs it hardly grows, and narrow networks have to go far to fit noisy labels.",
     "C6": "The radius, the distance itself, shrinks with width, so the ball does too: its capacity is not constant but "
     "falls. That is stronger than the claim, on the side that the paper argues for.",
-    "O1b": "The excess grows with the learning rate (see the means by lr): much of it is the size of the steps, which the "
-    "twin, a linear model, does not feel.",
+    "O1b": "The excess grows with the learning rate (see the means by lr): much of it is the size of the steps, which "
+    "the twin, a linear model, does not feel.",
 }

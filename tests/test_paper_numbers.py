@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from initdist import names
 from multirun_analysis.labels import number
@@ -92,3 +94,78 @@ def test_capacity() -> None:
     effects = slopes(frame, [DATASET, "model.name"], WIDTH, "measure/capacity_init_ball")
     said(effects, found("The capacity of a ball", "C6"))
     assert f"{len(frame)} networks" in section("The capacity of a ball")
+
+
+def test_sequel() -> None:
+    frame = rows("sequel")
+    title, cells = "The authors' sequel: bounds over the number of samples", [NOISE, "stop.fraction"]
+    assert f"{len(frame)} networks" in section(title)
+    text = found(title, "C7")
+    bound = slopes(frame, cells, TRAIN_SIZE, "measure/bartlett")
+    gap = np.where(frame[NOISE] > 0, frame[names.GAP_NOISY], frame[names.GAP])
+    falling = frame.assign(gap=100 * gap)
+    changes = [
+        np.mean([np.polyfit(np.log2(seed[TRAIN_SIZE]), seed["gap"], 1)[0] for _, seed in cell.groupby("seed")])
+        for _, cell in falling.groupby(cells)
+    ]
+    ends = f"exponent {number(bound.min())} to {number(bound.max())}"
+    assert re.search(f"bartlett: [^.]*{re.escape(ends)}", text)
+    assert f"{number(min(changes))} to {number(max(changes))} percentage points per doubling of n" in text
+
+
+def test_linearized() -> None:
+    frame = rows("linearized")
+    title = "Why is the distance small? Linearized twins"
+    assert f"{len(frame)} networks" in section(title)
+    cells = [TRAIN_SIZE, NOISE, WIDTH, "optimizer.lr"]
+    pairs = frame.pivot_table(index=[*cells, "seed"], columns="model.linearize", values=names.DISTANCE)
+    said(np.log(pairs[False] / pairs[True]).groupby(cells).mean(), found(title, "O1b"))
+    twins = frame[frame["model.linearize"]]
+    said(slopes(twins, [TRAIN_SIZE, NOISE, "optimizer.lr"], WIDTH, names.DISTANCE), found(title, "O1a"))
+    said(slopes(twins, [WIDTH, NOISE, "optimizer.lr"], TRAIN_SIZE, names.DISTANCE), found(title, "O1a"))
+
+
+def _within(frame: pd.DataFrame, groups: list[str], axes: list[str], measure: str, target: str) -> float:
+    """Kendall's tau-b over the pairs of configurations of one group."""
+    means = frame.groupby([*groups, *axes], dropna=False)[[measure, target]].mean().reset_index()
+    agree = x_differs = y_differs = 0.0
+    for _, group in means.groupby(groups):
+        for one, other in itertools.combinations(group[[measure, target]].to_numpy(), 2):
+            x, y = np.sign(one - other)
+            agree, x_differs, y_differs = agree + x * y, x_differs + abs(x), y_differs + abs(y)
+    return float(agree / np.sqrt(x_differs * y_differs))
+
+
+def _by_axis(frame: pd.DataFrame, axes: list[str], moved: str, measure: str, target: str) -> float:
+    """The same over the pairs that differ in one axis only."""
+    others = [axis for axis in axes if axis != moved]
+    return _within(frame, others, [moved], measure, target)
+
+
+@pytest.mark.parametrize(
+    ("part", "title", "inner"),
+    [
+        ("league", "The distance against every other measure", [WIDTH, DEPTH, "optimizer.lr", "optimizer.batch_size"]),
+        (
+            "league_optimizers",
+            "The same across optimizers and scales of the initialization",
+            ["optimizer.name", "model.init_scale"],
+        ),
+    ],
+)
+def test_league(part: str, title: str, inner: list[str]) -> None:
+    frame, groups, text = rows(part), [TRAIN_SIZE, NOISE], section(title)
+    over_n = frame.assign(normalized=frame[names.DISTANCE] / np.sqrt(frame[TRAIN_SIZE]))
+    target = names.GAP_NOISY
+    configurations = len(over_n.groupby([*groups, *inner], dropna=False))
+    assert f"of {configurations} configurations" in text
+    tau = _within(over_n, groups, inner, "normalized", target)
+    assert re.search(rf"the distance has places? [\d–]+ of \d+ \({_two(tau)} ", text)
+    for axis, name in ((NOISE, "p"), (TRAIN_SIZE, "n"), ("optimizer.lr", "lr"), ("model.init_scale", "init_scale")):
+        if axis in inner or axis in groups:
+            moved = _by_axis(over_n, [*groups, *inner], axis, "normalized", target)
+            assert re.search(rf"\| [\w.]*{name} \| {_two(moved)} ", text), (axis, moved)
+
+
+def _two(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")

@@ -39,7 +39,7 @@ class Leftover:
 def main() -> None:
     """Console entry."""
     surroundings.settle()
-    arguments.hide("initdist", arguments.option)
+    arguments.hide(arguments.option)
     parser = argparse.ArgumentParser(
         prog="python -m initdist.clean",
         description="Show what sweeps have left behind, and remove it when told. Never touches a finished run, a "

@@ -34,9 +34,9 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {provenance.VERSION}")
         return
-    arguments.hide("initdist", arguments.override)
+    arguments.hide(arguments.override)
     sys.argv[1:] = [in_full(argument) for argument in sys.argv[1:]]
-    with messages.in_one_line("initdist", partial(messages.keys, MeasureConfig)):
+    with messages.in_one_line(partial(messages.keys, MeasureConfig)):
         _main()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 NAMES = ("stdin", "stdout", "stderr")
 
 
-def settle(command: str = "initdist", status: int = 1) -> None:
+def settle() -> None:
     """For the process of a command: `settle_streams`, and an end in one line where there is no folder to work in."""
     settle_streams()
     try:
@@ -21,10 +21,7 @@ def settle(command: str = "initdist", status: int = 1) -> None:
         tempfile.gettempdir()
     except FileNotFoundError as error:
         what = "there must be a folder for temporary files; set TMPDIR to one" if "temporary" in str(error) else ""
-        print(
-            f"{command}: {what or 'the current folder must exist, and it was removed; cd to another'}", file=sys.stderr
-        )
-        sys.exit(status)
+        sys.exit(f"initdist: {what or 'the current folder must exist, and it was removed; cd to another'}")
 
 
 def settle_streams() -> None:

@@ -36,9 +36,9 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {provenance.VERSION}")
     else:
-        arguments.hide("initdist", arguments.override)
+        arguments.hide(arguments.override)
         try:
-            with signals.heeded(), messages.in_one_line("initdist", compose.keys):
+            with signals.heeded(), messages.in_one_line(compose.keys):
                 _main()
         except KeyboardInterrupt:  # before there was a sweep to end
             sys.exit(130)

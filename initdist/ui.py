@@ -27,7 +27,7 @@ def main() -> None:
     """Replace this process by the MLflow server, bound to this machine alone. A tracking server has its own UI: its
     address is printed."""
     surroundings.settle()
-    arguments.hide("initdist", arguments.option)
+    arguments.hide(arguments.option)
     parser = argparse.ArgumentParser(prog="initdist.ui", description="Open the MLflow UI on the tracking store.")
     parser.add_argument("--uri", default=masked(store_uri()), help="the store (default: %(default)s)")
     parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default: %(default)s)")

@@ -29,25 +29,25 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 def main() -> None:
     """Console entry."""
-    surroundings.settle("initdist-analyze", status=2)
+    surroundings.settle()
     for name in THREADS:
         os.environ.setdefault(name, "1")
     if sys.argv[1:] == ["--version"]:
         print(f"initdist {version('initdist')}")
     else:
-        arguments.hide("initdist-analyze", arguments.override, status=2)
+        arguments.hide(arguments.override)
         sys.argv[1:] = unswept(sys.argv[1:])
         try:
-            with mistakes.in_one_line("initdist-analyze", partial(mistakes.keys, AnalysisConfig), status=2):
+            with mistakes.in_one_line(partial(mistakes.keys, AnalysisConfig)):
                 _main()
         except KeyboardInterrupt:
-            print("initdist-analyze: interrupted: the same command makes the report anew", file=sys.stderr)
+            print("initdist: interrupted: the same command makes the report anew", file=sys.stderr)
             sys.exit(130)
 
 
 @hydra.main(config_path=f"{conf_dir()}/{FOLDER}", config_name="analysis", version_base="1.3")
 def _main(cfg: DictConfig) -> None:
-    """Writes runs.csv, statistics.json, figures, report.md and report.html; exit code 2 for a user's mistake."""
+    """Writes runs.csv, statistics.json, figures, report.md and report.html; exit code 1 for a user's mistake."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     try:
@@ -58,8 +58,7 @@ def _main(cfg: DictConfig) -> None:
         with _shown() as tell:
             outcome = analyze(config, HydraConfig.get().runtime.cwd, tell)
     except AnalysisError as error:
-        print(f"initdist-analyze: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(f"initdist: {error}")
     print("\n".join(outcome.lines))
 
 

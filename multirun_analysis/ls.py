@@ -51,12 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     chosen = parser.parse_args(given)
     try:
-        with mistakes.in_one_line("initdist-ls", partial(mistakes.keys, AnalysisConfig), status=2):
+        with mistakes.in_one_line(partial(mistakes.keys, AnalysisConfig)):
             config = _config(chosen.keys)
             head, rows, note = WHAT[chosen.what](config)
     except AnalysisError as error:
-        print(f"initdist-ls: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(f"initdist: {error}")
     _print(head, rows if chosen.all else rows[:MOST])
     if len(rows) > MOST and not chosen.all:
         print(f"{len(rows) - MOST} more: --all shows them")

@@ -50,7 +50,7 @@ def test_it_goes_on_where_it_was_stopped_and_tells_of_every_part(tmp_path):
         time.sleep(0.3)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(120) == 130
-    assert "initdist-paper: interrupted: the same command goes on where it was" in (tmp_path / "said").read_text()
+    assert "initdist: interrupted: the same command goes on where it was" in (tmp_path / "said").read_text()
     assert not (tmp_path / "paper/paper.md").exists()
 
     (tmp_path / "said").unlink()
@@ -89,7 +89,7 @@ def test_what_there_is_no_report_of_is_said(tmp_path):
     done = subprocess.run(
         [*COMMAND, "--page", "--folder", str(tmp_path / "none")], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "must hold the report of a part at least, got none; run without --page" in done.stderr
     done = subprocess.run([*COMMAND[:-1], "width,bredth"], capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -23,15 +23,14 @@ KEY, SHOWN = "tracking.uri", "tracking.ui_url"
 _INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 
 
-def hide(command: str, how: Callable[[str], str], status: int = 1) -> None:
+def hide(how: Callable[[str], str]) -> None:
     """Hide the secrets in this command's arguments, each by `how`. If the list of processes shows them, this process
     begins anew without them. Ends it with one line where that cannot be done."""
     given = sys.argv[1:]
     try:
         shown = [how(argument) if "://" in argument else argument for argument in given]
     except ConfigError as error:
-        print(f"{command}: {error}", file=sys.stderr)
-        sys.exit(status)
+        sys.exit(f"initdist: {error}")
     if shown == given:
         return
     sys.argv[1:] = shown

@@ -35,8 +35,8 @@ GRAMMAR = "https://hydra.cc/docs/1.3/advanced/override_grammar/basic"
 
 
 @contextlib.contextmanager
-def in_one_line(command: str, keys: Callable[[], Iterable[str]], status: int = 1) -> Iterator[None]:
-    """Print a mistake in the overrides or in a file as `command: ...` and exit; `keys` are those that the config has.
+def in_one_line(keys: Callable[[], Iterable[str]]) -> Iterator[None]:
+    """Print a mistake in the overrides or in a file as `initdist: ...` and exit; `keys` are those that the config has.
 
     With HYDRA_FULL_ERROR=1 they are raised as they are. Other exceptions always are, but for one that would show a
     secret of the store in its traceback.
@@ -45,7 +45,7 @@ def in_one_line(command: str, keys: Callable[[], Iterable[str]], status: int = 1
         if os.environ.get(FULL) == "1":
             yield
         else:
-            with _explained(command, keys, status):
+            with _explained(keys):
                 yield
 
 
@@ -61,7 +61,7 @@ def _no_secret_shown() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _explained(command: str, keys: Callable[[], Iterable[str]], status: int) -> Iterator[None]:
+def _explained(keys: Callable[[], Iterable[str]]) -> Iterator[None]:
     before = os.environ.get(FULL)
     os.environ[FULL] = "1"
     try:
@@ -71,8 +71,8 @@ def _explained(command: str, keys: Callable[[], Iterable[str]], status: int) -> 
         line = explained(error, keys) if known else config_files.fault(error) or _folder(error) or _refused(error)
         if not line:
             raise
-        print(f"{command}: {masked(line.removeprefix(f'{command}: '))}", file=sys.stderr)
-        sys.exit(status)
+        print(f"initdist: {masked(line.removeprefix('initdist: '))}", file=sys.stderr)
+        sys.exit(1)
     finally:
         os.environ.pop(FULL) if before is None else os.environ.update({FULL: before})
 

@@ -49,17 +49,16 @@ def main() -> None:
                 flush=True,
             )
     except Failed as error:
-        sys.exit(f"initdist-paper: {error}")
+        sys.exit(f"initdist: {error}")
     except KeyboardInterrupt:
-        print("initdist-paper: interrupted: the same command goes on where it was", file=sys.stderr)
+        print("initdist: interrupted: the same command goes on where it was", file=sys.stderr)
         sys.exit(130)
     if times := seconds(folder):
         print(f"All parts: {sum(times.values()) / 60:.0f} min")
     try:
         print(f"Page: {page.write(folder, chosen.out or folder, chosen.size)}")
     except AnalysisError as error:
-        print(f"initdist-paper: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(f"initdist: {error}")
 
 
 if __name__ == "__main__":

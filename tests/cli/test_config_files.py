@@ -52,8 +52,8 @@ def test_so_is_one_in_a_sweep_and_one_of_the_analysis(tmp_path):
     (tmp_path / "mine.yaml").write_text("defaults:\n  - analysis\n  - _self_\nout: 1\nout: 2\n")
     arguments = ("--config-dir", str(tmp_path), "--config-name", "mine")
     done = in_process(tmp_path, *arguments, module="multirun_analysis.__main__", check=False)
-    assert done.returncode == 2
-    assert done.stderr == f"initdist-analyze: {tmp_path}/mine.yaml, line 5: must have each key once, got out again\n"
+    assert done.returncode == 1
+    assert done.stderr == f"initdist: {tmp_path}/mine.yaml, line 5: must have each key once, got out again\n"
 
 
 def test_flags_that_do_not_go_together_are_refused_in_one_line(tmp_path):

@@ -71,6 +71,8 @@ def _of_the_page(page: str, folder: Path) -> None:
             (folder / "own_nets/bottleneck.py").write_text(text)
         elif kind == "python" and "def describe" in text:
             (folder / "own_nets/moons.py").write_text(text)
+        elif kind == "python" and "@measure" in text:
+            (folder / "own_nets/angles.py").write_text(text)
     (folder / "pyproject.toml").write_text(toml)
 
 

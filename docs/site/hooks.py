@@ -40,3 +40,8 @@ def linked(text: str, repository: str) -> str:
         return f"]({repository}/blob/main/{target})"
 
     return re.sub(r"\]\(([^)\s]+)\)", moved, text)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """What is folded is Markdown too: a repository's page shows it as that, and this generator if it is asked to."""
+    return markdown.replace("<details>\n", "<details markdown>\n")

@@ -125,6 +125,26 @@ def test_linearized() -> None:
     said(slopes(twins, [WIDTH, NOISE, "optimizer.lr"], TRAIN_SIZE, names.DISTANCE), found(title, "O1a"))
 
 
+def test_intervention() -> None:
+    every = pd.read_csv(DOCS / "paper/intervention.csv.gz", low_memory=False)
+    frame, title = rows("intervention"), "Is the distance enough? Moving it on purpose"
+    text = section(title)
+    assert f"{len(every)} networks" in text
+    assert f"{len(every) - len(frame)} left out" in text
+    free = {
+        key: one
+        for key, one in frame[frame["constraint.name"] == "none"].groupby([WIDTH, NOISE, "seed"])
+        if len(one) == 1
+    }
+    for (name, strength), arm in frame[frame["constraint.name"] == "init_shell"].groupby(
+        ["constraint.name", "constraint.of_free"]
+    ):
+        beside = [free[key].iloc[0] for key in zip(arm[WIDTH], arm[NOISE], arm["seed"], strict=True)]
+        ratio = np.mean(arm[names.DISTANCE].to_numpy() / [one[names.DISTANCE] for one in beside])
+        change = 100 * np.mean(arm[names.GAP_NOISY].to_numpy() - [one[names.GAP_NOISY] for one in beside])
+        assert f"| {name} {strength:g} | {len(arm)} | {_two(ratio)} | {_two(change)} |" in text
+
+
 def _within(frame: pd.DataFrame, groups: list[str], axes: list[str], measure: str, target: str) -> float:
     """Kendall's tau-b over the pairs of configurations of one group."""
     means = frame.groupby([*groups, *axes], dropna=False)[[measure, target]].mean().reset_index()

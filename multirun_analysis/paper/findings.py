@@ -80,6 +80,24 @@ class Findings:
         first = [f"{train} {' '.join(self.part.before)}"] if self.part.before else []
         return "\n".join([*first, train, f"python -m multirun_analysis tracking.experiment={name}"])
 
+    def arms(self) -> list[tuple[str, int, str, str]]:
+        """Of networks whose distance was moved: arm, networks, distance over that of the same network left alone, and
+        how much larger its gap is, in percentage points; means over all networks of the arm."""
+        used = self.runs[self.runs["excluded"].isna()]
+        same = [key for key in self.axes if not key.startswith("constraint.")]
+        free = used[used["constraint.name"] == "none"].set_index(same)[[names.DISTANCE, names.GAP_NOISY]]
+        moved = used[used["constraint.name"] != "none"]
+        beside = free.reindex(pd.MultiIndex.from_frame(moved[same]))
+        ratio = moved[names.DISTANCE] / beside[names.DISTANCE].to_numpy()
+        change = 100 * (moved[names.GAP_NOISY] - beside[names.GAP_NOISY].to_numpy())
+        strength = moved["constraint.of_free"].fillna(moved["constraint.decay"])
+        label = moved["constraint.name"] + " " + strength.map(labels.value)
+        table = pd.DataFrame({"arm": label, "ratio": ratio, "change": change}).groupby("arm", sort=False)
+        return [
+            (str(arm), len(found), labels.fixed(found["ratio"].mean()), labels.fixed(found["change"].mean()))
+            for arm, found in table
+        ]
+
     @cached_property
     def league(self) -> League:
         return League(self.results["league"])
@@ -172,7 +190,9 @@ def estimate(item: Mapping[str, Any] | None) -> str:
 
 
 def effect(claim: Json) -> str:
-    """A claim's mean effect with its interval."""
+    """A claim's mean effect with its interval; where there is no mean over its cells, their range."""
+    if claim["overall"] is None and claim["smallest"] is not None:
+        return f"{labels.number(claim['smallest'])} to {labels.number(claim['largest'])}"
     around = claim["overall_interval"]
     text = labels.number(claim["overall"])
     return text if around is None else f"{text} [{labels.number(around['low'])}, {labels.number(around['high'])}]"

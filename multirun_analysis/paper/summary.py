@@ -69,7 +69,7 @@ def answer(parts: Mapping[str, Findings], claims: Mapping[str, Json]) -> list[tu
 def _clause(name: str, claim: Json) -> str:
     """`the distance shrinks as networks get wider (C1b: −0.09 [−0.10, −0.08])`."""
     supported, contradicted = CLAUSES[name]
-    number = f"{name}: {effect(claim)}" if claim["overall"] is not None else name
+    number = name if claim["smallest"] is None else f"{name}: {effect(claim)}"
     if claim["verdict"] == "supported":
         return f"{supported} ({number})"
     if claim["verdict"] == "contradicted":

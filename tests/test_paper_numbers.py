@@ -131,11 +131,8 @@ def test_intervention() -> None:
     text = section(title)
     assert f"{len(every)} networks" in text
     assert f"{len(every) - len(frame)} left out" in text
-    free = {
-        key: one
-        for key, one in frame[frame["constraint.name"] == "none"].groupby([WIDTH, NOISE, "seed"])
-        if len(one) == 1
-    }
+    alone = frame[frame["constraint.name"] == "none"]
+    free = dict(iter(alone.groupby([WIDTH, NOISE, "seed"])))
     for (name, strength), arm in frame[frame["constraint.name"] == "init_shell"].groupby(
         ["constraint.name", "constraint.of_free"]
     ):

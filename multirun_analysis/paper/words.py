@@ -30,8 +30,8 @@ REASONS = {
     "C6": "The radius, the distance itself, shrinks with width, so the ball does too: its capacity is not constant but "
     "falls. That is stronger than the claim, on the side that the paper argues for.",
     "O2": "Pushed away from its start, or held closer to it, a network keeps nearly the gap that it has when left "
-    "alone (see the arms). So the distance goes with what makes a network generalize, its width and its data, but it is "
-    "not what makes it do so. This is about moves that still let the network fit its labels.",
+    "alone (see the arms). So the distance goes with what makes a network generalize, its width and its data, but it "
+    "is not what makes it do so. This is about moves that still let the network fit its labels.",
     "O1b": "The excess grows with the learning rate (see the means by lr): much of it is the size of the steps, which "
     "the twin, a linear model, does not feel.",
 }

@@ -48,9 +48,12 @@ def panels_of(frame: pd.DataFrame, axes: Sequence[str]) -> Panels:
     if not axes:
         return Panels([""], [frame], 1, 1)
     total = frame.groupby(list(axes), dropna=False).ngroups
-    if total > MAXIMUM:
+    crossed = total == math.prod(frame[axis].nunique(dropna=False) for axis in axes)
+    if total > MAXIMUM and crossed:
         frame = _thinned(frame, axes)
-    groups = [rows for _, rows in frame.groupby(list(axes), dropna=False, sort=True)][:MAXIMUM]
+    groups = [rows for _, rows in frame.groupby(list(axes), dropna=False, sort=True)]
+    if len(groups) > MAXIMUM:  # at some levels of each axis there may be nothing
+        groups = [groups[place] for place in np.linspace(0, len(groups) - 1, MAXIMUM).round().astype(int)]
     titles = [labels.cell({axis: rows[axis].iloc[0] for axis in axes}) for rows in groups]
     last = frame[axes[-1]].nunique(dropna=False)
     fitting = [c for c in range(2, COLUMNS + 1) if len(groups) % c == 0 and c % last == 0]

@@ -346,6 +346,19 @@ def test_more_panels_than_fit_are_thinned_with_their_ends_kept():
     assert panels_of(frame, ["p", "m"]).columns == 2
 
 
+def test_panels_of_axes_that_are_not_crossed_are_those_that_there_are():
+    """A grid with an arm: other batch sizes at one depth and one rate only."""
+    whole = list(product((1, 2, 3), (0.03, 0.1, 0.3), (64,), (32, 64, 128)))
+    arm = list(product((2,), (0.1,), (16, 256), (32, 64, 128)))
+    frame = pd.DataFrame([*whole, *arm], columns=["depth", "lr", "batch", "width"])
+    panels = panels_of(frame, ["lr", "batch", "depth", "width"])
+    assert (len(panels.frames), panels.total) == (12, 33)
+    assert all(len(one) == 1 for one in panels.frames)
+    assert panels.titles[0] == "lr = 0.03, batch = 64, depth = 1, width = 32"
+    assert panels.titles[-1] == "lr = 0.3, batch = 64, depth = 3, width = 128"
+    assert len({*panels.titles}) == 12
+
+
 def test_a_column_that_is_empty_in_every_row_is_dropped():
     table = Table(["k", "v", "note"], [["a", "1", ""], ["b", "2", ""]])
     assert table.without("note") == Table(["k", "v"], [["a", "1"], ["b", "2"]])

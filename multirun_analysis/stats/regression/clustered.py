@@ -53,7 +53,7 @@ def cluster_robust(fits: Fits, clusters: np.ndarray, minimum: int) -> list[Clust
     for k, column in enumerate(np.flatnonzero(enough)):
         use = informs[:, column]
         gram = _gram(adjusted[:, k], np.column_stack([fits.basis, x[:, k]]), fits.codes, sizes, number)[use][:, use]
-        if gram.any():
+        if np.sum(gram**2) > 0:  # else it is of the size of what rounding leaves
             df = float(np.trace(gram) ** 2 / np.sum(gram**2))
             results[column] = Clustered(float(np.linalg.norm(scores[use, k])), df, int(use.sum()))
     return results

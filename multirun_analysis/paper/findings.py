@@ -158,10 +158,19 @@ class League:
     def axes(self) -> list[str]:
         return list(self.distance["psi"]["by_axis"])
 
-    def failing(self) -> list[str]:
-        """Axes on which the distance does not go with the gap: its tau is not shown to be above 0."""
+    def failing(self) -> str:
+        """`where only batch and lr move it goes the other way; where only depth moves it is not shown to go with the
+        gap`: the axes on which the distance fails; empty where there is none."""
         by_axis = self.distance["psi"]["by_axis"]
-        return [labels.short(axis) for axis in self.axes if by_axis[axis]["verdict"] != "positive"]
+        said = []
+        for verdicts, how in (
+            (("negative",), "it goes the other way"),
+            (("includes 0", "undecided"), "it is not shown to go with the gap"),
+        ):
+            axes = [labels.short(axis) for axis in self.axes if by_axis[axis]["verdict"] in verdicts]
+            if axes:
+                said.append(f"where only {labels.together(axes)} {'moves' if len(axes) == 1 else 'move'}, {how}")
+        return "; ".join(said)
 
     def best(self, axis: str) -> Json:
         """The measure with the largest tau where only this axis moves."""

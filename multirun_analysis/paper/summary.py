@@ -82,9 +82,7 @@ def _league(part: Findings) -> str:
     table = part.league
     reached = [rung for rung, verdict, _ in table.ladder if verdict == "supported"]
     rungs = f"is {labels.together(reached)}" if reached else "reaches no rung of the ladder"
-    failing = table.failing()
-    moves = "moves" if len(failing) == 1 else "move"
-    where = f"; where only {labels.together(failing)} {moves}, it is not shown to go with the gap" if failing else ""
+    where = f"; {table.failing()}" if table.failing() else ""
     return (
         f"Over {table.table['configurations']} configurations the distance has {table.place} measures by rank "
         f"correlation with the gap ({estimate(table.distance['tau_within'])}; the hyperparameters alone have "

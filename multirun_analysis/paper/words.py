@@ -33,5 +33,5 @@ REASONS = {
     "alone (see the arms). So the distance goes with what makes a network generalize, its width and its data, but it "
     "is not what makes it do so. This is about moves that still let the network fit its labels.",
     "O1b": "The excess grows with the learning rate (see the means by lr): much of it is the size of the steps, which "
-    "the twin, a linear model, does not feel.",
+    "the twin, a linear model, feels less.",
 }

@@ -156,7 +156,8 @@ class League:
 
     @property
     def axes(self) -> list[str]:
-        return list(self.distance["psi"]["by_axis"])
+        """Those in which some pair of configurations differs alone: an optimizer's rate never moves alone."""
+        return [axis for axis, tau in self.distance["psi"]["by_axis"].items() if tau["value"] is not None]
 
     def failing(self) -> str:
         """`where only batch and lr move it goes the other way; where only depth moves it is not shown to go with the

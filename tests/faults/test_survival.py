@@ -271,11 +271,11 @@ def test_clean_counts_what_could_be_removed(tmp_path, monkeypatch, capsys):
 def test_clean_names_a_folder_that_is_none(tmp_path, option):
     in_process(with_store(tmp_path), *TINY)
     done = clean_up(tmp_path, option, "nowhere", check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"{option} must be a folder that exists, got 'nowhere'" in done.stderr
 
 
 def test_clean_says_that_it_takes_options(tmp_path):
     done = run(tmp_path, "initdist.clean", "tracking.uri=sqlite:///mlflow.db", check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no such argument: tracking.uri=sqlite:///mlflow.db; options are meant, as in --uri" in done.stderr

@@ -18,6 +18,7 @@ from multirun_analysis.paper.parts import PARTS, Part
 
 Json = dict[str, Any]
 SECTIONS = ("dataset.", "model.", "noise.", "loss.", "optimizer.", "constraint.", "stop.")
+UNFINISHED = "unfinished"  # why such a run is left out
 RUNGS = ("associated", "beyond the hyperparameters", "predicts", "moves the target")
 
 
@@ -53,9 +54,16 @@ class Findings:
     def networks(self) -> str:
         """`120 networks: digits, mnist; width 32, 128; ...`: the axes that vary."""
         varied = [f"{labels.short(axis)} {_values(self.runs[axis])}" for axis in self.axes]
-        left = sum(self.experiment["left_out"].values())
-        out = f"; {left:,} left out ({_counts(self.experiment['left_out'])})" if left else ""
-        return f"{self.experiment['runs']:,} networks ({'; '.join(varied)}){out}"
+        reasons = {why: number for why, number in self.experiment["left_out"].items() if why != UNFINISHED}
+        left = sum(reasons.values())
+        out = f"; {left:,} left out ({_counts(reasons)})" if left else ""
+        return f"{self.number:,} networks ({'; '.join(varied)}){out}"
+
+    @property
+    def number(self) -> int:
+        """How many networks: a run that was stopped is that of a network which was trained again."""
+        runs: int = self.experiment["runs"] - self.experiment["left_out"].get(UNFINISHED, 0)
+        return runs
 
     @property
     def axes(self) -> list[str]:

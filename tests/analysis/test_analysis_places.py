@@ -35,7 +35,7 @@ def test_what_is_logged_goes_beside_the_store_where_the_rest_is(moved, tmp_path)
     for file in files:
         file.write_text("text")
     assert session._unlogged([source], source.uri) == ""
-    assert session._log(source, files, source.uri, tmp_path) == (
+    assert session._log(source, files, source.uri, tmp_path, "what it found") == (
         True,
         "Logged to the run of sweep abc123 under analysis/",
     )

@@ -103,7 +103,7 @@ def test_the_terminal_and_the_report_count_the_run_and_the_statistics_are_those_
     assert found["one gaussian"]["answer"] == found["main"]["answer"]
     assert "generalization gap under noise" in found["main"]["answer"]
     assert found["one gaussian"]["results"]["associations"] == found["main"]["results"]["associations"]
-    assert "The target is the generalization gap under noise, since labels are noisy here" in " ".join(
+    assert "The target is the generalization gap under noise, because labels are noisy here" in " ".join(
         found["one gaussian"]["remarks"]
     )
     assert "| with another target | the analysis has one target," in (tmp_path / "one gaussian/report.md").read_text()

@@ -7,7 +7,8 @@ Overrides, configs and the ids of runs come in; this room may import every other
 
 from initdist.api.frames import results_frame
 from initdist.api.loading import load_data, load_network
-from initdist.api.networks import NetworkResult, measure_runs, network_configs, train_networks
+from initdist.api.networks import measure_runs, network_configs, train_networks
+from initdist.api.results import NetworkResult
 
 __all__ = [
     "NetworkResult",

@@ -11,7 +11,7 @@ from initdist.config import identity
 if TYPE_CHECKING:
     import pandas as pd
 
-    from initdist.api.networks import NetworkResult
+    from initdist.api.results import NetworkResult
 
 
 def results_frame(results: Iterable[NetworkResult]) -> pd.DataFrame:

@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initdist import names
+from initdist.api import tracked
+from initdist.api.results import NetworkResult, unpacked
 from initdist.cli.overrides import in_full
-from initdist.config import identity
 from initdist.config.schema import Config
 from initdist.errors import ConfigError
 from initdist.sweeps.summary import Measurements
 
 if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
-
     from initdist.sweeps.planning import Network
-
-
-@dataclass(frozen=True)
-class NetworkResult:
-    """One trained network. `metrics` and `history` have MLflow's metric names; those of a diverged one may be NaN."""
-
-    config: Config
-    identity: str
-    stop_reason: str  # threshold, margin, error, max_epochs or diverged
-    metrics: Mapping[str, float]
-    history: Sequence[tuple[int, Mapping[str, float]]]  # (gradient step, values) before the final ones
-    parameters: Mapping[str, Tensor]  # trained, on the CPU
-    correct: np.ndarray | None = None  # [T] which samples of the clean test set are right; None where it diverged
-    run_id: str = ""  # of its run, where it is tracked
-
-    def __repr__(self) -> str:
-        """One line: parameters and histories would fill a screen."""
-        shown = (names.DISTANCE, names.TRAIN_ERROR, names.TEST_ERROR)
-        values = ", ".join(f"{name}={self.metrics[name]:.4g}" for name in shown if name in self.metrics)
-        return f"NetworkResult({identity.run_name(self.config)!r}, {self.stop_reason}, {values})"
 
 
 def network_configs(*overrides: str, config_dir: str | None = None) -> list[Config]:
@@ -87,18 +65,15 @@ def train_networks(
 
     Raises UserError before anything is trained for a config that cannot be, and RuntimeError if a network failed.
     """
-    from initdist.api import tracked
     from initdist.sweeps import planning
 
     planned = [planning.network(config) for config in configs]
     if track:
         return tracked.train(planned, device, workers, progress)
-    groups: dict[tuple[tuple[str, Any], ...], dict[str, planning.Network]] = {}
-    for network in planned:
-        groups.setdefault(planning.shape(network.config), {})[network.identity] = network
     results: dict[str, NetworkResult] = {}
-    for networks in groups.values():
-        results |= _train_together(networks, device, workers, progress)
+    for networks in planning.stacks(planned):
+        together = {network.identity: network for network in networks}
+        results |= _train_together(together, device, workers, progress)
     return [replace(results[network.identity], config=network.config) for network in planned]
 
 
@@ -165,9 +140,3 @@ def _train_together(
                 ended = event.stop_reason, event.metrics, event.history, load_file(files[identity]), correct
                 results[identity] = NetworkResult(network.config, identity, *ended)
     return results
-
-
-def unpacked(bits: bytes, size: int) -> np.ndarray | None:
-    import numpy as np
-
-    return np.unpackbits(np.frombuffer(bits, np.uint8))[:size].astype(bool) if bits else None

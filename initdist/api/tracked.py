@@ -6,11 +6,11 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from initdist import names, tracking
 from initdist.api import loading
-from initdist.api.networks import NetworkResult, unpacked
+from initdist.api.results import NetworkResult, unpacked
 from initdist.sweeps import planning
 from initdist.tracking.store import client
 
@@ -39,7 +39,7 @@ def train(planned: Sequence[Network], device: str, workers: int, progress: bool)
             contextlib.redirect_stdout(told),
             session.running(networks, config.tracking, config.resume, command=COMMAND) as sweep,
         ):
-            for group in _shapes(networks):
+            for group in planning.stacks(networks):
                 tracked_training.train(group, sweep)
     except SystemExit as end:
         if end.code == 130:
@@ -53,13 +53,6 @@ def train(planned: Sequence[Network], device: str, workers: int, progress: bool)
 def _settled(network: Network, device: str, workers: int) -> Network:
     """With the device and the processes that were asked for, which no result depends on."""
     return replace(network, config=replace(network.config, device=device, workers=workers))
-
-
-def _shapes(networks: Sequence[Network]) -> list[list[Network]]:
-    groups: dict[tuple[tuple[str, Any], ...], list[Network]] = {}
-    for network in networks:
-        groups.setdefault(planning.shape(network.config), []).append(network)
-    return list(groups.values())
 
 
 def _result(network: Network, store: tracking.Store, run_id: str) -> NetworkResult:

@@ -101,6 +101,14 @@ def shape(config: Config) -> tuple[tuple[str, Any], ...]:
     return tuple((key, value) for key, value in leaves.items() if key not in STACKABLE)
 
 
+def stacks(networks: Iterable[Network]) -> list[list[Network]]:
+    """Networks by their shape: those of one can train together."""
+    groups: dict[tuple[tuple[str, Any], ...], list[Network]] = {}
+    for one in networks:
+        groups.setdefault(shape(one.config), []).append(one)
+    return list(groups.values())
+
+
 @dataclass(frozen=True)
 class Job:
     """One job: its overrides and the networks it stands for."""

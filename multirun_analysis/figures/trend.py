@@ -17,13 +17,12 @@ BAND = "Lines: means over seeds. Bands: 95% t intervals of the mean over seeds (
 LINE: dict[str, Any] = {"linewidth": 1.7, "markersize": 4.5, "markeredgewidth": 0}
 
 
-def _told(band: pd.DataFrame, x: str, level: str) -> list[str]:
+def _told(band: pd.DataFrame, x: str, level: dict[str, Any]) -> list[str]:
     """`width = 64, p = 0.5: 5.84 [5.7, 5.9]`, the mean over seeds with its interval."""
-    lead = f", {labels.term(level).replace('=', ' = ')}" if level else ""
     texts = []
     for at, mean, low, high in band[["x", "y", "low", "high"]].to_numpy(dtype=float):
         ends = f" [{labels.number(low)}, {labels.number(high)}]" if np.isfinite(low) else ""
-        texts.append(f"{labels.short(x)} = {labels.value(at)}{lead}: {labels.number(mean)}{ends}")
+        texts.append(f"{labels.cell({x: at, **level})}: {labels.number(mean)}{ends}")
     return texts
 
 
@@ -64,6 +63,6 @@ def trend(
         shade = shades[str(level)]
         axis.plot(band["x"], band["y"], color=shade, linestyle=linestyle, marker=shapes.get(str(level), "o"), **LINE)
         low, high = band["low"].clip(*bounds), band["high"].clip(*bounds)
-        hover.tell(axis, band["x"], band["y"], _told(band, x, "" if level == "all" else f"{colour_axis}={level}"))
+        hover.tell(axis, band["x"], band["y"], _told(band, x, {colour_axis: level} if colour_axis else {}))
         axis.fill_between(band["x"], low, high, color=shade, alpha=0.18, linewidth=0)
     axis.set(xlabel="", ylabel="")

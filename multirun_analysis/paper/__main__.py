@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="of the store and the reports (results/paper, or results/paper-SIZE)"
     )
-    parser.add_argument("--out", type=Path, help="folder of the page and its figures (FOLDER, in which it is page.md)")
+    parser.add_argument("--out", type=Path, help="folder of the page and its figures (FOLDER, in which it is paper.md)")
     parser.add_argument(
         "--page", action="store_true", help="train nothing: write the page from the reports that are there"
     )

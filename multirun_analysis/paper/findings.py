@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -15,11 +16,12 @@ from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.errors import AnalysisError
 from multirun_analysis.paper.parts import PARTS, Part
+from multirun_analysis.report import league_tables
+from multirun_analysis.stats.league.league_types import Estimate
 
 Json = dict[str, Any]
 SECTIONS = ("dataset.", "model.", "noise.", "loss.", "optimizer.", "constraint.", "stop.")
 UNFINISHED = "unfinished"  # why such a run is left out
-RUNGS = ("associated", "beyond the hyperparameters", "predicts", "moves the target")
 
 
 @dataclass(frozen=True)
@@ -201,10 +203,7 @@ def load(folder: Path) -> dict[str, Findings]:
 
 def estimate(item: Mapping[str, Any] | None) -> str:
     """A rank statistic with its interval."""
-    if item is None or item["value"] is None:
-        return "–"
-    text = labels.fixed(item["value"])
-    return text if item["low"] is None else f"{text} [{labels.fixed(item['low'])}, {labels.fixed(item['high'])}]"
+    return "–" if item is None else league_tables.estimate(Estimate(item["value"], item["low"], item["high"]))
 
 
 def effect(claim: Json) -> str:
@@ -212,8 +211,7 @@ def effect(claim: Json) -> str:
     if claim["overall"] is None and claim["smallest"] is not None:
         return f"{labels.number(claim['smallest'])} to {labels.number(claim['largest'])}"
     around = claim["overall_interval"]
-    text = labels.number(claim["overall"])
-    return text if around is None else f"{text} [{labels.number(around['low'])}, {labels.number(around['high'])}]"
+    return labels.interval(claim["overall"], around and SimpleNamespace(**around))
 
 
 def bound(claim: Json) -> str:
@@ -258,9 +256,7 @@ def _counts(left: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in left.items())
 
 
-def claims_of(parts: Mapping[str, Findings], wanted: Sequence[str] = ()) -> dict[str, Json]:
+def claims_of(parts: Mapping[str, Findings]) -> dict[str, Json]:
     """Claim -> how its own part judged it, in the order of the paper."""
     found = {name: one.claims[name] for one in parts.values() for name in one.part.claims if name in one.claims}
-    return {
-        name: found[name] for name in sorted(found, key=lambda name: (name[0], name)) if not wanted or name in wanted
-    }
+    return dict(sorted(found.items()))

@@ -63,13 +63,11 @@ def render(
         undecided=summary.standing(claims, "undecided"),
         reasons=words.REASONS,
         says=words.SAYS,
-        meaning=words.MEANING,
         cells=findings.cells,
         bound=findings.bound,
         by_level=findings.by_level,
         figures=FIGURES,
         machine=machine,
-        rungs=findings.RUNGS,
     )
     return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
 

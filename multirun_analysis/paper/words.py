@@ -22,7 +22,6 @@ SAYS = {
     "between networks that were left alone.",
     "O2'": "If it is, two networks at the same distance have the same gap, whatever brought them there.",
 }
-MEANING = {"supported": "holds", "contradicted": "does not hold", "undecided": "is undecided"}
 # Claim -> why, where the networks contradict it: our reading, which no test has decided.
 REASONS = {
     "C2": "The initialization's norm stops growing once a layer is much wider than its inputs. With one hidden layer "

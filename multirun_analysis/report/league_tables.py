@@ -37,7 +37,7 @@ COLUMNS = (
 )
 
 
-def _estimate(item: Estimate) -> str:
+def estimate(item: Estimate) -> str:
     """A rank statistic with its interval, two digits."""
     text = labels.fixed(item.value)
     return text if item.low is None else f"{text} [{labels.fixed(item.low)}, {labels.fixed(item.high)}]"
@@ -80,7 +80,7 @@ def main(table: LeagueTable) -> Table:
     rows: list[list[Cell]] = [_standing(row, table) for row in table.rows]
     strong = {place for place, row in enumerate(table.rows) if row.measure in OURS}
     base = table.baseline
-    taus = map(_estimate, (base.tau_within, base.tau, base.psi.average))
+    taus = map(estimate, (base.tau_within, base.tau, base.psi.average))
     alone = f"R² {labels.number(base.left_out, 2)}"
     rows.append(["–", "hyperparameters alone", "–", *taus, "–", "–", "–", alone, "–", base.note])
     head = ["place", "measure", "ladder", "τ within", "τ all", "Ψ"]
@@ -96,10 +96,10 @@ def _standing(row: Standing, table: LeagueTable) -> list[Cell]:
         _placed(row, table),
         row.measure,
         " ".join(SIGN.get(rung.verdict, "?") for rung in row.rungs),
-        _estimate(row.tau_within),
-        _estimate(row.tau),
-        _estimate(row.psi.average),
-        _estimate(row.partial),
+        estimate(row.tau_within),
+        estimate(row.tau),
+        estimate(row.psi.average),
+        estimate(row.partial),
         _information(row.information),
         _sign_error(row.sign_error),
         labels.number(row.left_out.gain, 2),
@@ -144,7 +144,7 @@ def _by_axis(table: LeagueTable) -> list[Block]:
     axes = list(dict.fromkeys(axis for row in table.rows for axis in (*row.psi.by_axis, *row.sign_error.environments)))
     rows: list[list[Cell]] = []
     for row in table.rows:
-        taus = [_estimate(row.psi.by_axis[axis]) if axis in row.psi.by_axis else "–" for axis in axes]
+        taus = [estimate(row.psi.by_axis[axis]) if axis in row.psi.by_axis else "–" for axis in axes]
         rows.append([row.measure, *taus, *(_survivors(row.sign_error, axis) for axis in axes)])
     head = ["measure", *(f"τ where {labels.short(axis)} moves" for axis in axes)]
     head += [f"sign error, {labels.short(axis)}" for axis in axes]
@@ -195,7 +195,7 @@ def compared(tables: Mapping[str, LeagueTable]) -> Table:
             if row is None:
                 line += ["–", "–", "–"]
                 continue
-            line += [_placed(row, table), _estimate(row.tau_within), labels.number(row.left_out.gain, 2)]
+            line += [_placed(row, table), estimate(row.tau_within), labels.number(row.left_out.gain, 2)]
         rows.append(line)
     head = ["measure", *(f"{name}: {what}" for name in tables for what in ("place", "τ within", "gain"))]
     strong = frozenset(place for place, measure in enumerate(measures) if measure in OURS)

@@ -18,6 +18,10 @@ class DatasetError(UserError):
     """A dataset is missing, incomplete or not what it should be."""
 
 
+class NotDownloaded(DatasetError):
+    """A dataset could be downloaded, and was not to be."""
+
+
 class DeviceError(UserError):
     """A device was asked for that is not there."""
 

@@ -99,10 +99,10 @@ def test_an_error_that_shows_a_secret_is_no_cause():
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
-        (f"tracking.uri=http://me:{SECRET}@h:9", "tracking.uri='http://***@h:9'"),
-        (f"++tracking.uri='sqlite:///a.db?password={SECRET}'", "++tracking.uri='sqlite:///a.db?password=***'"),
-        (f'tracking.uri="http://me:it\'s {SECRET}@h"', "tracking.uri='http://***@h'"),
-        (f"tracking.ui_url=https://{SECRET}@h", "tracking.ui_url='https://***@h'"),
+        (f"tracking.uri=http://me:{SECRET}@h:9", 'tracking.uri="http://***@h:9"'),
+        (f"++tracking.uri='sqlite:///a.db?password={SECRET}'", '++tracking.uri="sqlite:///a.db?password=***"'),
+        (f'tracking.uri="http://me:it\'s {SECRET}@h"', 'tracking.uri="http://***@h"'),
+        (f"tracking.ui_url=https://{SECRET}@h", 'tracking.ui_url="https://***@h"'),
         ("tracking.uri=http://me:${oc.env:PASSWORD}@h", "tracking.uri=http://me:${oc.env:PASSWORD}@h"),
         ("tracking.uri=sqlite:////a@b/c.db", "tracking.uri=sqlite:////a@b/c.db"),
         (
@@ -176,7 +176,7 @@ def test_a_multirun_leaves_the_secret_nowhere(tmp_path, monkeypatch):
     assert "2 networks: 2 finished" in printed
     assert searched(tmp_path) == []
     (parent,) = runs(tmp_path, "sweep")
-    assert shlex.split(parent.data.tags["initdist.command"])[-1] == f"tracking.uri='{masked(uri)}'"
+    assert shlex.split(parent.data.tags["initdist.command"])[-1] == f'tracking.uri="{masked(uri)}"'
 
 
 @pytest.mark.filterwarnings("ignore:Query string argument")  # SQLAlchemy's, of a password that SQLite does not take

@@ -36,6 +36,6 @@ def quoted(value: Any) -> str:
     plain = re.fullmatch(r"[\w./][\w./:@%+-]*", value) and value.lower() not in WORDS
     if plain and number_of(value) is None:
         return value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    return f"'{escaped}'"
+    return f'"{escaped}"'  # these, since a shell's single quotes go around the whole of it

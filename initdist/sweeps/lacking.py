@@ -92,6 +92,8 @@ def find(store: tracking.Store, settings: MeasureConfig) -> Found:
             network = planning.network(configs.of(run.data.params))
             if network.identity != run.data.tags[names.IDENTITY]:
                 raise UserError("its config or its data are not those of this version of initdist, or of this machine")
+            if settings.dry_run:
+                planning.to_download([network])  # raises where the command itself would refuse the network
         except (UserError, KeyError) as error:
             found.refused[label(run)] = str(error)
             continue
@@ -148,6 +150,7 @@ class _Configs:
                 raise ConfigError(f"{key} must be a number, got {params[key]!r}") from None
         own = self.settings.dataset
         config.dataset = replace(config.dataset, root=own.root, download=own.download, cache=own.cache)
+        config.dry_run = self.settings.dry_run
         return config
 
 
@@ -216,6 +219,7 @@ def describe(store: tracking.Store, found: Found, workers: int) -> str:
         lines.append(f"  {one.label}  lacks {what}{'' if has else ', and has no weights to compute them from'}")
     lines += [f"  {name}  is refused: {reason}" for name, reason in found.refused.items()]
     lines.append(f"dry run: {announce(found)}")
+    lines += planning.to_download(one.network for one in found.todo)
     if found.todo:
         seconds = measuring([one.network for one in found.todo], workers)
         lines.append(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from initdist.config.schema import STACKABLE, Config, ModelConfig, OptimizerConf
 from initdist.config.validation import leaves
 from initdist.data import datasets
 from initdist.data.datasets import Description
-from initdist.errors import ConfigError
+from initdist.errors import ConfigError, NotDownloaded
 from initdist.secrets import masked
 from initdist.sweeps import free_distances
 from initdist.sweeps.summary import counted
@@ -91,8 +91,26 @@ def network(config: Config) -> Network:
     catalogue.check()
     catalogue.selected(config.measures)
     data = datasets.describe(config.dataset)
+    if not config.dry_run:
+        datasets.prepare(config.dataset)
     models.check(config.model, data.input_shape)
     return Network(config, identity.identity(config, data.fingerprint), data)
+
+
+def to_download(networks: Iterable[Network]) -> list[str]:
+    """What a dry run leaves to the command that it is about, in a line a dataset.
+
+    Raises DatasetError where that command could not begin.
+    """
+    lines: dict[str, str] = {}
+    for config in (network.config.dataset for network in networks):
+        try:
+            datasets.prepare(replace(config, download=False))
+        except NotDownloaded:
+            if not config.download:
+                raise
+            lines[config.name] = f"dataset {config.name} is not in {config.root} yet: it is downloaded first"
+    return list(lines.values())
 
 
 def shape(config: Config) -> tuple[tuple[str, Any], ...]:

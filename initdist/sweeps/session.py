@@ -29,7 +29,7 @@ from initdist.sweeps import lacking, trained
 from initdist.sweeps.hosts import alone
 from initdist.sweeps.jobs import Jobs
 from initdist.sweeps.outlook import Outlook
-from initdist.sweeps.planning import Network
+from initdist.sweeps.planning import Network, to_download
 from initdist.sweeps.summary import Counts
 from initdist.sweeps.workspace import Workspace, check_folder
 from initdist.training import stopping
@@ -304,5 +304,6 @@ def dry_run(networks: Sequence[Network], settings: TrackingConfig, workers: int)
         f"dry run: {len(networks)} network{plural}, {len(networks) - len(done)} to train, {len(done)} finished before"
     )
     if rest := [network for network in networks if network.identity not in done]:
+        lines += to_download(rest)
         lines.append(f"to train: {estimate(rest, workers or cores.usable()).describe()}")
     return "\n".join(lines)

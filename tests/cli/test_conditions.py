@@ -50,10 +50,11 @@ def test_a_command_means_networks_within_a_limit() -> None:
 
 
 def test_a_limit_is_written_as_hydra_reads_a_text() -> None:
-    assert in_full("where.noise.level=<0.5") == "where.noise.level='<0.5'"
-    assert quoted("it's 5\\") == r"'it\'s 5\\'"
-    assert quoted([1, "a b", None, True]) == "[1,'a b',null,true]"
-    assert quoted("null") == "'null'"
-    assert quoted("1e5") == "'1e5'"
+    assert in_full("where.noise.level=<0.5") == 'where.noise.level="<0.5"'
+    assert quoted('say "5\\') == r'"say \"5\\"'
+    assert quoted("it's 5") == '"it\'s 5"'
+    assert quoted([1, "a b", None, True]) == '[1,"a b",null,true]'
+    assert quoted("null") == '"null"'
+    assert quoted("1e5") == '"1e5"'
     assert quoted("0a3c96c02814") == "0a3c96c02814"
     assert quoted("sqlite:///a.db") == "sqlite:///a.db"

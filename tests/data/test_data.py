@@ -15,7 +15,7 @@ from helpers import CPU, blobs, dataset, make, unresolved
 from initdist import rng
 from initdist.data import datasets, stack_data
 from initdist.data.datasets import digits, mnist
-from initdist.errors import DatasetError
+from initdist.errors import DatasetError, NotDownloaded
 from initdist.sweeps import planning
 
 
@@ -161,6 +161,24 @@ def test_a_missing_dataset_is_refused_with_where_what_and_how(tmp_path: Path) ->
     with pytest.raises(DatasetError, match=_absent(tmp_path, "dataset.download is false")):
         planning.networks(cfg)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_downloads_nothing_and_says_what_will_be(tmp_path: Path) -> None:
+    """For every dataset that can be downloaded: its facts are known without its files."""
+    for name, one in datasets.DATASETS.items():
+        if one.prepare is None:
+            continue
+        root = tmp_path / "there"
+        cfg = unresolved({"dataset.root": str(root), "dry_run": True}, f"dataset={name}")
+        (network,) = planning.networks(cfg)
+        assert planning.to_download([network]) == [f"dataset {name} is not in {root} yet: it is downloaded first"]
+        cfg.dataset.download = False
+        with pytest.raises(NotDownloaded, match=f"^dataset {name} is not complete in .* dataset.download is false"):
+            planning.to_download(planning.networks(cfg))
+        cfg.dry_run = False
+        with pytest.raises(NotDownloaded):
+            planning.networks(cfg)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_download_that_fails_is_refused_with_the_same_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,10 +65,10 @@ def test_compressed_datasets_are_checked_before_they_are_read(tmp_path: Path) ->
     last = folder / "t10k-labels-idx1-ubyte.gz"
     last.write_bytes(gzip.compress(b"other"))
     with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz is corrupt: MD5 must be"):
-        mnist.describe(config)
+        mnist.prepare(config)
     last.write_bytes(last.read_bytes()[:-6])
     with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte\.gz is corrupt: Compressed file ended"):
-        mnist.describe(config)
+        mnist.prepare(config)
 
 
 @pytest.mark.parametrize(

@@ -336,18 +336,18 @@ def test_fashion_mnist_is_read_and_a_short_file_named(tmp_path):
     file = tmp_path / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte is corrupt: length must be 10008, got 10007"):
-        datasets.describe(given)
+        datasets.prepare(given)
 
 
 def test_cifar10_is_checked_before_anything_is_unpickled(tmp_path):
     given = DatasetConfig(name="cifar10", train_size=2, root=str(tmp_path), download=False)
     with pytest.raises(DatasetError, match=r"dataset cifar10 is not complete in .*cifar-10-batches-py.*data_batch_1"):
-        datasets.describe(given)
+        datasets.prepare(given)
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     for file in cifar10.SOURCE.files:
         (folder / file).write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "run").encode() + b"'\ntR.")
-    for use in (datasets.describe, datasets.load):
+    for use in (datasets.prepare, datasets.load):
         with pytest.raises(DatasetError, match=r"data_batch_1 is corrupt: MD5 must be c99cafc"):
             use(given)
     assert not (tmp_path / "run").exists()

@@ -284,7 +284,7 @@ def test_any_other_mnist_file_is_named(tmp_path):
     def every(name, content):
         for other in mnist.SOURCE.files:
             (folder / other).write_bytes(content)
-        for use in (datasets.describe, datasets.load):
+        for use in (datasets.prepare, datasets.load):
             with pytest.raises(DatasetError, match="is corrupt: MD5 must be"):
                 use(config)
 

@@ -1,7 +1,7 @@
 """Datasets: one file each, holding `describe(config) -> Description` and `load(config) -> Arrays`.
 
-`describe` is what a process that never trains needs: it checks (or downloads) the files and raises DatasetError before
-any work starts. It must be cheap and must not import torch. `load` returns the whole dataset as arrays.
+`describe` is what a process that never trains needs: cheap, and without torch. `prepare`, where a dataset has it,
+checks (or downloads) the files before any work starts. `load` returns the whole dataset. All raise DatasetError.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from initdist.config.schema import DatasetConfig
 from initdist.data.datasets._base import Arrays, Dataset, Description
 from initdist.errors import ConfigError
 
-__all__ = ["DATASETS", "Arrays", "Dataset", "Description", "describe", "load"]
+__all__ = ["DATASETS", "Arrays", "Dataset", "Description", "describe", "load", "prepare"]
 
 DATASETS = Family("datasets", "dataset.name", Dataset)
 
 
 def describe(config: DatasetConfig) -> Description:
-    """Facts of the named dataset. Raises DatasetError if it is not there, ConfigError if it is too small."""
+    """Facts of the named dataset. Raises ConfigError if it is too small."""
     description = DATASETS[config.name].describe(config)
     if config.train_size > description.pool:
         raise ConfigError(
@@ -32,6 +32,12 @@ def describe(config: DatasetConfig) -> Description:
             f"{config.name} has {description.fewest} samples, got {config.train_size}"
         )
     return description
+
+
+def prepare(config: DatasetConfig) -> None:
+    """Check that the named dataset is there and whole, downloading it first if that is allowed. Raises DatasetError."""
+    if (check := DATASETS[config.name].prepare) is not None:
+        check(config)
 
 
 def load(config: DatasetConfig) -> Arrays:

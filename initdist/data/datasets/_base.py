@@ -37,12 +37,14 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Dataset:
-    """describe: checks (or downloads) the files; cheap, and without torch. Raises DatasetError that names the path, the
-    files expected and how to place them.
+    """describe: its facts; cheap, without torch, and nothing is downloaded for it. Raises DatasetError.
     load: the whole dataset.
     options: the fields of its config that it reads and not every dataset does.
+    prepare: checks the files, downloading them first if that is allowed; without torch where they are there. Raises
+    DatasetError that names the path, the files expected and how to place them; NotDownloaded if it may not.
     """
 
     describe: Callable[[DatasetConfig], Description]
     load: Callable[[DatasetConfig], Arrays]
     options: tuple[str, ...] = ()
+    prepare: Callable[[DatasetConfig], None] | None = None

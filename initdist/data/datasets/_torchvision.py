@@ -14,7 +14,7 @@ import numpy as np
 
 from initdist.config.schema import DatasetConfig
 from initdist.data.datasets import Arrays, Description, _idx
-from initdist.errors import DatasetError
+from initdist.errors import DatasetError, NotDownloaded
 
 # A folder, and whether the training split is wanted -> its images and labels.
 Read = Callable[[Path, bool], tuple[np.ndarray, np.ndarray]]
@@ -35,8 +35,7 @@ class Source:
 
 
 def describe(source: Source, config: DatasetConfig, shape: tuple[int, ...], sizes: tuple[int, int, int]) -> Description:
-    """Facts of a dataset of ten classes, once its files are there and whole. sizes: pool, test, smallest class."""
-    ensure(source, config)
+    """Facts of a dataset of ten classes, be its files there or not. sizes: pool, test, smallest class."""
     return Description(
         name=config.name,
         fingerprint=f"{config.name}/1",
@@ -49,14 +48,14 @@ def describe(source: Source, config: DatasetConfig, shape: tuple[int, ...], size
     )
 
 
-def ensure(source: Source, config: DatasetConfig) -> None:
-    """Check the files, downloading them first if that is allowed. Raises DatasetError."""
+def prepare(source: Source, config: DatasetConfig) -> None:
+    """Check the files, downloading them first if that is allowed. Raises DatasetError, of which NotDownloaded."""
     folder = _folder(source, config)
     missing = [file for file in source.files if not source.at(folder / file).is_file()]
     if missing and config.download:
         _download(source, config)
     elif missing:
-        raise DatasetError(_absent(source, config, "dataset.download is false"))
+        raise NotDownloaded(_absent(source, config, "dataset.download is false"))
     for file, expected in source.files.items():
         _check(source.at(folder / file), expected)
 
@@ -66,7 +65,7 @@ def load(source: Source, config: DatasetConfig, read: Read | None = None) -> Arr
 
     The files are checked again first, since torchvision unpickles some of them.
     """
-    ensure(source, config)
+    prepare(source, config)
     try:
         train, test = (
             read(_folder(source, config), split) if read else _read(source, config, split) for split in (True, False)

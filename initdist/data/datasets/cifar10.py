@@ -25,5 +25,9 @@ def describe(config: DatasetConfig) -> Description:
     return _torchvision.describe(SOURCE, config, (3, 32, 32), (50000, 10000, 5000))
 
 
+def prepare(config: DatasetConfig) -> None:
+    _torchvision.prepare(SOURCE, config)
+
+
 def load(config: DatasetConfig) -> Arrays:
     return _torchvision.load(SOURCE, config)

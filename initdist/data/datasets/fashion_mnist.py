@@ -20,5 +20,9 @@ def describe(config: DatasetConfig) -> Description:
     return _torchvision.describe(SOURCE, config, (1, 28, 28), (60000, 10000, 6000))
 
 
+def prepare(config: DatasetConfig) -> None:
+    _torchvision.prepare(SOURCE, config)
+
+
 def load(config: DatasetConfig) -> Arrays:
     return _torchvision.load(SOURCE, config, _idx.read_split)

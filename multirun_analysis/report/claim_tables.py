@@ -38,7 +38,7 @@ def table(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None] =
         rows.append(
             [
                 item.claim.id,
-                item.statement,
+                f"{item.statement} ({note}.)" if (note := _note(item)) else item.statement,
                 _badge(item.verdict),
                 labels.interval(item.overall, item.overall_interval),
                 _limit(item.overall_limit, item.overall),
@@ -46,7 +46,6 @@ def table(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None] =
                 "–" if item.parts else bound(item.claim),
                 " / ".join(str(item.counts.get(verdict, 0)) for verdict in VERDICTS),
                 Link("figure", f"#{figure}") if figure else "",
-                _note(item),
             ]
         )
     head = ["", "claim", "verdict", "mean effect", "limit", "range", "margin", "cells + / − / ? / untested", "figure"]
@@ -61,7 +60,7 @@ def table(results: tuple[ClaimResult, ...], drawn: Callable[[str], str | None] =
         caption += (
             " The parts of a claim follow it. It is supported if all of them are. Holm’s correction is over all cells."
         )
-    return Table([*head, "note"], rows, caption, 3).without("note").without("figure")
+    return Table(head, rows, caption, 3).without("figure")
 
 
 def _with_parts(results: Sequence[ClaimResult]) -> list[ClaimResult]:

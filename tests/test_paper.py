@@ -13,6 +13,7 @@ import time
 import pandas as pd
 import pytest
 
+from multirun_analysis.paper import findings, summary
 from multirun_analysis.paper.parts import PARTS, SIZES
 from tests.command import client, in_process, with_store
 
@@ -96,3 +97,42 @@ def test_what_there_is_no_report_of_is_said(tmp_path):
     assert done.returncode == 2
     assert "--parts must be of width, samples, labels" in done.stderr
     assert "got bredth" in done.stderr
+
+
+def _claim(verdicts: dict[float, str], **own) -> dict:
+    """A claim of statistics.json as far as the page reads it: cells of p with their verdicts."""
+    cells = [
+        {"cell": {"noise.level": p}, "effect": -0.1 * (1 + p), "interval": None, "verdict": verdict}
+        for p, verdict in verdicts.items()
+    ]
+    counts = {verdict: list(verdicts.values()).count(verdict) for verdict in verdicts.values()}
+    about = {"unit": "exponent"}
+    return {"claim": about, "cells": cells, "counts": counts, "parts": [], "bounds": []} | own
+
+
+def test_an_answer_says_where_a_claim_does_not_hold_and_which_way():
+    mean = {"overall": -0.1, "overall_interval": {"low": -0.2, "high": -0.05}, "smallest": -0.15, "largest": -0.1}
+    every = _claim({0.0: "supported", 0.5: "supported"}, verdict="supported", **mean)
+    assert summary.answer({}, {"C3": every})[0][1].endswith("samples (C3: −0.100 [−0.200, −0.0500]).")
+    some = _claim({0.0: "contradicted", 0.5: "supported"}, verdict="supported", overall=None, smallest=None)
+    assert "(C7; cells: 1 for, 1 against)" in summary.answer({}, {"C7": some})[0][1]
+    assert findings.by_level(some) == ["p: 0: 1 against; 0.5: 1 for"]
+    falls = _claim({0.0: "contradicted", 0.5: "undecided"}, verdict="contradicted", **mean)
+    ((_, text),) = summary.answer({}, {"C6": falls})
+    assert "the initialization falls with width (C6: −0.100 [−0.200, −0.0500]; cells: 1 against, 1 open)" in text
+    points = every | {"claim": {"unit": "the test error, in percentage points"}}
+    assert findings.effect(points) == "−0.100 [−0.200, −0.0500] points"
+
+
+def test_the_axes_of_a_league_are_told_by_how_the_distance_does_on_them():
+    def tau(verdict):
+        return {"value": 0.5, "verdict": verdict}
+
+    axes = {"dataset.train_size": tau("positive"), "model.width": tau("positive"), "optimizer.lr": tau("negative")}
+    distance = {"measure": "distance_from_init", "psi": {"by_axis": axes | {"model.depth": tau("includes 0")}}}
+    league = findings.League({"rows": [distance | {"configurations": 3}], "configurations": 4})
+    assert league.by_axis() == (
+        "Where only n or width moves, it goes with the gap; where only lr moves, it goes the other way; where only "
+        "depth moves, it is not shown to go with the gap."
+    )
+    assert league.configurations(league.distance) == " (3 of 4)"

@@ -38,11 +38,13 @@ def correlations(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     order = leaves_list(linkage(squareform(1 - np.abs(found), checks=False), "average"))
     shown = [values.columns[place] for place in order]
     figure, axis = _square(len(shown), len(shown))
-    _coloured(figure, axis, found[np.ix_(order, order)], shown, shown, "Spearman's ρ")
+    narrow = limit() is not None  # the names of so many columns would lie upon each other
+    _coloured(figure, axis, found[np.ix_(order, order)], shown, () if narrow else shown, "Spearman's ρ")
     caption = (
         "Spearman's correlation of each pair of measures over configuration means, each measure normalized and "
         "oriented as in the league table. Measures are ordered by average linkage on 1 − |ρ|: those that rank "
-        f"networks alike are next to each other.{_some(len(shown), table)}"
+        f"networks alike are next to each other.{' Columns are in the order of the rows.' if narrow else ''}"
+        f"{_some(len(shown), table)}"
     )
     return Drawing(name, title, figure, caption)
 
@@ -93,9 +95,13 @@ def _coloured(
     size = SMALL if limit() is not None else 8
     image = axis.imshow(values, cmap=COLOURS, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     axis.set_yticks(range(len(rows)), rows, fontsize=size)
-    axis.set_xticks(range(len(columns)), columns, fontsize=size, rotation=90 if max(map(len, columns)) > 8 else 0)
+    upright = max(map(len, columns), default=0) <= 8
+    axis.set_xticks(range(len(columns)), columns, fontsize=size, rotation=0 if upright else 90)
     for ticks, texts in ((axis.get_yticklabels(), rows), (axis.get_xticklabels(), columns)):
         for tick, text in zip(ticks, texts, strict=True):
             tick.set_fontweight("bold" if text == names.DISTANCE else "normal")
     axis.grid(visible=False)
-    figure.colorbar(image, ax=axis, label=what, shrink=min(1.0, 2.5 / figure.get_figheight()), ticks=TICKS)
+    if columns:
+        figure.colorbar(image, ax=axis, label=what, shrink=min(1.0, 2.5 / figure.get_figheight()), ticks=TICKS)
+    else:
+        figure.colorbar(image, ax=axis, label=what, location="bottom", aspect=30, ticks=TICKS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +22,15 @@ from multirun_analysis.report import league_tables
 from multirun_analysis.stats.league.league_types import Estimate
 
 Json = dict[str, Any]
+WORDS = {"supported": "for", "contradicted": "against", "undecided": "open", "untested": "not tested"}
 SECTIONS = ("dataset.", "model.", "noise.", "loss.", "optimizer.", "constraint.", "stop.")
 UNFINISHED = "unfinished"  # why such a run is left out
+# What a reader asks of a part's networks first, where it is the same for all of them.
+SETTINGS = (
+    *("dataset.name", "dataset.train_size", "model.name", "model.depth", "model.width", "model.activation"),
+    *("optimizer.name", "optimizer.lr", "optimizer.momentum", "optimizer.batch_size", "loss.name", "stop.train_loss"),
+    *("noise.name", "noise.level"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,11 +64,26 @@ class Findings:
     @property
     def networks(self) -> str:
         """`120 networks: digits, mnist; width 32, 128; ...`: the axes that vary."""
-        varied = [f"{labels.short(axis)} {_values(self.runs[axis])}" for axis in self.axes]
+        varied = self._named(self.axes)
         reasons = {why: number for why, number in self.experiment["left_out"].items() if why != UNFINISHED}
         left = sum(reasons.values())
         out = f"; {left:,} left out ({_counts(reasons)})" if left else ""
-        return f"{self.number:,} networks ({'; '.join(varied)}){out}"
+        some = "" if self.crossed else "; not every combination"
+        return f"{self.number:,} networks ({'; '.join(varied)}{some}){out}"
+
+    @property
+    def settings(self) -> str:
+        """`dataset digits; model mlp; ...`: what is the same for all networks."""
+        return "; ".join(self._named([key for key in SETTINGS if self.runs[key].nunique() == 1]))
+
+    @property
+    def crossed(self) -> bool:
+        """Whether every value of an axis was combined with every value of the others."""
+        combinations = self.runs[self.axes].drop_duplicates()
+        return len(combinations) == math.prod(self.runs[axis].nunique(dropna=False) for axis in self.axes)
+
+    def _named(self, keys: Sequence[str]) -> list[str]:
+        return [f"{labels.short(key).rpartition('.')[2]} {_values(self.runs[key])}" for key in keys]
 
     @property
     def number(self) -> int:
@@ -133,6 +157,10 @@ class League:
         first = self.rows[:number]
         return first if self.distance in first else [*first, self.distance]
 
+    def partly(self, number: int) -> bool:
+        """Whether one of the first rows is of some of the configurations only."""
+        return any(self.configurations(row) for row in self.top(number))
+
     @property
     def place(self) -> str:
         """`place 4 of 58`, or `places 1–7 of 58`."""
@@ -169,19 +197,25 @@ class League:
         """Those in which some pair of configurations differs alone: an optimizer's rate never moves alone."""
         return [axis for axis, tau in self.distance["psi"]["by_axis"].items() if tau["value"] is not None]
 
-    def failing(self) -> str:
-        """`where only batch and lr move it goes the other way; where only depth moves it is not shown to go with the
-        gap`: the axes on which the distance fails; empty where there is none."""
+    def by_axis(self) -> str:
+        """`Where only n or width moves, it goes with the gap; where only lr moves, it goes the other way.`"""
         by_axis = self.distance["psi"]["by_axis"]
         said = []
         for verdicts, how in (
+            (("positive",), "it goes with the gap"),
             (("negative",), "it goes the other way"),
             (("includes 0", "undecided"), "it is not shown to go with the gap"),
         ):
             axes = [labels.short(axis) for axis in self.axes if by_axis[axis]["verdict"] in verdicts]
             if axes:
-                said.append(f"where only {labels.together(axes)} {'moves' if len(axes) == 1 else 'move'}, {how}")
-        return "; ".join(said)
+                said.append(f"where only {' or '.join(axes)} moves, {how}")
+        text = "; ".join(said)
+        return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+    def configurations(self, row: Json) -> str:
+        """`99 of 196`, where a measure is not known of all; empty where it is."""
+        known, every = row["configurations"], self.table["configurations"]
+        return f" ({known} of {every})" if known < every else ""
 
     def best(self, axis: str) -> Json:
         """The measure with the largest tau where only this axis moves."""
@@ -207,11 +241,20 @@ def estimate(item: Mapping[str, Any] | None) -> str:
 
 
 def effect(claim: Json) -> str:
-    """A claim's mean effect with its interval; where there is no mean over its cells, their range."""
+    """A claim's mean effect with its interval and unit; where there is no mean over its cells, their range."""
     if claim["overall"] is None and claim["smallest"] is not None:
         return f"{labels.number(claim['smallest'])} to {labels.number(claim['largest'])}"
-    around = claim["overall_interval"]
-    return labels.interval(claim["overall"], around and SimpleNamespace(**around))
+    points = " points" if labels.POINTS in claim["claim"]["unit"] and claim["overall"] is not None else ""
+    return f"{_around(claim['overall'], claim['overall_interval'])}{points}"
+
+
+def interval(cell: Json) -> str:
+    """The effect in a cell, with its interval."""
+    return _around(cell["effect"], cell["interval"])
+
+
+def _around(value: float | None, ends: Json | None) -> str:
+    return labels.interval(value, None if ends is None else SimpleNamespace(**ends))
 
 
 def bound(claim: Json) -> str:
@@ -226,16 +269,19 @@ def bound(claim: Json) -> str:
 
 def cells(claim: Json) -> str:
     """`8 for, 0 against, 1 open, 0 untested`."""
-    counts = claim["counts"]
-    words = {"supported": "for", "contradicted": "against", "undecided": "open", "untested": "not tested"}
-    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts.get(key)) or "none"
+    return _tally(claim["counts"]) or "none"
+
+
+def _tally(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[key]} {word}" for key, word in WORDS.items() if counts.get(key))
 
 
 def by_level(claim: Json) -> list[str]:
-    """`dataset: digits −0.10, mnist −0.11`: for each axis of the cells the mean effect at each of its levels."""
+    """`dataset: digits −0.10, mnist −0.11`: for each axis of the cells the mean effect at each of its levels; or, where
+    the cells have no common mean, the verdicts."""
     cells = [cell for cell in claim["cells"] if cell["effect"] is not None and cell["verdict"] != "untested"]
     if claim["overall"] is None:
-        return []
+        return _verdicts_by_level(claim)
     lines = []
     for axis in dict.fromkeys(key for cell in cells for key in cell["cell"]):
         effects: dict[str, list[float]] = {}
@@ -244,6 +290,19 @@ def by_level(claim: Json) -> list[str]:
         if len(effects) > 1:
             means = [f"{level} {labels.number(sum(found) / len(found))}" for level, found in effects.items()]
             lines.append(f"{labels.short(axis)}: {', '.join(means)}")
+    return lines
+
+
+def _verdicts_by_level(claim: Json) -> list[str]:
+    """`p: 0 2 open, 6 against; 0.25 8 for`, where verdicts differ."""
+    lines = []
+    every = [cell for cell in claim["cells"] if cell["verdict"] in WORDS]
+    for axis in dict.fromkeys(key for cell in every for key in cell["cell"]):
+        levels: dict[str, Counter[str]] = {}
+        for cell in every:
+            levels.setdefault(labels.value(cell["cell"].get(axis)), Counter())[cell["verdict"]] += 1
+        if len(levels) > 1 and len({cell["verdict"] for cell in every}) > 1:
+            lines.append(f"{labels.short(axis)}: {'; '.join(f'{level}: {_tally(c)}' for level, c in levels.items())}")
     return lines
 
 

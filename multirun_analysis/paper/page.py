@@ -18,6 +18,7 @@ from multirun_analysis.report.markdown import escaped
 
 FIGURES = "figures/paper"  # below the page's folder
 RUNS = "paper"  # the same: every network of each part
+CODE = "https://github.com/initdist/initdist/blob/main"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -67,6 +68,7 @@ def render(
         bound=findings.bound,
         by_level=findings.by_level,
         figures=FIGURES,
+        code=CODE,
         machine=machine,
     )
     return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from multirun_analysis import labels
-from multirun_analysis.paper.findings import Findings, Json, effect, estimate
+from multirun_analysis.paper.findings import Findings, Json, cells, effect, estimate, interval
 
 # Claim -> as the second half of "that ...": what is said if it is supported, and if it is contradicted.
 CLAUSES = {
@@ -13,7 +13,7 @@ CLAUSES = {
     "C1b": ("the distance shrinks as networks get wider", "the distance does not shrink everywhere with width"),
     "C2": (
         "the distance from the origin grows with width",
-        "the distance from the origin does not grow with width everywhere",
+        "the distance from the origin does not grow with width in every cell",
     ),
     "C3": (
         "the distance grows with the number of samples",
@@ -24,24 +24,27 @@ CLAUSES = {
     "C6": (
         "the capacity of a ball around the initialization does not change with width, while that of a ball around the "
         "origin grows",
-        "the capacity of a ball around the initialization changes with width",
+        "the capacity of a ball around the initialization {moves} with width",
     ),
     "C7": (
         "bounds built on the distance can grow with the number of samples while the gap falls",
         "no bound built on the distance grows with the number of samples while the gap falls",
     ),
-    "O1a": ("linearized twins move as the networks do", "linearized twins do not move as the networks do"),
+    "O1a": (
+        "a network's linearized twin, too, moves less far with width, and farther with more samples and more noise",
+        "a network's linearized twin does not move with width, samples and noise as the network does",
+    ),
     "O1b": (
         "a network moves no farther than its linearized twin",
-        "a network moves farther than its linearized twin",
+        "a network can move farther than its linearized twin",
     ),
     "O2": (
         "moving the distance on purpose moves the gap as much as observation says",
         "moving the distance on purpose does not move the gap as much as observation says",
     ),
     "O2'": (
-        "networks at equal distance have equal gaps, whatever brought them there",
-        "networks at equal distance have different gaps",
+        "a ball and a decay that hold a network at the same distance leave it the same gap",
+        "a ball and a decay that hold a network at the same distance leave it different gaps",
     ),
 }
 SHOWN = 6  # cells that are named
@@ -67,26 +70,33 @@ def answer(parts: Mapping[str, Findings], claims: Mapping[str, Json]) -> list[tu
 
 
 def _clause(name: str, claim: Json) -> str:
-    """`the distance shrinks as networks get wider (C1b: −0.09 [−0.10, −0.08])`."""
+    """`the distance shrinks as networks get wider (C1b: −0.09 [−0.10, −0.08])`; with the cells, if they differ."""
     supported, contradicted = CLAUSES[name]
     number = name if claim["smallest"] is None else f"{name}: {effect(claim)}"
+    if sum(count > 0 for count in claim["counts"].values()) > 1 or claim["verdict"] == "contradicted":
+        number = f"{number}; cells: {cells(claim)}"
     if claim["verdict"] == "supported":
         return f"{supported} ({number})"
     if claim["verdict"] == "contradicted":
-        against = claim["counts"].get("contradicted", 0)
-        return f"{contradicted} ({number}; against in {against} of {labels.count(len(claim['cells']), 'cell')})"
+        return f"{contradicted.format(moves=_moves(claim))} ({number})"
     return f"it is undecided whether {supported} ({number})"
+
+
+def _moves(claim: Json) -> str:
+    """What a quantity that should stay does in the cells that contradict it."""
+    signs = {cell["effect"] > 0 for cell in claim["cells"] if cell["verdict"] == "contradicted"}
+    return "changes" if len(signs) != 1 else "grows" if signs.pop() else "falls"
 
 
 def _league(part: Findings) -> str:
     table = part.league
-    reached = [rung for rung, verdict, _ in table.ladder if verdict == "supported"]
-    rungs = f"is {labels.together(reached)}" if reached else "reaches no rung of the ladder"
-    where = f"; {table.failing()}" if table.failing() else ""
+    kinds = dict.fromkeys(verdict for _, verdict, _ in table.ladder)
+    rungs = [f"{kind}: {labels.together([rung for rung, own, _ in table.ladder if own == kind])}" for kind in kinds]
     return (
         f"Over {table.table['configurations']} configurations the distance has {table.place} measures by rank "
-        f"correlation with the gap ({estimate(table.distance['tau_within'])}; the hyperparameters alone have "
-        f"{estimate(table.hyperparameters['tau_within'])}), and it {rungs}{where}."
+        f"correlation with the gap within groups of equal data and noise ({estimate(table.distance['tau_within'])}; a "
+        f"model of the hyperparameters, fitted to the gap, has {estimate(table.hyperparameters['tau_within'])}). "
+        f"{table.by_axis()} Of the four rungs, {'; '.join(rungs)}."
     )
 
 
@@ -103,9 +113,9 @@ def standing(claims: Mapping[str, Json], verdict: str) -> list[tuple[str, str]]:
 def _other_side(claim: Json) -> str:
     """The cells that go against a claim, the first few by name."""
     every = [*claim["cells"], *(cell for part in claim["parts"] for cell in part["cells"])]
-    cells = [cell for cell in every if cell["verdict"] == "contradicted"]
-    if not cells or len(claim["bounds"]):  # those of bounds are in the verdict in full
+    against = [cell for cell in every if cell["verdict"] == "contradicted"]
+    if not against or len(claim["bounds"]):  # those of bounds are in the verdict in full
         return ""
-    named = "; ".join(f"{labels.cell(cell['cell'])}: {labels.number(cell['effect'])}" for cell in cells[:SHOWN])
-    more = f"; and {len(cells) - SHOWN} more" if len(cells) > SHOWN else ""
+    named = "; ".join(f"{labels.cell(cell['cell'])}: {interval(cell)}" for cell in against[:SHOWN])
+    more = f"; and {len(against) - SHOWN} more" if len(against) > SHOWN else ""
     return f" Against it: {named}{more}."

@@ -17,7 +17,7 @@ import pandas as pd
 from initdist import names
 from multirun_analysis import labels
 from multirun_analysis.errors import AnalysisError
-from multirun_analysis.paper.parts import PARTS, Part
+from multirun_analysis.paper.parts import COLUMN, PARTS, Part
 from multirun_analysis.report import league_tables
 from multirun_analysis.stats.league.league_types import Estimate
 
@@ -105,6 +105,16 @@ class Findings:
     def caption(self, figure: str) -> str:
         text: str = self.experiment["figures"][figure]
         return text
+
+    def narrow_caption(self, figure: str) -> str:
+        """Of the figure that is as wide as a column, where there is one."""
+        return self._narrow.get(figure) or self.caption(figure)
+
+    @cached_property
+    def _narrow(self) -> dict[str, str]:
+        file = self.folder / COLUMN / "statistics.json"
+        found: dict[str, str] = _read(file)["experiments"][0]["figures"] if file.exists() else {}
+        return found
 
     @property
     def commands(self) -> str:
@@ -229,9 +239,14 @@ def load(folder: Path) -> dict[str, Findings]:
     for part in PARTS:
         file = folder / part.name / "statistics.json"
         if file.exists():
-            found[part.name] = Findings(part, file.parent, json.loads(file.read_text(encoding="utf-8")))
+            found[part.name] = Findings(part, file.parent, _read(file))
     if not found:
         raise AnalysisError(f"{folder} must hold the report of a part at least, got none; run without --page")
+    return found
+
+
+def _read(file: Path) -> Json:
+    found: Json = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from initdist import cores
-from multirun_analysis.paper.parts import Part
+from multirun_analysis.paper.parts import COLUMN, Part
 
 TIMES = "times.json"
-COLUMN, COLUMN_WIDTH = "column", 3.25  # folder of the same report with figures of a paper's column; inches
+COLUMN_WIDTH = 3.25  # inches
 
 
 class Failed(Exception):

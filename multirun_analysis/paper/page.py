@@ -12,7 +12,7 @@ import jinja2
 from multirun_analysis import labels
 from multirun_analysis.paper import findings, make, summary, words
 from multirun_analysis.paper.findings import Findings
-from multirun_analysis.paper.parts import PLAIN
+from multirun_analysis.paper.parts import COLUMN, PLAIN
 from multirun_analysis.report import exports
 from multirun_analysis.report.markdown import escaped
 
@@ -79,6 +79,6 @@ def _figures(parts: dict[str, Findings]) -> Iterator[tuple[Path, str]]:
     for name, found in parts.items():
         for figure in found.figures:
             yield found.folder / "figures" / f"{figure}.png", f"{FIGURES}/{name}/{figure}.png"
-            narrow = found.folder / make.COLUMN / "figures" / f"{figure}.pdf"
+            narrow = found.folder / COLUMN / "figures" / f"{figure}.pdf"
             if narrow.exists():
                 yield narrow, f"{FIGURES}/{name}/{figure}.pdf"

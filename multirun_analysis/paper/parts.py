@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 PLAIN = "plain"  # the paper as it is committed: an hour on two cores
 SIZES = ("small", PLAIN, "full")
+COLUMN = "column"  # folder, in a part's, of the same report with figures of a paper's column
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def test_the_axes_of_a_league_are_told_by_how_the_distance_does_on_them():
     distance = {"measure": "distance_from_init", "psi": {"by_axis": axes | {"model.depth": tau("includes 0")}}}
     league = findings.League({"rows": [distance | {"configurations": 3}], "configurations": 4})
     assert league.by_axis() == (
-        "Where only n or width moves, it goes with the gap; where only lr moves, it goes the other way; where only "
-        "depth moves, it is not shown to go with the gap."
+        "Where only n or width moves, the distance goes with the gap; where only lr moves, it goes the other way; "
+        "where only depth moves, it is not shown to go with the gap."
     )
     assert league.configurations(league.distance) == " (3 of 4)"

@@ -83,7 +83,7 @@ class Findings:
         return len(combinations) == math.prod(self.runs[axis].nunique(dropna=False) for axis in self.axes)
 
     def _named(self, keys: Sequence[str]) -> list[str]:
-        return [f"{labels.short(key).rpartition('.')[2]} {_values(self.runs[key])}" for key in keys]
+        return [f"{_short(key)} {_values(self.runs[key])}" for key in keys]
 
     @property
     def number(self) -> int:
@@ -208,7 +208,7 @@ class League:
         return [axis for axis, tau in self.distance["psi"]["by_axis"].items() if tau["value"] is not None]
 
     def by_axis(self) -> str:
-        """`Where only n or width moves, it goes with the gap; where only lr moves, it goes the other way.`"""
+        """`Where only n or width moves, the distance goes with the gap; where only lr moves, it goes the other way.`"""
         by_axis = self.distance["psi"]["by_axis"]
         said = []
         for verdicts, how in (
@@ -219,7 +219,7 @@ class League:
             axes = [labels.short(axis) for axis in self.axes if by_axis[axis]["verdict"] in verdicts]
             if axes:
                 said.append(f"where only {' or '.join(axes)} moves, {how}")
-        text = "; ".join(said)
+        text = "; ".join(said).replace(", it ", ", the distance ", 1)
         return f"{text[:1].upper()}{text[1:]}." if text else ""
 
     def configurations(self, row: Json) -> str:
@@ -306,6 +306,12 @@ def by_level(claim: Json) -> list[str]:
             means = [f"{level} {labels.number(sum(found) / len(found))}" for level, found in effects.items()]
             lines.append(f"{labels.short(axis)}: {', '.join(means)}")
     return lines
+
+
+def _short(key: str) -> str:
+    """A config key as a reader knows it: `width`, `momentum`; `stop.train_loss`, since that could be anything."""
+    short = labels.short(key)
+    return short.rpartition(".")[2] if short.startswith(("model.", "dataset.", "optimizer.")) else short
 
 
 def _verdicts_by_level(claim: Json) -> list[str]:

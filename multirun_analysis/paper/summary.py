@@ -92,11 +92,14 @@ def _league(part: Findings) -> str:
     table = part.league
     kinds = dict.fromkeys(verdict for _, verdict, _ in table.ladder)
     rungs = [f"{kind}: {labels.together([rung for rung, own, _ in table.ladder if own == kind])}" for kind in kinds]
+    ladder = (
+        f"Of the rungs of the ladder, {'; '.join(rungs)}" if len(kinds) > 1 else f"All rungs are {next(iter(kinds))}"
+    )
     return (
         f"Over {table.table['configurations']} configurations the distance has {table.place} measures by rank "
         f"correlation with the gap within groups of equal data and noise ({estimate(table.distance['tau_within'])}; a "
         f"model of the hyperparameters, fitted to the gap, has {estimate(table.hyperparameters['tau_within'])}). "
-        f"{table.by_axis()} Of the four rungs, {'; '.join(rungs)}."
+        f"{table.by_axis()} {ladder}."
     )
 
 

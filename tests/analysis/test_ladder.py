@@ -144,7 +144,10 @@ def test_a_claim_says_where_the_quantity_turns() -> None:
     )
     (result,) = claims(frame, params=[SIZE, WIDTH, names.SEED], stated=[claim for claim in CLAIMS if claim.id == "C1b"])
     assert result.verdict == "supported"
-    assert "Between two levels it rises in 2 of 2 cells, most from width 128 to 1024: by 11" in result.sentence
+    assert (
+        "Between two levels it rises in 2 cells with three levels or more, most from width 128 to 1024: by 11"
+        in result.sentence
+    )
 
 
 def test_between_configurations_alone_a_saturated_confounder_would_pass() -> None:

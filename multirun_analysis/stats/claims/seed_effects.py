@@ -122,7 +122,7 @@ def _cell(
 
 def _turn(own: np.ndarray, levels: np.ndarray, seeds: np.ndarray, sign: int) -> Turn | None:
     """The largest rise (sign 1) or fall (-1) between two levels, if a t test shows it after Bonferroni over pairs."""
-    if len(levels) < 2:
+    if len(levels) < 3:
         return None
     found = []
     pairs = list(combinations(range(len(levels)), 2))

@@ -196,8 +196,8 @@ def _turns(result: ClaimResult) -> str:
     else:
         size = f"{labels.number(100 * abs(math.expm1(most.change)))}%"
     levels = f"from {labels.short(result.claim.axis)} {labels.value(most.lower)} to {labels.value(most.upper)}"
-    cells = "the cell" if len(result.cells) == 1 else f"{len(turns)} of {labels.count(len(result.cells), 'cell')}"
-    return f"Between two levels it {moves} in {cells}, most {levels}: by {size}."
+    where = "" if len(result.cells) == 1 else f" in {labels.count(len(turns), 'cell')} with three levels or more"
+    return f"Between two levels it {moves}{where}, most {levels}: by {size}."
 
 
 def _references(result: ClaimResult) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from initdist import cores
-from multirun_analysis.paper.parts import COLUMN, Part
+from multirun_analysis.paper.parts import COLUMN, SMALL, Part
 
 TIMES = "times.json"
 COLUMN_WIDTH = 3.25  # inches
@@ -29,12 +29,12 @@ class Failed(Exception):
 
 
 def commands(part: Part, size: str, out: Path) -> list[list[str]]:
-    """What trains and judges a part: arguments of `python -m`."""
+    """What trains and judges a part: arguments of `python -m`. A first look has no figures of a paper's column."""
     train = ["initdist.train", f"experiment={part.experiment(size)}"]
     first = [[*train, *part.before]] if part.before else []
     analyze = ["multirun_analysis", f"tracking.experiment={part.experiment(size)}"]
     narrow = [*analyze, f"out={out / COLUMN}", f"figures.width={COLUMN_WIDTH}"]
-    return [*first, train, [*analyze, f"out={out}"], narrow]
+    return [*first, train, [*analyze, f"out={out}"], *([narrow] if size != SMALL else [])]
 
 
 def make(part: Part, size: str, folder: Path) -> float:

@@ -79,6 +79,5 @@ def _figures(parts: dict[str, Findings]) -> Iterator[tuple[Path, str]]:
     for name, found in parts.items():
         for figure in found.figures:
             yield found.folder / "figures" / f"{figure}.png", f"{FIGURES}/{name}/{figure}.png"
-            narrow = found.folder / COLUMN / "figures" / f"{figure}.pdf"
-            if narrow.exists():
-                yield narrow, f"{FIGURES}/{name}/{figure}.pdf"
+            drawn = [folder / "figures" / f"{figure}.pdf" for folder in (found.folder / COLUMN, found.folder)]
+            yield next(filter(Path.exists, drawn)), f"{FIGURES}/{name}/{figure}.pdf"

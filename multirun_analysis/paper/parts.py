@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PLAIN = "plain"  # the paper as it is committed: an hour on two cores
-SIZES = ("small", PLAIN, "full")
+SMALL = "small"
+SIZES = (SMALL, PLAIN, "full")
 COLUMN = "column"  # folder, in a part's, of the same report with figures of a paper's column
 
 

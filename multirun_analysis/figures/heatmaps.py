@@ -21,6 +21,8 @@ from multirun_analysis.stats.league.league_types import LeagueTable, Standing
 MAXIMUM = 40  # rows
 CELL = 0.2  # inches
 COLOURS = "RdBu_r"
+BESIDE = 2.4  # inches, of the rows' names and the scale of colours
+UPRIGHT = 0.09  # inches that an upright name of small letters needs: with less the names lie upon each other
 LOWEST = 3.2  # inches, for the words at the scale of colours
 TICKS = (-1, -0.5, 0, 0.5, 1)
 
@@ -38,7 +40,8 @@ def correlations(frame: pd.DataFrame, table: LeagueTable) -> Drawing:
     order = leaves_list(linkage(squareform(1 - np.abs(found), checks=False), "average"))
     shown = [values.columns[place] for place in order]
     figure, axis = _square(len(shown), len(shown))
-    narrow = limit() is not None  # the names of so many columns would lie upon each other
+    width = limit()
+    narrow = width is not None and width - BESIDE < UPRIGHT * len(shown)
     _coloured(figure, axis, found[np.ix_(order, order)], shown, () if narrow else shown, "Spearman's ρ")
     caption = (
         "Spearman's correlation of each pair of measures over configuration means, each measure normalized and "

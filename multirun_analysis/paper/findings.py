@@ -315,7 +315,7 @@ def _short(key: str) -> str:
 
 
 def _verdicts_by_level(claim: Json) -> list[str]:
-    """`p: 0 2 open, 6 against; 0.25 8 for`, where verdicts differ."""
+    """`p: 0: 6 against, 2 open; 0.25: 8 for`, where verdicts differ."""
     lines = []
     every = [cell for cell in claim["cells"] if cell["verdict"] in WORDS]
     for axis in dict.fromkeys(key for cell in every for key in cell["cell"]):

@@ -17,7 +17,7 @@ from visible import faults
 
 from initdist import names
 from multirun_analysis import figures, load_runs
-from multirun_analysis.figures import Drawing, theme
+from multirun_analysis.figures import Drawing, heatmaps, theme
 from multirun_analysis.figures.panels import grid, panels_of
 from multirun_analysis.figures.scales import CUT, ZERO, level_axis, log_y
 from multirun_analysis.figures.style import legend, marks, palette, wrapped
@@ -272,3 +272,17 @@ def test_a_figure_of_frame_and_design_is_that_of_the_report_and_shows_itself_in_
     empty = figures.gap_against_distance(frame.iloc[:1], find_design(frame.iloc[:1], params_of(frame)))
     assert empty._repr_png_() is None
     assert repr(empty) == "Drawing('Gap against distance', left out: there is one configuration only)"
+
+
+@pytest.mark.parametrize(("upright", "named"), [(0.09, True), (0.2, False)])
+def test_a_heatmap_of_a_columns_width_names_its_columns_where_the_names_fit(drawn, monkeypatch, upright, named):
+    """The room that a name needs stands for more measures than there are here."""
+    monkeypatch.setattr(heatmaps, "UPRIGHT", upright)
+    store, _ = drawn("many levels")
+    (task,) = [task for task in pictures(store) if task.func is figures.correlations]
+    with theme(3.25):
+        drawing = task()
+        assert faults(drawing.figure) == []
+    assert bool(drawing.figure.axes[0].get_xticklabels()) is named
+    assert ("Columns are in the order of the rows." in drawing.caption) is not named
+    assert drawing.figure.get_figwidth() == 3.25

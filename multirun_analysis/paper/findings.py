@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -210,17 +210,16 @@ class League:
     def by_axis(self) -> str:
         """`Where only n or width moves, the distance goes with the gap; where only lr moves, it goes the other way.`"""
         by_axis = self.distance["psi"]["by_axis"]
-        said = []
+        said: list[str] = []
         for verdicts, how in (
-            (("positive",), "it goes with the gap"),
-            (("negative",), "it goes the other way"),
-            (("includes 0", "undecided"), "it is not shown to go with the gap"),
+            (("positive",), "goes with the gap"),
+            (("negative",), "goes the other way"),
+            (("includes 0", "undecided"), "is not shown to go with the gap"),
         ):
             axes = [labels.short(axis) for axis in self.axes if by_axis[axis]["verdict"] in verdicts]
             if axes:
-                said.append(f"where only {' or '.join(axes)} moves, {how}")
-        text = "; ".join(said).replace(", it ", ", the distance ", 1)
-        return f"{text[:1].upper()}{text[1:]}." if text else ""
+                said.append(f"where only {' or '.join(axes)} moves, {'it' if said else 'the distance'} {how}")
+        return f"{labels.capital('; '.join(said))}." if said else ""
 
     def configurations(self, row: Json) -> str:
         """`99 of 196`, where a measure is not known of all; empty where it is."""
@@ -292,39 +291,38 @@ def _tally(counts: Mapping[str, int]) -> str:
 
 
 def by_level(claim: Json) -> list[str]:
-    """`dataset: digits −0.10, mnist −0.11`: for each axis of the cells the mean effect at each of its levels; or, where
-    the cells have no common mean, the verdicts."""
-    cells = [cell for cell in claim["cells"] if cell["effect"] is not None and cell["verdict"] != "untested"]
-    if claim["overall"] is None:
-        return _verdicts_by_level(claim)
-    lines = []
+    """`dataset: digits −0.10, mnist −0.11`: for each axis of the cells the mean effect at each of its levels. Where the
+    cells have no common mean, their verdicts: `p: 0: 6 against, 2 open; 0.25: 8 for`, if they differ."""
+    if claim["overall"] is not None:
+        tested = [cell for cell in claim["cells"] if cell["effect"] is not None and cell["verdict"] != "untested"]
+        return [f"{axis}: {', '.join(f'{at} {_mean(cells)}' for at, cells in own)}" for axis, own in _levels(tested)]
+    if len({cell["verdict"] for cell in claim["cells"]}) < 2:
+        return []
+    return [f"{axis}: {'; '.join(f'{at}: {_verdicts(c)}' for at, c in own)}" for axis, own in _levels(claim["cells"])]
+
+
+def _levels(cells: Sequence[Json]) -> Iterator[tuple[str, list[tuple[str, list[Json]]]]]:
+    """Each axis in which cells differ, with the cells at each of its levels."""
     for axis in dict.fromkeys(key for cell in cells for key in cell["cell"]):
-        effects: dict[str, list[float]] = {}
+        levels: dict[str, list[Json]] = {}
         for cell in cells:
-            effects.setdefault(labels.value(cell["cell"].get(axis)), []).append(cell["effect"])
-        if len(effects) > 1:
-            means = [f"{level} {labels.number(sum(found) / len(found))}" for level, found in effects.items()]
-            lines.append(f"{labels.short(axis)}: {', '.join(means)}")
-    return lines
+            levels.setdefault(labels.value(cell["cell"].get(axis)), []).append(cell)
+        if len(levels) > 1:
+            yield labels.short(axis), list(levels.items())
+
+
+def _verdicts(cells: Sequence[Json]) -> str:
+    return _tally(Counter(cell["verdict"] for cell in cells))
+
+
+def _mean(cells: Sequence[Json]) -> str:
+    return labels.number(sum(cell["effect"] for cell in cells) / len(cells))
 
 
 def _short(key: str) -> str:
     """A config key as a reader knows it: `width`, `momentum`; `stop.train_loss`, since that could be anything."""
     short = labels.short(key)
     return short.rpartition(".")[2] if short.startswith(("model.", "dataset.", "optimizer.")) else short
-
-
-def _verdicts_by_level(claim: Json) -> list[str]:
-    """`p: 0: 6 against, 2 open; 0.25: 8 for`, where verdicts differ."""
-    lines = []
-    every = [cell for cell in claim["cells"] if cell["verdict"] in WORDS]
-    for axis in dict.fromkeys(key for cell in every for key in cell["cell"]):
-        levels: dict[str, Counter[str]] = {}
-        for cell in every:
-            levels.setdefault(labels.value(cell["cell"].get(axis)), Counter())[cell["verdict"]] += 1
-        if len(levels) > 1 and len({cell["verdict"] for cell in every}) > 1:
-            lines.append(f"{labels.short(axis)}: {'; '.join(f'{level}: {_tally(c)}' for level, c in levels.items())}")
-    return lines
 
 
 def _values(column: pd.Series) -> str:

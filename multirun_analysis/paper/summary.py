@@ -62,8 +62,7 @@ def answer(parts: Mapping[str, Findings], claims: Mapping[str, Json]) -> list[tu
     for subject, names in SENTENCES:
         clauses = [_clause(name, claims[name]) for name in names if name in claims]
         if clauses:
-            text = "; ".join(clauses)
-            said.append((subject, f"{text[0].upper()}{text[1:]}."))
+            said.append((subject, f"{labels.capital('; '.join(clauses))}."))
     if "league" in parts and parts["league"].results["league"]:
         said.append(("The distance among all measures", _league(parts["league"])))
     return said
@@ -92,9 +91,8 @@ def _league(part: Findings) -> str:
     table = part.league
     kinds = dict.fromkeys(verdict for _, verdict, _ in table.ladder)
     rungs = [f"{kind}: {labels.together([rung for rung, own, _ in table.ladder if own == kind])}" for kind in kinds]
-    ladder = (
-        f"Of the rungs of the ladder, {'; '.join(rungs)}" if len(kinds) > 1 else f"All rungs are {next(iter(kinds))}"
-    )
+    each = f"Of the rungs of the ladder, {'; '.join(rungs)}"
+    ladder = each if len(kinds) > 1 else f"All rungs of the ladder are {next(iter(kinds))}"
     return (
         f"Over {table.table['configurations']} configurations the distance has {table.place} measures by rank "
         f"correlation with the gap within groups of equal data and noise ({estimate(table.distance['tau_within'])}; a "
@@ -108,8 +106,7 @@ def standing(claims: Mapping[str, Json], verdict: str) -> list[tuple[str, str]]:
     found = []
     for name, claim in claims.items():
         if claim["verdict"] == verdict:
-            text = _clause(name, claim)
-            found.append((name, f"{text[0].upper()}{text[1:]}.{_other_side(claim)}"))
+            found.append((name, f"{labels.capital(_clause(name, claim))}.{_other_side(claim)}"))
     return found
 
 

@@ -130,9 +130,7 @@ def _sentence(result: ClaimResult, censored: Sequence[Arm]) -> str:
         low, high = (labels.value(claim.centre + side * claim.margin) for side in (-1, 1))
         mean = "" if result.overall is None else f"mean {labels.interval(result.overall, result.overall_interval)}, "
         span = labels.span((result.smallest, result.largest))
-        parts.append(
-            f"{claim.unit[0].upper()}{claim.unit[1:]}: {mean}range {span}; margins {low} to {high}.".replace("-", "−")
-        )
+        parts.append(f"{labels.capital(claim.unit)}: {mean}range {span}; margins {low} to {high}.".replace("-", "−"))
     untested = [cell for cell in result.cells if cell.verdict == UNTESTED]
     if untested and result.tested:
         parts.append("Not tested: " + "; ".join(f"{labels.cell(cell.cell)}: {cell.note}" for cell in untested) + ".")

@@ -118,7 +118,7 @@ def _effects(result: ClaimResult) -> str:
     number = result.tested or sum(cell.effect is not None for cell in result.cells)
     kind = "tested" if result.tested else "untested"
     mean, interval = labels.number(result.overall), result.overall_interval
-    text = f"{claim.unit[0].upper()}{claim.unit[1:]}: "
+    text = f"{labels.capital(claim.unit)}: "
     text += f"mean {mean} over the {number} {kind} cells" if number > 1 else mean
     if result.overall_limit is not None and interval is not None:
         text += f", one-sided 95% limit {limited(result.overall_limit, result.overall)}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from initdist import names
+from initdist import names, surroundings
 from initdist.cli import messages as mistakes
 from initdist.paths import conf_dir
 from multirun_analysis import labels
@@ -32,6 +32,7 @@ class Listing(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Console entry."""
+    surroundings.settle()
     parser = argparse.ArgumentParser(
         prog="initdist-ls",
         description="List what a tracking store holds.",

@@ -52,8 +52,7 @@ def warm() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if _METHOD == "forkserver":
-        # The second is what PyTorch's first derivative imports: once here, and not in every process that trains.
-        multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.workers.worker", "torch._dynamo"])
+        multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.workers.preloaded"])
         with _deaf():
             resource_tracker.ensure_running()  # unblocks Ctrl-C and SIGTERM, which its process ignores by itself
         with _deaf(), _short_folder():

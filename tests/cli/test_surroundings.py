@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
+from initdist import surroundings
 from initdist.paths import sqlite_file, sqlite_uri
 from tests.command import TINY, by_identity, environment
 
@@ -45,6 +46,18 @@ def test_a_letter_that_the_terminal_lacks_is_replaced():
     assert (done.returncode, done.stdout, done.stderr) == (0, "? ?\n", "?\n")
     done = _shell(f'$PY -c "import sys; {script}"', PYTHONIOENCODING="utf-8:strict")
     assert (done.returncode, done.stdout, done.stderr) == (0, "\u2013 \xe9\n", "\\udcff\n")
+
+
+def test_the_collector_leaves_what_imports_have_made_alone_and_finds_garbage_still():
+    """Of a command: rarely, and not at its end, after all that others do there. Of a training process: never."""
+    told = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); "
+    later = "atexit.register(lambda: print(gc.get_freeze_count())); print(gc.isenabled(), gc.get_threshold()[0])"
+    done = _shell(f'$PY -c "{told}{SETTLED}{later}"')
+    assert (done.stdout, done.stderr) == (f"True {surroundings.ALLOCATIONS}\n0\nTrue\n", "")
+    cycles = "import gc, initdist.workers.preloaded; ring = []; ring.append(ring); del ring; "
+    found = "gc.isenabled(), gc.get_freeze_count() > 10**5, gc.collect() > 0"
+    done = _shell(f'$PY -c "{cycles}print({found}, flush=True)"')
+    assert (done.stdout, done.stderr) == ("True True True\n", "")
 
 
 def test_a_terminal_that_is_gone_ends_nothing():

@@ -97,7 +97,7 @@ def spent(shape: tuple[str, ...], folder: Path) -> Counter[str]:
 def named(frames: list[str]) -> str:
     """The name under which a look at a process is counted."""
     short = [re.sub(r"\((?:.*/)?([^/]*?)(:\d+)?\)$", r"\1", frame) for frame in frames]
-    training = "_serve pool.py" in short
+    training = "_serve launching.py" in short
     for frame in reversed(short):
         for start, name in (TRAINING if training else REST).items():
             if frame.startswith(start):

@@ -41,6 +41,7 @@ class Task:
 
     networks: tuple[ToTrain, ...]
     fingerprint: str = ""  # of the data that was planned with; empty = whatever is there
+    part: bool = False  # of a stack that was begun already, and told of
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from initdist.errors import UserError
 from initdist.paths import conf_dir
 from initdist.sweeps import backfill, hosts, lacking
 from initdist.sweeps.summary import Measurements
-from initdist.workers import pool
+from initdist.workers import launching
 
 measure_config.register()
 
@@ -61,7 +61,7 @@ def run(settings: MeasureConfig) -> None:
         print(lacking.describe(store, lacking.find(store, settings), settings.workers or cores.usable()))
         return
     started = time.monotonic()
-    pool.warm()
+    launching.warm()
     found = lacking.find(store, settings)
     if found.todo:
         print(lacking.announce(found), flush=True)

@@ -21,7 +21,7 @@ from initdist.cli import arguments, compose, messages, signals
 from initdist.cli.called import where_called
 from initdist.errors import ConfigError, UserError
 from initdist.paths import conf_dir
-from initdist.workers import pool
+from initdist.workers import launching
 
 compose.register()
 
@@ -77,7 +77,7 @@ def _run(cfg: DictConfig) -> float | None:
     given = HydraConfig.get().overrides.task
     planning.refuse_set_and_varied({entry.split("=", 1)[0].lstrip("+"): entry for entry in given})
     if not multirun and not cfg.dry_run:
-        pool.warm()
+        launching.warm()
     networks = planning.networks(cfg)
     settings = networks[0].config.tracking
     if cfg.dry_run:

@@ -15,7 +15,7 @@ from helpers import blobs, dataset, facts, make, to_train
 
 from initdist.events import Failed, Result
 from initdist.stacks import recording
-from initdist.workers import pool
+from initdist.workers import launching, pool
 
 # 784 inputs; 100 samples in odd batches of 33, the last of one; each network with its own rate, noise and seeds.
 SHAPE, POOL, TEST = (1, 28, 28), 300, 130
@@ -53,7 +53,7 @@ def outcomes(training: pool.Pool, chosen: list, folder: Path) -> list[dict[str, 
 
 def main() -> None:
     recording.WORTHWHILE = 3  # a stack's last networks must meet recordings of other shapes, and all of them the switch
-    pool._METHOD = "fork"  # the training processes must know the dataset that is made here
+    launching._METHOD = "fork"  # the training processes must know the dataset that is made here
     report = {}
     one, two = pool.Pool("cpu", workers=1), pool.Pool("cpu", workers=2)
     with dataset(blobs("blobs784", SHAPE, POOL, TEST)) as name, tempfile.TemporaryDirectory() as folder:

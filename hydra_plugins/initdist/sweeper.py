@@ -68,7 +68,7 @@ class FusedSweeper(BasicSweeper):
         from initdist.sweeps.planning import describe, unique
         from initdist.sweeps.workspace import check_folder
         from initdist.tracking import TrackingError
-        from initdist.workers import pool
+        from initdist.workers import launching
 
         assert self.config is not None
         try:
@@ -82,7 +82,7 @@ class FusedSweeper(BasicSweeper):
                     return []
                 check_folder("hydra.sweep.dir", str(self.config.hydra.sweep.dir))
                 hosts.check_launcher(config.tracking.uri, str(self.config.hydra.launcher._target_))
-                pool.warm()
+                launching.warm()
                 directory = Path(str(self.config.hydra.sweep.dir))
                 with session.running(networks, config.tracking, config.resume, directory) as opened:
                     print(_announce(jobs, opened), flush=True)

@@ -2,5 +2,5 @@
 
 Networks with their configs come in; this room knows training (in `worker` alone, which runs in the process itself), the
 config and the events, and nothing of Hydra or MLflow. It offers `pool.shared`, whose processes answer with events,
-`pool.warm`, and the `partition` of networks into stacks. Whoever owns the pool never imports torch.
+`launching.warm`, and the `partition` of networks into stacks. Whoever owns the pool never imports torch.
 """

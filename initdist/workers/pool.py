@@ -1,85 +1,36 @@
 """Training processes and the stacks they are given. The process that owns the pool never imports torch.
 
 On the CPU there is one single-threaded process a core; on CUDA, one a device. Processes outlive a job: their start is
-paid once. Where jobs run side by side they share the cores: a process then has a core's lock, and ends when nothing is
-left for it to do.
+paid once. Where one has nothing left to do, it takes over a part of another's stack. Where jobs run side by side they
+share the cores: a process then has a core's lock, and ends when nothing is left for it to do.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import multiprocessing
 import os
 import shutil
-import signal
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from multiprocessing import forkserver, resource_tracker
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 from filelock import FileLock
 
-from initdist import cores, surroundings
-from initdist.config.schema import Config, NumericsConfig
+from initdist import cores
+from initdist.config.schema import CheckpointConfig, Config, NumericsConfig
 from initdist.errors import DeviceError, UserError
-from initdist.events import ENDING, Done, Event, Failed, Leave, Measured, MeasureTask, Refused, Result, Task, ToTrain
-from initdist.workers import partition
+from initdist.events import Done, Event, Failed, Leave, Measured, MeasureTask, Refused, Result, Task, ToTrain
+from initdist.workers import launching, partition
 from initdist.workers.shared_cores import LOOK, SharedCores
 
 _COMPILERS = ("g++", "clang++", "c++")
-LONGEST_FOLDER = 107 - len("/pymp-12345678/listener-12345678")  # bytes
-_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-
-# What the training processes find in their environment, unless it is set already.
-ENVIRONMENT = {
-    # Keep freed memory (glibc): gradients come and go at every step, and fresh pages cost more than the arithmetic.
-    "MALLOC_MMAP_THRESHOLD_": str(2**36),
-    "MALLOC_TRIM_THRESHOLD_": str(2**36),
-    # Large pages for large tensors, where the kernel has them: a batch is gathered from hundreds of megabytes.
-    "THP_MEM_ALLOC_ENABLE": "1",
-}
-
-
-def warm() -> None:
-    """Let the imports of the training processes begin, while the caller goes on composing and preparing."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    if _METHOD == "forkserver":
-        multiprocessing.get_context(_METHOD).set_forkserver_preload(["initdist.workers.preloaded"])
-        with _deaf():
-            resource_tracker.ensure_running()  # unblocks Ctrl-C and SIGTERM, which its process ignores by itself
-        with _deaf(), _short_folder():
-            forkserver.ensure_running()
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """A process that is started here is asked to end by this one alone, also while it still imports. A terminal and
-    SLURM send their signals to all processes at once; this one sees them after."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _short_folder() -> Iterator[None]:
-    """Where TMPDIR is too long for the path of a socket, multiprocessing keeps its own in /tmp."""
-    before = tempfile.tempdir
-    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
-        tempfile.tempdir = "/tmp"
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before
+# Seconds that a stack trains before it is divided, which costs some tenths of one.
+SETTLED = 1.0
 
 
 @dataclass
@@ -87,10 +38,34 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     device: str
-    busy: bool = False
-    left: set[str] = field(default_factory=set)  # networks of its stack that have not ended
-    grace: float = 0.0  # seconds that may pass until these are written down, where they are at all
     core: FileLock | None = None  # its own, where cores are shared
+    task: Task | MeasureTask | None = None
+    left: set[str] = field(default_factory=set)  # networks of its task that have not ended
+    since: float = 0.0  # when it was given that
+    dividing: bool = False  # whether it was asked for what is left of its stack
+
+    @property
+    def busy(self) -> bool:
+        return self.task is not None
+
+    @property
+    def kept(self) -> CheckpointConfig | None:
+        """How its networks are written down; None where they are not."""
+        if not isinstance(self.task, Task) or not self.task.networks[0].checkpoint:
+            return None
+        return self.task.networks[0].config.checkpoint
+
+    @property
+    def divisible(self) -> bool:
+        """Whether what is left of its stack is worth to be divided. Compiling a stack of another size takes longer."""
+        return (
+            isinstance(self.task, Task)
+            and self.kept is not None
+            and self.device == "cpu"
+            and len(self.left) > 1
+            and time.monotonic() - self.since >= SETTLED
+            and not self.task.networks[0].config.numerics.compile
+        )
 
 
 class Pool:
@@ -105,7 +80,7 @@ class Pool:
         self._cores = SharedCores(among) if among and not workers else None
         self._looked = -LOOK  # when, for a core that others have given back
         if self._cores is None:
-            warm()
+            launching.warm()
         self.devices = self._resolve(device, workers)
 
     def train(self, networks: Sequence[ToTrain], fingerprint: str = "") -> Iterator[Event]:
@@ -150,6 +125,7 @@ class Pool:
                 self._give(worker, queue)
             while any(worker.busy for worker in self._workers):
                 self._spread(queue)
+                self._even_out()
                 for worker in self._ready(LOOK if self._shares and self._unused() else None):
                     yield from self._receive(worker, queue)
         except GeneratorExit:
@@ -179,12 +155,13 @@ class Pool:
         """End the processes: an abandoned stack must not talk into the next job. Those whose networks are written down
         do that first, at the end of the running epoch, if it comes soon enough."""
         try:
-            began, leaving = time.monotonic(), [worker for worker in self._workers if worker.busy and worker.grace]
+            began, leaving = time.monotonic(), [worker for worker in self._workers if worker.kept and worker.kept.grace]
             for worker in leaving:
+                worker.dividing = False
                 with contextlib.suppress(OSError):  # it is gone
                     worker.connection.send(Leave())
             while waiting := [worker for worker in leaving if worker in self._workers and worker.busy]:
-                left = began + max(worker.grace for worker in waiting) - time.monotonic()
+                left = began + max(worker.kept.grace for worker in waiting if worker.kept) - time.monotonic()
                 if not (ready := self._ready(max(0.0, left))):
                     return
                 for worker in ready:
@@ -207,6 +184,32 @@ class Pool:
                 break
             self._give(self._start("cpu", core), iter([task]))
         self._looked = time.monotonic()
+
+    def _even_out(self) -> None:
+        """Where a process has nothing left to do: have the largest of the others' stacks written down at the end of its
+        epoch, to go on in parts. A network's bits do not depend on its stack."""
+        if self._shares or all(worker.busy for worker in self._workers):
+            return
+        able = [worker for worker in self._workers if worker.divisible]
+        if able and not any(worker.dividing for worker in self._workers):
+            largest = max(able, key=lambda worker: len(worker.left))
+            largest.dividing = True
+            with contextlib.suppress(OSError):  # it is gone: the next look at its connection finds that
+                largest.connection.send(Leave())
+
+    def _divide(self, worker: _Worker) -> bool:
+        """Give what a process has left of its stack to all that have nothing to do, itself among them; whether there is
+        something."""
+        if not worker.dividing or not worker.left:
+            return False
+        assert isinstance(worker.task, Task)
+        rest = [network for network in worker.task.networks if network.identity in worker.left]
+        takers = [worker, *(other for other in self._workers if not other.busy)][: len(rest)]
+        for place, taker in enumerate(takers):
+            # They are in the order of how long they are expected to take: dealt out, each part takes about as long.
+            part = replace(worker.task, networks=tuple(rest[place :: len(takers)]), part=True)
+            self._give(taker, iter([part]))
+        return True
 
     def _resolve(self, device: str, workers: int) -> list[str]:
         """One device name a process."""
@@ -263,14 +266,8 @@ class Pool:
     def _start(self, device: str, core: FileLock | None = None) -> _Worker:
         if self._cores and device == "cpu":
             core = core or self._cores.wait()
-            warm()  # no sooner: jobs that wait take little memory
-        ours, theirs = multiprocessing.Pipe()
-        context: Any = multiprocessing.get_context(_METHOD)
-        process = context.Process(target=_serve, args=(theirs, device), daemon=True)
-        with _independent_start():
-            process.start()
-        theirs.close()
-        self._workers.append(_Worker(process, ours, device, core=core))
+            launching.warm()  # no sooner: jobs that wait take little memory
+        self._workers.append(_Worker(*launching.launch(device), device, core))
         return self._workers[-1]
 
     def _ask(self, worker: _Worker, question: str, config: Config | None = None) -> int:
@@ -287,14 +284,12 @@ class Pool:
         return answer
 
     def _give(self, worker: _Worker, queue: Iterator[Task | MeasureTask]) -> None:
-        task = next(queue, None)
-        worker.busy = task is not None
+        worker.task = task = next(queue, None)
+        worker.since, worker.dividing = time.monotonic(), False
         if task is None and self._shares:
             self._end([worker])
         elif task is not None:
             worker.left = {network.identity for network in task.networks}
-            kept = isinstance(task, Task) and task.networks[0].checkpoint
-            worker.grace = task.networks[0].config.checkpoint.grace if kept else 0.0
             with contextlib.suppress(OSError):  # it is gone: the next look at its connection finds that
                 worker.connection.send(task)
 
@@ -314,7 +309,8 @@ class Pool:
                 worker.core.release()
             return
         if isinstance(message, Done):
-            self._give(worker, queue)
+            if not self._divide(worker):
+                self._give(worker, queue)
             return
         if isinstance(message, (Result, Measured, Refused)):
             worker.left.discard(message.network)
@@ -331,35 +327,6 @@ class Pool:
 def _cause(process: BaseProcess) -> str:
     code = process.exitcode or 0
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _serve(connection: Connection, device: str) -> None:
-    from initdist.workers.worker import serve
-
-    surroundings.settle_streams()
-    serve(connection, device)
-
-
-@contextlib.contextmanager
-def _independent_start() -> Iterator[None]:
-    """Keep a child from importing the caller's main module and from taking over the caller's start method.
-
-    It has no need of the first, so that scripts need no `__main__` guard; and it may not know the second, as where a
-    joblib launcher runs the job.
-    """
-    main = sys.modules["__main__"]
-    kept = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
-    method = multiprocessing.get_start_method(allow_none=True)
-    main.__spec__ = None
-    if "__file__" in kept:
-        del main.__file__
-    multiprocessing.set_start_method(_METHOD, force=True)
-    try:
-        yield
-    finally:
-        multiprocessing.set_start_method(method, force=True)
-        for name, value in kept.items():
-            setattr(main, name, value)
 
 
 _shared: dict[tuple[str, int, str], Pool] = {}

@@ -1,4 +1,4 @@
-"""What is imported once, in the process from which the training processes are forked: see `pool.warm`.
+"""What is imported once, in the process from which the training processes are forked: see `launching.warm`.
 
 What an import makes stays. So Python's garbage collector rests meanwhile, and never looks at it again. That process
 ends at once when its command does: PyTorch takes half a second to be taken apart.

@@ -146,7 +146,8 @@ def cuda_bytes(config: Config, parameters: int, activations: int, input_shape: t
 def _train(connection: Connection, task: Task, name: str) -> None:
     waiting = [list(task.networks)]  # stacks still to train: the task's own, and its halves
     try:
-        connection.send(Started(tuple(network.identity for network in task.networks)))
+        if not task.part:
+            connection.send(Started(tuple(network.identity for network in task.networks)))
         device = _used(name)
         _check_data(task)
         while waiting:

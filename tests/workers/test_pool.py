@@ -7,9 +7,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -20,8 +22,8 @@ from safetensors.torch import load_file
 from initdist import cores, names
 from initdist.config.schema import Config
 from initdist.errors import DeviceError
-from initdist.events import Event, Failed, Progress, Result, Started
-from initdist.training import observer
+from initdist.events import Event, Failed, Progress, Result, Started, ToTrain
+from initdist.training import checkpoint, observer
 from initdist.workers import pool
 
 
@@ -232,3 +234,68 @@ def test_a_script_needs_no_guard_and_its_process_never_imports_torch(tmp_path: P
     lines = done.stdout.splitlines()
     assert sorted(lines[:-2]) == ["Progress"] * 6 + ["Result"] * 2 + ["Started"] * 2
     assert lines[-2:] == ["heavy:", "main: None True"]
+
+
+LAST = 1500  # epochs
+LONG, SHORT = {"stop.train_loss": 0.0, "optimizer.lr": 0.01}, {"stop.train_loss": 1e9, "optimizer.lr": 0.1}
+
+
+def uneven(folder: Path | None) -> list[ToTrain]:
+    """Two stacks of two networks, one of which ends with its first epoch; with files for them in a folder."""
+    changes = [{"seed": i, "stop.max_epochs": LAST} | (LONG if i < 2 else SHORT) for i in range(4)]
+    networks = to_train([tiny(one, "optimizer=momentum") for one in changes])
+    if folder is None:
+        return networks
+    return [replace(one, checkpoint=str(folder / one.identity / "checkpoint.safetensors")) for one in networks]
+
+
+def test_a_process_with_nothing_left_to_do_takes_over_a_part(
+    two: pool.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing can be told from the results; as under a stack that is not divided, where nothing is written down."""
+    monkeypatch.setattr(pool, "SETTLED", 0.0)
+    alone = {network.identity: facts(train([network.config])[0].result) for network in uneven(None)}
+    for folder in (None, tmp_path):
+        networks, events, seen = uneven(folder), [], []
+        for event in two.train(networks):
+            events.append(event)
+            seen.append(sorted(sorted(worker.left) for worker in two._workers))
+        assert ([["0"], ["1"]] in seen) == (folder is not None)
+        assert sorted(n for one in events if isinstance(one, Started) for n in one.networks) == list("0123")
+        assert [one.epoch for one in events if isinstance(one, Progress) and "0" in one.batch_loss] == [
+            *range(LAST + 1)
+        ]
+        assert {network: facts(result) for network, result in results(events).items()} == alone
+
+
+def interrupted(events: Generator[Event]) -> Iterator[Event]:
+    """What is still told after Ctrl-C."""
+    yield events.throw(KeyboardInterrupt)
+    yield from events
+
+
+def test_an_end_of_the_command_or_of_a_process_while_a_stack_is_divided(
+    two: pool.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "SETTLED", 0.0)
+    networks = uneven(tmp_path)
+
+    def until_asked() -> tuple[Generator[Event], pool._Worker]:
+        events = cast(Generator[Event], two.train(networks))
+        for _ in events:
+            for worker in two._workers:
+                if worker.dividing:
+                    return events, worker
+        raise AssertionError("no stack was to be divided")
+
+    events, asked = until_asked()
+    os.kill(asked.process.pid, signal.SIGKILL)
+    assert sorted(failures(list(events))) == ["0", "1"]
+
+    events, _ = until_asked()
+    with pytest.raises(KeyboardInterrupt):
+        deque(interrupted(events), maxlen=0)
+    assert two._workers == []
+    for network in networks[:2]:
+        assert 0 < checkpoint.load(Path(network.checkpoint), network.identity).epoch < LAST
+    assert len(results(list(two.train(networks)))) == 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ class StackData:
     def train_size(self) -> int:
         return self.rows.shape[1]
 
+    @cached_property
+    def _starts(self) -> Tensor:
+        """Where each network's samples begin among those of all [N, 1]."""
+        return torch.arange(0, self.rows.numel(), self.train_size, device=self.rows.device)[:, None]
+
     @property
     def test_size(self) -> int:
         return len(self.shared.test_labels)
@@ -65,8 +70,7 @@ class StackData:
         """Normalized inputs [N, B, K, H, W] and labels [N, B] at these positions [N, B] of each network's rows."""
         labels = self.labels.gather(1, order)
         if self.inputs is not None:
-            starts = torch.arange(0, self.rows.numel(), self.train_size, device=order.device)
-            return _taken(self.inputs.flatten(0, 1), order + starts[:, None]), labels
+            return _taken(self.inputs.flatten(0, 1), order + self._starts), labels
         rows = self.rows.gather(1, order)
         return self._finished(_taken(self.shared.pool_inputs, rows), rows), labels
 

@@ -134,10 +134,16 @@ def _sums(stack: Stack, loss: Loss, inputs: Tensor, labels: Tensor) -> Tensor:
 
 def _scored(stack: Stack, loss: Loss, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of the losses and number of the errors in a micro-batch [2, N], and which samples are right [N, B]."""
-    logits = stack.forward(inputs)
+    loss_sum, errors, right = stack.model.recorded(("scores", loss), partial(_scores, loss))(
+        stack.forward(inputs), labels
+    )
+    return torch.stack((loss_sum, errors)), right
+
+
+def _scores(loss: Loss, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     losses = torch.vmap(loss)(logits, labels)
     right = logits.argmax(-1) == labels
-    return torch.stack((losses.double().sum(1), (~right).sum(1).double())), right
+    return losses.double().sum(1), (~right).sum(1).double(), right
 
 
 def _means(total: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -70,6 +70,8 @@ class Recorded:
         if recorded is None:
             return lambda *given: self._write(given)
         rewriting.update_in_place(recorded.graph, self._updates)
+        if not self._compiled:
+            rewriting.call_directly(recorded.graph)
         recorded.recompile()
         return precision.compiled(recorded) if self._compiled else recorded
 

@@ -135,6 +135,12 @@ class StackedModel:
         found = self._over_networks(("products", loss), products, given, inputs)
         return dict(zip(parameters, found, strict=True))
 
+    def recorded(self, key: Hashable, function: Callable[..., tuple[Tensor, ...]]) -> Recorded:
+        """A function of tensors [N, ...] of a stack of such networks; the same one for a key."""
+        if key not in self._recorded:
+            self._recorded[key] = Recorded(function, stacked=True)
+        return self._recorded[key]
+
     def _batch_loss(self, loss: Loss) -> Callable[[Parameters, Parameters, Tensor, Tensor], Tensor]:
         def batch_loss(parameters: Parameters, reference: Parameters, inputs: Tensor, labels: Tensor) -> Tensor:
             return loss(self.logits(parameters, reference, inputs), labels).mean()

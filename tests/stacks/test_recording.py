@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 import torch
 from torch.func import grad_and_value, vmap
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from initdist.stacks import recording, stack
+from initdist.stacks import recording, rewriting, stack
 from initdist.stacks.losses import LOSSES
 from tests.helpers import CPU, make
 
@@ -158,13 +159,56 @@ def test_one_recording_serves_stacks_of_any_size(model):
 
 def test_a_product_is_added_without_ever_being_held():
     network = built("mlp", {"model.depth": 2}, 3)
-    network.descend(LOSSES["cross_entropy"].loss, *batch(3, 0), torch.full((3,), 0.1))
-    ((_, recorded),) = network.model._recorded.items()
-    (recording,) = recorded._recordings.values()
-    called = Counter(str(node.target) for node in recording.graph.nodes)
+    given = LOSSES["cross_entropy"].loss, *batch(3, 0), torch.full((3,), 0.1)
+    network.descend(*given)
+    with Performed() as performed:
+        network.descend(*given)
+    called = Counter(operation for operation, _ in performed.operations)
     assert called["aten.bmm.default"] == 5  # three layers forward, and of the inputs but the first's
     assert called["aten.baddbmm_.default"] == 3
     assert called["aten.sub_.Tensor"] == 3  # biases
+    assert not called.keys() & {"aten.ones_like.default", "aten.mul.Tensor"}
+
+
+class Performed(TorchDispatchMode):
+    """What PyTorch performs: each operation and what it is given, tensors by their layouts."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        def plain(value):
+            if isinstance(value, torch.Tensor):
+                return tuple(value.shape), value.stride(), value.dtype
+            return tuple(map(plain, value)) if isinstance(value, (list, tuple)) else value
+
+        given = {name: plain(value) for name, value in (kwargs or {}).items()}
+        self.operations.append((str(function), (*map(plain, args), given)))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("model", "changes"), VARIANTS)
+def test_functions_in_place_of_operator_objects_perform_the_same(model, changes, loss, monkeypatch):
+    monkeypatch.setattr(recording, "WORTHWHILE", 0)
+    found = []
+    for call_directly in (rewriting.call_directly, lambda graph: None):
+        monkeypatch.setattr(rewriting, "call_directly", call_directly)
+        network = built(model, changes, 3)
+        results = []
+        for _ in range(2):  # recorded, and then replayed
+            given, rates = batch(3, 0), torch.full((3,), 0.1)
+            with Performed() as performed:
+                results += [
+                    network.forward(given[0]),
+                    *network.gradients(LOSSES[loss].loss, *given)[0].values(),
+                    network.descend(LOSSES[loss].loss, *given, rates),
+                ]
+        found.append((results, performed.operations))
+    (results, operations), (expected, others) = found
+    assert all(torch.equal(one, other) for one, other in zip(results, expected, strict=True))
+    assert operations == others
 
 
 def test_an_update_waits_for_all_that_reads_what_it_changes():

@@ -41,7 +41,7 @@ class Task:
 
     networks: tuple[ToTrain, ...]
     fingerprint: str = ""  # of the data that was planned with; empty = whatever is there
-    part: bool = False  # of a stack that was begun already, and told of
+    part: bool = False  # whether it is a part of a stack, and a `Started` of that was sent before
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ class MeasureTask:
 
 @dataclass(frozen=True)
 class Leave:
-    """To a training process: write down what trains, at the end of the running epoch, and train no more."""
+    """To a training process: write down what trains, at the end of the running epoch, and wait for the next task."""
+
+    to_divide: bool = False  # so that others can help; where it cannot be written down, its training goes on
 
 
 @dataclass(frozen=True)

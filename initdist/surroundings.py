@@ -13,7 +13,7 @@ import tempfile
 from typing import Any
 
 NAMES = ("stdin", "stdout", "stderr")
-ALLOCATIONS = 100_000  # between two looks of the collector, instead of 700
+ALLOCATIONS = 100_000  # between two looks of the collector, instead of 700 or 2,000
 
 
 def settle() -> None:
@@ -57,7 +57,7 @@ def settle_collector() -> None:
     done.
     """
     gc.set_threshold(ALLOCATIONS)
-    atexit.register(_leave_as_it_is)  # the first that is registered is the last to run
+    atexit.register(_leave_as_it_is)  # what is registered later runs before
 
 
 def _leave_as_it_is() -> None:

@@ -136,7 +136,7 @@ class StackedModel:
         return dict(zip(parameters, found, strict=True))
 
     def recorded(self, key: Hashable, function: Callable[..., tuple[Tensor, ...]]) -> Recorded:
-        """A function of tensors [N, ...] of a stack of such networks; the same one for a key."""
+        """A function of tensors [N, ...] of such networks, recorded; the same one for the same key."""
         if key not in self._recorded:
             self._recorded[key] = Recorded(function, stacked=True)
         return self._recorded[key]

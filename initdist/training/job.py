@@ -91,7 +91,7 @@ def train(
 
     From their beginning, or from states that they were in at the end of one and the same epoch. With `every`, yields
     the state of each running network every so many seconds. Ends with these states after an epoch in which `leave` has
-    become true.
+    become true, if it is true after they were yielded.
 
     Raises ValueError where `optim.descends` holds for some of them alone: these are not to share a stack. Raises
     ConfigError where a schema allows what is not implemented.
@@ -135,7 +135,7 @@ def train(
         if snapshot.epoch and (leaving or (every and time.perf_counter() - kept >= every)):
             yield from (observer.state(snapshot, k) for k in running if k not in snapshot.ended)
             kept = time.perf_counter()
-        if leaving:
+        if leaving and leave():  # still: what was to be kept could be
             return
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import shutil
 import sys
@@ -24,12 +25,12 @@ from filelock import FileLock
 from initdist import cores
 from initdist.config.schema import CheckpointConfig, Config, NumericsConfig
 from initdist.errors import DeviceError, UserError
-from initdist.events import Done, Event, Failed, Leave, Measured, MeasureTask, Refused, Result, Task, ToTrain
+from initdist.events import Done, Event, Failed, Leave, Measured, MeasureTask, Progress, Refused, Result, Task, ToTrain
 from initdist.workers import launching, partition
 from initdist.workers.shared_cores import LOOK, SharedCores
 
 _COMPILERS = ("g++", "clang++", "c++")
-# Seconds that a stack trains before it is divided, which costs some tenths of one.
+# Seconds after its first epoch from which a stack may be divided, which costs some tenths of one.
 SETTLED = 1.0
 
 
@@ -41,7 +42,7 @@ class _Worker:
     core: FileLock | None = None  # its own, where cores are shared
     task: Task | MeasureTask | None = None
     left: set[str] = field(default_factory=set)  # networks of its task that have not ended
-    since: float = 0.0  # when it was given that
+    since: float = math.inf  # when the first epoch of that ended
     dividing: bool = False  # whether it was asked for what is left of its stack
 
     @property
@@ -57,15 +58,13 @@ class _Worker:
 
     @property
     def divisible(self) -> bool:
-        """Whether what is left of its stack is worth to be divided. Compiling a stack of another size takes longer."""
-        return (
-            isinstance(self.task, Task)
-            and self.kept is not None
-            and self.device == "cpu"
-            and len(self.left) > 1
-            and time.monotonic() - self.since >= SETTLED
-            and not self.task.networks[0].config.numerics.compile
-        )
+        """Whether what is left of its stack may be divided, and is worth it. Steps that are compiled, or rounded more
+        coarsely, are not promised to be the same in every stack."""
+        if not isinstance(self.task, Task) or self.kept is None or self.device != "cpu" or len(self.left) < 2:
+            return False
+        numerics = self.task.networks[0].config.numerics
+        plain = numerics.precision == "float32" and not numerics.compile
+        return plain and time.monotonic() - self.since >= SETTLED
 
 
 class Pool:
@@ -188,14 +187,18 @@ class Pool:
     def _even_out(self) -> None:
         """Where a process has nothing left to do: have the largest of the others' stacks written down at the end of its
         epoch, to go on in parts. A network's bits do not depend on its stack."""
-        if self._shares or all(worker.busy for worker in self._workers):
-            return
         able = [worker for worker in self._workers if worker.divisible]
-        if able and not any(worker.dividing for worker in self._workers):
+        if not able or self._shares or not (self._idle() or self._unused()):
+            return
+        if not any(worker.dividing for worker in self._workers):
             largest = max(able, key=lambda worker: len(worker.left))
             largest.dividing = True
             with contextlib.suppress(OSError):  # it is gone: the next look at its connection finds that
-                largest.connection.send(Leave())
+                largest.connection.send(Leave(to_divide=True))
+
+    def _idle(self) -> list[_Worker]:
+        """The processes that have nothing left to do."""
+        return [worker for worker in self._workers if not worker.busy and worker.process.is_alive()]
 
     def _divide(self, worker: _Worker) -> bool:
         """Give what a process has left of its stack to all that have nothing to do, itself among them; whether there is
@@ -204,7 +207,8 @@ class Pool:
             return False
         assert isinstance(worker.task, Task)
         rest = [network for network in worker.task.networks if network.identity in worker.left]
-        takers = [worker, *(other for other in self._workers if not other.busy)][: len(rest)]
+        takers = [worker, *self._idle()][: len(rest)]
+        takers += [self._start(device) for device in self._unused()[: len(rest) - len(takers)]]
         for place, taker in enumerate(takers):
             # They are in the order of how long they are expected to take: dealt out, each part takes about as long.
             part = replace(worker.task, networks=tuple(rest[place :: len(takers)]), part=True)
@@ -285,7 +289,7 @@ class Pool:
 
     def _give(self, worker: _Worker, queue: Iterator[Task | MeasureTask]) -> None:
         worker.task = task = next(queue, None)
-        worker.since, worker.dividing = time.monotonic(), False
+        worker.since, worker.dividing = math.inf, False
         if task is None and self._shares:
             self._end([worker])
         elif task is not None:
@@ -312,7 +316,9 @@ class Pool:
             if not self._divide(worker):
                 self._give(worker, queue)
             return
-        if isinstance(message, (Result, Measured, Refused)):
+        if isinstance(message, Progress) and message.epoch:
+            worker.since = min(worker.since, time.monotonic())
+        elif isinstance(message, (Result, Measured, Refused)):
             worker.left.discard(message.network)
         elif isinstance(message, Failed):
             worker.left.difference_update(message.networks)

@@ -1,14 +1,12 @@
 """What is imported once, in the process from which the training processes are forked: see `launching.warm`.
 
-What an import makes stays. So Python's garbage collector rests meanwhile, and never looks at it again. That process
-ends at once when its command does: PyTorch takes half a second to be taken apart.
+What an import makes stays. So Python's garbage collector rests meanwhile, and does not look at it before the end.
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
-import os
 from importlib import import_module
 
 gc.disable()
@@ -18,4 +16,4 @@ try:
     gc.freeze()
 finally:
     gc.enable()
-atexit.register(os._exit, 0)
+atexit.register(gc.unfreeze)  # libraries that come with PyTorch count what is left, and print it as their mistake

@@ -232,6 +232,7 @@ def _train_stack(connection: Connection, left: list[ToTrain], states: list[State
     ended: list[Leave] = []
 
     def leave() -> bool:
+        nonlocal ended
         if connection.poll():  # nothing else is said to a process that trains
             ended.append(connection.recv())
         return bool(ended)
@@ -243,7 +244,8 @@ def _train_stack(connection: Connection, left: list[ToTrain], states: list[State
             continue
         network, code = networks[event.network], _codes(states[event.network])
         if isinstance(event, observer.Kept):
-            _keep(network, event.state, code)
+            if not _keep(network, event.state, code):
+                ended = [one for one in ended if not one.to_divide]
             continue
         if network.weights:
             file, seconds = Path(network.weights), configs[0].tracking.patience
@@ -264,8 +266,8 @@ def _codes(state: State | None) -> str:
     return "+".join(dict.fromkeys([*before, CODE]))
 
 
-def _keep(network: ToTrain, state: State, code: str) -> None:
-    """Write a network down. Where the disk is full that is said, and its training goes on."""
+def _keep(network: ToTrain, state: State, code: str) -> bool:
+    """Write a network down; whether it could be. Where the disk is full that is said, and its training goes on."""
     file = Path(network.checkpoint)
     try:
         checkpoint.save(file, network.identity, replace(state, record=state.record | {"code": code}))
@@ -273,3 +275,5 @@ def _keep(network: ToTrain, state: State, code: str) -> None:
         if not retry.is_full(error):
             raise
         print(f"initdist: no checkpoint {file}: {error.strerror}. Its training goes on", file=sys.stderr, flush=True)
+        return False
+    return True

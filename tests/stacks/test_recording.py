@@ -8,7 +8,7 @@ import torch
 from torch.func import grad_and_value, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from initdist.stacks import recording, rewriting, stack
+from initdist.stacks import evaluation, recording, rewriting, stack
 from initdist.stacks.losses import LOSSES
 from tests.helpers import CPU, make
 
@@ -209,6 +209,36 @@ def test_functions_in_place_of_operator_objects_perform_the_same(model, changes,
     (results, operations), (expected, others) = found
     assert all(torch.equal(one, other) for one, other in zip(results, expected, strict=True))
     assert operations == others
+
+
+def test_few_operator_objects_are_left():
+    """Those that PyTorch has no function for, or that a step of a classifier has once."""
+    network = built("mlp", {"model.depth": 2}, 3)
+    network.descend(LOSSES["cross_entropy"].loss, *batch(3, 0), torch.full((3,), 0.1))
+    ((_, recorded),) = network.model._recorded.items()
+    (replayed,) = recorded._recordings.values()
+    left = [node for node in replayed.graph.nodes if isinstance(node.target, torch._ops.OpOverload)]
+    assert len(left) <= 6 < len(replayed.graph.nodes) / 5
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("bad", [False, True])
+def test_sums_of_losses_and_errors_do_not_change_when_recorded(loss, bad, monkeypatch):
+    network = built("mlp", {}, 3)
+    inputs, labels = batch(3, 0)
+    if bad:
+        inputs[1, 4] = torch.nan
+    found = []
+    for worthwhile in (1000, 0):
+        monkeypatch.setattr(recording, "WORTHWHILE", worthwhile)
+        found.append(evaluation._scored(network, LOSSES[loss].loss, inputs, labels))
+    (sums, right), (recorded_sums, recorded_right) = found
+    assert torch.equal(sums.nan_to_num(-1), recorded_sums.nan_to_num(-1))
+    assert sums.isnan().tolist() == [[False, bad, False], [False] * 3]
+    assert torch.equal(right, recorded_right)
+    logits = network.forward(inputs)
+    assert torch.equal(right, logits.argmax(-1) == labels)
+    assert sums[1].tolist() == (~right).sum(1).tolist()
 
 
 def test_an_update_waits_for_all_that_reads_what_it_changes():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +24,7 @@ from safetensors.torch import load_file
 from initdist import cores, names
 from initdist.config.schema import Config
 from initdist.errors import DeviceError
-from initdist.events import Event, Failed, Progress, Result, Started, ToTrain
+from initdist.events import Event, Failed, MeasureTask, Progress, Result, Started, Task, ToTrain
 from initdist.training import checkpoint, observer
 from initdist.workers import pool
 
@@ -241,7 +243,7 @@ LONG, SHORT = {"stop.train_loss": 0.0, "optimizer.lr": 0.01}, {"stop.train_loss"
 
 
 def uneven(folder: Path | None) -> list[ToTrain]:
-    """Two stacks of two networks, one of which ends with its first epoch; with files for them in a folder."""
+    """Two stacks of two networks: those of the second end with their first epoch. With checkpoints in a folder."""
     changes = [{"seed": i, "stop.max_epochs": LAST} | (LONG if i < 2 else SHORT) for i in range(4)]
     networks = to_train([tiny(one, "optimizer=momentum") for one in changes])
     if folder is None:
@@ -249,18 +251,39 @@ def uneven(folder: Path | None) -> list[ToTrain]:
     return [replace(one, checkpoint=str(folder / one.identity / "checkpoint.safetensors")) for one in networks]
 
 
+def divided(training: pool.Pool, networks: list[ToTrain]) -> tuple[list[Event], bool]:
+    """The events, and whether the first two networks, which begin as one stack, came to be in two processes."""
+    events, seen = [], False
+    for event in training.train(networks):
+        events.append(event)
+        seen |= sorted(sorted(worker.left) for worker in training._workers if worker.left) == [["0"], ["1"]]
+    return events, seen
+
+
+def when_asked(monkeypatch: pytest.MonkeyPatch, does: Callable[[pool._Worker], None]) -> None:
+    """Do something as soon as a process was asked for its stack."""
+    monkeypatch.setattr(pool, "SETTLED", 0.0)
+    plain, done = pool.Pool._even_out, []
+
+    def even_out(self: pool.Pool) -> None:
+        plain(self)
+        for worker in self._workers:
+            if worker.dividing and not done:
+                done.append(worker)
+                does(worker)
+
+    monkeypatch.setattr(pool.Pool, "_even_out", even_out)
+
+
 def test_a_process_with_nothing_left_to_do_takes_over_a_part(
     two: pool.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And nothing can be told from the results; as under a stack that is not divided, where nothing is written down."""
+    """The results do not tell. Without checkpoints no stack is divided, nor where they cannot be written."""
     monkeypatch.setattr(pool, "SETTLED", 0.0)
     alone = {network.identity: facts(train([network.config])[0].result) for network in uneven(None)}
-    for folder in (None, tmp_path):
-        networks, events, seen = uneven(folder), [], []
-        for event in two.train(networks):
-            events.append(event)
-            seen.append(sorted(sorted(worker.left) for worker in two._workers))
-        assert ([["0"], ["1"]] in seen) == (folder is not None)
+    for networks in (uneven(None), uneven(tmp_path)):
+        events, seen = divided(two, networks)
+        assert seen == (networks[0].checkpoint != "")
         assert sorted(n for one in events if isinstance(one, Started) for n in one.networks) == list("0123")
         assert [one.epoch for one in events if isinstance(one, Progress) and "0" in one.batch_loss] == [
             *range(LAST + 1)
@@ -268,34 +291,81 @@ def test_a_process_with_nothing_left_to_do_takes_over_a_part(
         assert {network: facts(result) for network, result in results(events).items()} == alone
 
 
-def interrupted(events: Generator[Event]) -> Iterator[Event]:
-    """What is still told after Ctrl-C."""
-    yield events.throw(KeyboardInterrupt)
-    yield from events
+def test_stacks_that_are_not_divided() -> None:
+    """One network, what was begun just now, on a GPU, compiled, without checkpoints."""
+    networks = tuple(replace(one, checkpoint="file") for one in uneven(None)[:2])
+    compiled, coarse = (
+        tuple(replace(one, config=tiny(numerics)) for one in networks)
+        for numerics in ({"numerics.compile": True}, {"numerics.precision": "bfloat16"})
+    )
+    asked = pool._Worker(cast(Any, None), cast(Any, None), "cpu", task=Task(networks), left={"0", "1"}, since=0.0)
+    assert asked.divisible
+    for change in (
+        {"left": {"0"}},
+        {"since": math.inf},
+        {"since": time.monotonic()},
+        {"device": "cuda:0"},
+        {"task": Task(compiled)},
+        {"task": Task(coarse)},
+        {"task": Task(tuple(uneven(None)[:2]))},
+        {"task": MeasureTask(())},
+        {"task": None},
+    ):
+        assert not replace(asked, **cast(Any, change)).divisible, change
 
 
-def test_an_end_of_the_command_or_of_a_process_while_a_stack_is_divided(
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process: Linux")
+def test_a_stack_that_cannot_be_written_down_is_not_divided(
     two: pool.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "SETTLED", 0.0)
+    """What it has trained so far is not lost."""
+    import resource
+
+    asked: list[pool._Worker] = []
+    when_asked(monkeypatch, asked.append)
+    list(two.train(to_train(seeds(2))))  # so that both processes are there
+    for worker in two._workers:
+        resource.prlimit(worker.process.pid or 0, resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+    try:
+        events, seen = divided(two, uneven(tmp_path))
+    finally:
+        two.close()
+    assert len(asked) == 1
+    assert not seen
+    assert [one.epoch for one in events if isinstance(one, Progress) and "0" in one.batch_loss] == [*range(LAST + 1)]
+    assert len(results(events)) == 4
+
+
+def test_ctrl_c_while_a_stack_is_divided(two: pool.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: pool._Worker) -> None:
+        raise KeyboardInterrupt
+
     networks = uneven(tmp_path)
-
-    def until_asked() -> tuple[Generator[Event], pool._Worker]:
-        events = cast(Generator[Event], two.train(networks))
-        for _ in events:
-            for worker in two._workers:
-                if worker.dividing:
-                    return events, worker
-        raise AssertionError("no stack was to be divided")
-
-    events, asked = until_asked()
-    os.kill(asked.process.pid, signal.SIGKILL)
-    assert sorted(failures(list(events))) == ["0", "1"]
-
-    events, _ = until_asked()
+    when_asked(monkeypatch, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        deque(interrupted(events), maxlen=0)
+        deque(two.train(networks), maxlen=0)
     assert two._workers == []
     for network in networks[:2]:
-        assert 0 < checkpoint.load(Path(network.checkpoint), network.identity).epoch < LAST
+        state = checkpoint.load(Path(network.checkpoint), network.identity)
+        assert state is not None
+        assert 0 < state.epoch < LAST
     assert len(results(list(two.train(networks)))) == 4
+
+
+@pytest.mark.parametrize("which", ["asked", "idle"])
+def test_a_process_that_dies_while_a_stack_is_divided(
+    two: pool.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """That of the stack takes its networks with it. One with nothing left to do takes none: another does its part."""
+
+    def kill(asked: pool._Worker) -> None:
+        (idle,) = [worker for worker in two._workers if worker is not asked]
+        victim = asked if which == "asked" else idle
+        os.kill(victim.process.pid, signal.SIGKILL)
+        victim.process.join()
+
+    when_asked(monkeypatch, kill)
+    events, _ = divided(two, uneven(tmp_path))
+    failed = failures(events)
+    assert sorted([*failed, *results(events)]) == list("0123")
+    assert sorted(failed) == (["0", "1"] if which == "asked" else [])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from initdist import names
 from initdist.secrets import masked
+from initdist.tracking import close_connections
 from multirun_analysis import uptodate
 from multirun_analysis.config import AnalysisConfig, command, ui_url
 from multirun_analysis.errors import AnalysisError
@@ -205,6 +206,7 @@ def _opened(uri: str) -> None:
     """Ahead of time: to import MLflow and to open a store takes longer than to log to it."""
     with suppress(AnalysisError):
         open_client(uri)
+    close_connections()
 
 
 def _description(lines: Sequence[str]) -> str:
@@ -221,6 +223,8 @@ def _log(source: Source, files: Sequence[Path], uri: str, out: Path, description
         open_client(uri).set_tag(str(source.parent_run), names.NOTE, description)
     except Exception as error:  # each kind of artifact store has errors of its own
         return False, f"Not logged to the run of sweep {source.sweep}: {one_line(error)}"
+    finally:
+        close_connections()  # the process may be ended from outside
     return True, f"Logged to the run of sweep {source.sweep} under {ARTIFACTS}/"
 
 

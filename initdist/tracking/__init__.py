@@ -5,6 +5,7 @@ Hydra or configs. It offers `prepare` and `existing` (a Store), the look-up of w
 Writer, a Reader (which the analysis uses too), and which process a run belongs to.
 """
 
+from initdist.tracking.closing import close_connections
 from initdist.tracking.filesystems import network
 from initdist.tracking.lookup import (
     Finished,
@@ -50,6 +51,7 @@ __all__ = [
     "Writer",
     "artifact",
     "asked",
+    "close_connections",
     "close_stale",
     "close_sweep",
     "code_tags",

@@ -1,29 +1,33 @@
-"""Connections to stores, closed when the process ends.
+"""Connections to databases, closed when they are no longer needed, at the latest when the process ends.
 
 The last one to be closed has SQLite take in what it wrote beside the store (`mlflow.db-wal`). Nothing else closes them
-where Python's collector rests at the end (`surroundings.settle`).
+where a process is ended from outside, or Python's collector rests at its end (`surroundings.settle`).
 """
 
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+_engines: WeakSet[Engine] = WeakSet()
 
 
 @cache
-def close_at_exit() -> None:
-    """For all databases that SQLAlchemy opens from now on, for whomever."""
+def watch_connections() -> None:
+    """From now on know of all that SQLAlchemy opens, for whomever."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    engines: WeakSet[Engine] = WeakSet()
-    event.listen(Engine, "engine_connect", lambda connection, *_: engines.add(connection.engine))
-    atexit.register(_dispose, engines)
+    event.listen(Engine, "engine_connect", lambda connection, *_: _engines.add(connection.engine))
+    atexit.register(close_connections)
 
 
-def _dispose(engines: Iterable[Any]) -> None:
-    for engine in engines:
+def close_connections() -> None:
+    """Those that nobody uses just now. Whoever needs one later gets another."""
+    for engine in tuple(_engines):
         engine.dispose()

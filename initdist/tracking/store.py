@@ -18,7 +18,7 @@ from initdist.paths import SQLITE, sqlite_file, sqlite_uri
 from initdist.retry import patiently
 from initdist.secrets import cause, masked
 from initdist.tracking import artifacts, filesystems, places, reachable
-from initdist.tracking.closing import close_at_exit
+from initdist.tracking.closing import watch_connections
 from initdist.tracking.records import Store, TrackingError
 from initdist.tracking.uri import checked, wait_of
 
@@ -57,7 +57,7 @@ def client(uri: str) -> Any:
 
     logging.getLogger("urllib3.connectionpool").addFilter(_MASKING)  # it tells of what it tries again, with its options
     _quieten()
-    close_at_exit()
+    watch_connections()
     # It tells of every run that ends, in two lines, for which it asks the server once more.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     return MlflowClient(tracking_uri=uri)

@@ -380,3 +380,15 @@ def test_metrics_of_runs_are_the_same_from_the_tables_and_by_the_client(store, m
     monkeypatch.setattr("initdist.tracking.lookup.opened", lambda uri, columns: contextlib.nullcontext())
     assert tracking.metrics_of(store, [first, second], asked) == expected
     assert tracking.metrics_of(store, [], asked) == {}
+
+
+def test_connections_are_closed_when_they_are_no_longer_needed(tmp_path):
+    """The last one has SQLite take in what it wrote beside the store; whoever needs one later gets another."""
+    store = tracking.prepare(f"sqlite:///{tmp_path}/mlflow.db", "closing")
+    for count in (1, 2):
+        write(store, named("ab"[count - 1]))
+        assert (tmp_path / "mlflow.db-wal").exists()
+        tracking.close_connections()
+        assert not list(tmp_path.glob("*.db-*"))
+        assert len(tracking.finished(store)) == count
+        tracking.close_connections()

@@ -246,7 +246,7 @@ class Contestant:
 def contestants(device: str, cores: int) -> dict[str, Contestant]:
     import setting  # noqa: F401 - makes initdist importable from torch and numpy alone
 
-    from initdist.workers.pool import ENVIRONMENT
+    from initdist.workers.launching import ENVIRONMENT
 
     if device != "cpu":
         return {role: Contestant(1, 1, {}) for role in ("stacked", "plain", "products")}

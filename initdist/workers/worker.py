@@ -232,7 +232,6 @@ def _train_stack(connection: Connection, left: list[ToTrain], states: list[State
     ended: list[Leave] = []
 
     def leave() -> bool:
-        nonlocal ended
         if connection.poll():  # nothing else is said to a process that trains
             ended.append(connection.recv())
         return bool(ended)

@@ -41,7 +41,7 @@ class Task:
 
     networks: tuple[ToTrain, ...]
     fingerprint: str = ""  # of the data that was planned with; empty = whatever is there
-    part: bool = False  # whether it is a part of a stack, and a `Started` of that was sent before
+    part: bool = False  # of a stack of which a `Started` was sent before
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ ALLOCATIONS = 100_000  # between two looks of the collector, instead of 700 or 2
 
 
 def settle() -> None:
-    """For the process of a command: `settle_streams`, `settle_collector`, and an end in one line where there is no
-    folder to work in."""
+    """For the process of a command: streams as `settle_streams` has them, a garbage collector at rest, and an end in
+    one line where there is no folder to work in."""
     settle_streams()
-    settle_collector()
+    _settle_collector()
     try:
         os.getcwd()
         tempfile.gettempdir()
@@ -50,7 +50,7 @@ def settle_streams() -> None:
             setattr(sys, name, _settled(stream))
 
 
-def settle_collector() -> None:
+def _settle_collector() -> None:
     """Let Python's garbage collector look less often through what imports have made, and not at all at the end.
 
     Nothing of that is garbage. Looking for some takes a fifth of MLflow's imports, and up to a second after all else is

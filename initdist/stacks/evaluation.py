@@ -15,6 +15,7 @@ from torch import Tensor
 
 from initdist.data.stack_data import StackData
 from initdist.stacks.losses import Loss
+from initdist.stacks.recording import Recorded
 from initdist.stacks.stack import Stack
 
 ROWS = 256
@@ -134,9 +135,8 @@ def _sums(stack: Stack, loss: Loss, inputs: Tensor, labels: Tensor) -> Tensor:
 
 def _scored(stack: Stack, loss: Loss, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of the losses and number of the errors in a micro-batch [2, N], and which samples are right [N, B]."""
-    loss_sum, errors, right = stack.model.recorded(("scores", loss), partial(_scores, loss))(
-        stack.forward(inputs), labels
-    )
+    scores = stack.model.recorded(("scores", loss), lambda: Recorded(partial(_scores, loss), stacked=True))
+    loss_sum, errors, right = scores(stack.forward(inputs), labels)
     return torch.stack((loss_sum, errors)), right
 
 

@@ -3,6 +3,7 @@ directly."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -134,17 +135,21 @@ def _equal(node: Node) -> Node | None:
 
 def _summand(node: Node) -> Node | None:
     """Of a sum with zeros the other summand, which may have fewer rows where these are added to others anyway."""
-    for one, other in (node.args, node.args[::-1]):
-        if isinstance(one, Node) and isinstance(other, Node) and _zero(one):
-            return other if _layouts(node) == _layouts(other) or _widened(node) else None
-    return None
+    other = _beside(node, _zero)
+    return other if other and (_layouts(node) == _layouts(other) or _widened(node)) else None
 
 
 def _factor(node: Node) -> Node | None:
     """Of a product with ones the other factor."""
+    other = _beside(node, lambda one: one.target is aten.ones_like.default)
+    return other if other and _layouts(node) == _layouts(other) else None
+
+
+def _beside(node: Node, neutral: Callable[[Node], bool]) -> Node | None:
+    """Of two tensors that an operation is given, the one beside the first that is neutral."""
     for one, other in (node.args, node.args[::-1]):
-        if isinstance(one, Node) and isinstance(other, Node) and one.target is aten.ones_like.default:
-            return other if _layouts(node) == _layouts(other) else None
+        if isinstance(one, Node) and isinstance(other, Node) and neutral(one):
+            return other
     return None
 
 

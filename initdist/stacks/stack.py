@@ -135,10 +135,10 @@ class StackedModel:
         found = self._over_networks(("products", loss), products, given, inputs)
         return dict(zip(parameters, found, strict=True))
 
-    def recorded(self, key: Hashable, function: Callable[..., tuple[Tensor, ...]]) -> Recorded:
-        """A function of tensors [N, ...] of such networks, recorded; the same one for the same key."""
+    def recorded(self, key: Hashable, make: Callable[[], Recorded]) -> Recorded:
+        """What is recorded for a key: `make` is called the first time that the key is asked for."""
         if key not in self._recorded:
-            self._recorded[key] = Recorded(function, stacked=True)
+            self._recorded[key] = make()
         return self._recorded[key]
 
     def _batch_loss(self, loss: Loss) -> Callable[[Parameters, Parameters, Tensor, Tensor], Tensor]:
@@ -171,11 +171,12 @@ class StackedModel:
         are computed otherwise, so rounded otherwise, for one network than for several: they are taken one by one.
         """
         apart = self.separate or (inputs.shape[1] == 1 and not inputs.is_cuda)
-        if (key, apart) not in self._recorded:
+
+        def make() -> Recorded:
             compiled = self.numerics.compile and key is not None  # steps; what is done once an epoch is not worth it
-            each = function if apart else vmap(function)
-            self._recorded[key, apart] = Recorded(each, not apart, compiled, updates)
-        recorded = self._recorded[key, apart]
+            return Recorded(function if apart else vmap(function), not apart, compiled, updates)
+
+        recorded = self.recorded((key, apart), make)
         if not apart:
             return recorded(*given)
         each_one = [recorded(*(tensor[i] for tensor in given)) for i in range(len(given[0]))]

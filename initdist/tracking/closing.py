@@ -19,7 +19,7 @@ _engines: WeakSet[Engine] = WeakSet()
 
 @cache
 def watch_connections() -> None:
-    """From now on know of all that SQLAlchemy opens, for whomever."""
+    """From now on know of all connections that SQLAlchemy opens, whoever asks for them."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 

@@ -23,14 +23,14 @@ from multiprocessing.process import BaseProcess
 from filelock import FileLock
 
 from initdist import cores
-from initdist.config.schema import CheckpointConfig, Config, NumericsConfig
+from initdist.config.schema import Config, NumericsConfig
 from initdist.errors import DeviceError, UserError
 from initdist.events import Done, Event, Failed, Leave, Measured, MeasureTask, Progress, Refused, Result, Task, ToTrain
 from initdist.workers import launching, partition
 from initdist.workers.shared_cores import LOOK, SharedCores
 
 _COMPILERS = ("g++", "clang++", "c++")
-# Seconds after its first epoch from which a stack may be divided, which costs some tenths of one.
+# A stack is divided so many seconds after its first epoch at the earliest: to divide it costs some tenths of one.
 SETTLED = 1.0
 
 
@@ -50,20 +50,24 @@ class _Worker:
         return self.task is not None
 
     @property
-    def kept(self) -> CheckpointConfig | None:
-        """How its networks are written down; None where they are not."""
+    def kept(self) -> Config | None:
+        """The config of its stack's first network, where such networks are written down while they train."""
         if not isinstance(self.task, Task) or not self.task.networks[0].checkpoint:
             return None
-        return self.task.networks[0].config.checkpoint
+        return self.task.networks[0].config
+
+    @property
+    def grace(self) -> float:
+        """Seconds that may pass until they are, where the command is to end."""
+        return self.kept.checkpoint.grace if self.kept else 0.0
 
     @property
     def divisible(self) -> bool:
         """Whether what is left of its stack may be divided, and is worth it. Steps that are compiled, or rounded more
         coarsely, are not promised to be the same in every stack."""
-        if not isinstance(self.task, Task) or self.kept is None or self.device != "cpu" or len(self.left) < 2:
+        if self.kept is None or self.device != "cpu" or len(self.left) < 2:
             return False
-        numerics = self.task.networks[0].config.numerics
-        plain = numerics.precision == "float32" and not numerics.compile
+        plain = self.kept.numerics.precision == "float32" and not self.kept.numerics.compile
         return plain and time.monotonic() - self.since >= SETTLED
 
 
@@ -154,13 +158,13 @@ class Pool:
         """End the processes: an abandoned stack must not talk into the next job. Those whose networks are written down
         do that first, at the end of the running epoch, if it comes soon enough."""
         try:
-            began, leaving = time.monotonic(), [worker for worker in self._workers if worker.kept and worker.kept.grace]
+            began, leaving = time.monotonic(), [worker for worker in self._workers if worker.grace]
             for worker in leaving:
                 worker.dividing = False
                 with contextlib.suppress(OSError):  # it is gone
                     worker.connection.send(Leave())
             while waiting := [worker for worker in leaving if worker in self._workers and worker.busy]:
-                left = began + max(worker.kept.grace for worker in waiting if worker.kept) - time.monotonic()
+                left = began + max(worker.grace for worker in waiting) - time.monotonic()
                 if not (ready := self._ready(max(0.0, left))):
                     return
                 for worker in ready:
@@ -188,21 +192,21 @@ class Pool:
         """Where a process has nothing left to do: have the largest of the others' stacks written down at the end of its
         epoch, to go on in parts. A network's bits do not depend on its stack."""
         able = [worker for worker in self._workers if worker.divisible]
-        if not able or self._shares or not (self._idle() or self._unused()):
+        one_is_asked = any(worker.dividing for worker in self._workers)
+        if not able or one_is_asked or self._shares or not (self._idle() or self._unused()):
             return
-        if not any(worker.dividing for worker in self._workers):
-            largest = max(able, key=lambda worker: len(worker.left))
-            largest.dividing = True
-            with contextlib.suppress(OSError):  # it is gone: the next look at its connection finds that
-                largest.connection.send(Leave(to_divide=True))
+        largest = max(able, key=lambda worker: len(worker.left))
+        largest.dividing = True
+        with contextlib.suppress(OSError):  # it is gone: the next look at its connection finds that
+            largest.connection.send(Leave(to_divide=True))
 
     def _idle(self) -> list[_Worker]:
         """The processes that have nothing left to do."""
         return [worker for worker in self._workers if not worker.busy and worker.process.is_alive()]
 
     def _divide(self, worker: _Worker) -> bool:
-        """Give what a process has left of its stack to all that have nothing to do, itself among them; whether there is
-        something."""
+        """Give what a process has left of a stack that was to be divided to all that have nothing to do, itself among
+        them. Returns whether anything is left of one."""
         if not worker.dividing or not worker.left:
             return False
         assert isinstance(worker.task, Task)
